@@ -1,0 +1,13 @@
+//! The contracts between Mainstay and the outside: engines, runtimes, storages. Traits and their
+//! plain data, nothing else; implementations live in `engines`, `runtimes` and `storages`.
+//!
+//! Every verb is `ensure`-shaped: a second call with the same arguments finds its work done and
+//! changes nothing. What only some implementations can do is an accessor to a narrow trait, and
+//! its presence is the capability.
+
+pub mod engine;
+pub mod progress;
+pub mod runtime;
+pub mod storage;
+
+pub use mainstay_model::{Error, Result};

@@ -1,0 +1,54 @@
+//! How long work says how far it is. Cheap to call often; the receiver samples.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    done: AtomicU64,
+    total: AtomicU64,
+    cancelled: AtomicBool,
+    sentence: Mutex<String>,
+}
+
+/// One look at a [`Progress`]: bytes done of a total (0 where not known) and what is going on.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Snapshot {
+    pub done: u64,
+    pub total: u64,
+    pub sentence: String,
+}
+
+impl Progress {
+    pub fn total(&self, bytes: u64) {
+        self.0.total.store(bytes, Ordering::Relaxed);
+    }
+    pub fn add(&self, bytes: u64) {
+        self.0.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+    /// Starts a new phase with its own count.
+    pub fn say(&self, sentence: &str) {
+        self.0.done.store(0, Ordering::Relaxed);
+        self.0.total.store(0, Ordering::Relaxed);
+        *self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()) = sentence.into();
+    }
+    pub fn look(&self) -> Snapshot {
+        Snapshot {
+            done: self.0.done.load(Ordering::Relaxed),
+            total: self.0.total.load(Ordering::Relaxed),
+            sentence: self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+        }
+    }
+    /// Asks the work to stop at its next look.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,239 @@
+//! Backup storage: a place that holds snapshots of one cluster in one repository.
+//!
+//! A snapshot exists when its record is published, which happens last, after everything it refers
+//! to was written, read back and checked. Before that no reader sees anything of it.
+
+use crate::{Result, engine::Chunking, progress::Progress};
+use async_trait::async_trait;
+use mainstay_model::{
+    BackupId, ClusterId, ProjectId, Secret, StorageId, Time,
+    backup::{Check, Facts},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// One storage as configured by a user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StorageSpec {
+    pub id: StorageId,
+    pub name: String,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Place {
+    /// An absolute directory on the agent's host.
+    Local { path: PathBuf },
+}
+
+impl Place {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Place::Local { .. } => "local",
+        }
+    }
+}
+
+/// One repository: `<prefix>/<project id>/<cluster id>/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RepositoryRef {
+    pub storage: StorageSpec,
+    pub project: ProjectId,
+    pub cluster: ClusterId,
+    pub chunking: Chunking,
+    pub keys: RepositoryKeys,
+}
+
+/// Who can open a repository. Each is one restic key file in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RepositoryKeys {
+    /// Mainstay's own, a restic password.
+    pub own: Secret,
+    /// The project's recovery keys, restic passwords too.
+    pub recovery: Vec<Secret>,
+}
+
+/// One entry of a source, paths relative and in path order (`a`, `a/b`, `b`), directories before
+/// what they hold.
+pub struct Entry {
+    pub path: PathBuf,
+    pub mode: u32,
+    pub mtime: Time,
+    pub kind: EntryKind,
+}
+
+pub enum EntryKind {
+    Dir,
+    Symlink {
+        target: PathBuf,
+    },
+    File {
+        /// `None` for streams.
+        size: Option<u64>,
+        /// A file that is gone when opened is left out instead of failing the backup. Only for files
+        /// whose absence the engine's log repairs.
+        may_vanish: bool,
+        open: Opener,
+    },
+}
+
+pub type Opener = Box<dyn FnOnce() -> io::Result<Box<dyn Read + Send>> + Send>;
+
+/// What a backup reads. Synchronous: it runs on the storage's own threads.
+///
+/// The storage counts the bytes of every reader and remembers every error of `next` and of every
+/// reader: one error fails the backup, whatever the library underneath makes of it.
+pub trait Source: Send {
+    /// The next entry, or `None` at the end. May block until earlier files were read and dropped.
+    fn next(&mut self) -> Option<Result<Entry>>;
+    /// Called once after the last entry was read to its end. Children are waited for, footers
+    /// checked; an error fails the backup.
+    fn finish(&mut self) -> Result<Facts>;
+    /// Bytes expected, where known, for the progress bar.
+    fn expected_bytes(&self) -> Option<u64>;
+}
+
+/// What is recorded with a snapshot, in its tags and in the file `mainstay.json` at its end, enough
+/// to rebuild the catalogue from the storage alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotLabel {
+    pub backup: BackupId,
+    pub cluster: ClusterId,
+    pub cluster_name: String,
+    pub kind: String,
+    pub description: String,
+    pub created_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The repository's own id of the snapshot.
+    pub id: String,
+    pub label: SnapshotLabel,
+    pub time: Time,
+}
+
+/// What `put` did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    pub snapshot: String,
+    pub facts: Facts,
+    /// Bytes read from the source.
+    pub data_bytes: u64,
+    /// Bytes this backup added to the storage.
+    pub added_bytes: u64,
+    pub files: u64,
+    pub checks: Vec<Check>,
+    pub verified_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotEntry {
+    pub path: PathBuf,
+    pub mode: u32,
+    pub mtime: Time,
+    pub kind: SnapshotEntryKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum SnapshotEntryKind {
+    Dir,
+    Symlink { target: PathBuf },
+    File { size: u64 },
+}
+
+/// Where `get` writes. Called from several threads; entries of one directory come after it.
+pub trait Sink: Send + Sync {
+    /// `false` leaves the entry out.
+    fn wants(&self, entry: &SnapshotEntry) -> bool {
+        let _ = entry;
+        true
+    }
+    fn dir(&self, entry: &SnapshotEntry) -> io::Result<()>;
+    fn symlink(&self, entry: &SnapshotEntry, target: &Path) -> io::Result<()>;
+    /// A writer for one file; bytes come in order, dropped after `finish`.
+    fn file(&self, entry: &SnapshotEntry) -> io::Result<Box<dyn FileSink>>;
+}
+
+pub trait FileSink: Send {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Depth {
+    /// The record, its trees, the index and the presence and size of every pack it needs.
+    Structure,
+    /// All of that, and every byte read, decrypted and hashed.
+    Data,
+}
+
+/// What a check of the place found; each row says what to do when it is not good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StorageReport {
+    pub rows: Vec<Check>,
+    pub free_bytes: Option<u64>,
+    pub total_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StorageUsage {
+    pub repository_bytes: u64,
+    pub snapshots: u64,
+}
+
+#[async_trait]
+pub trait Storage: Send + Sync {
+    /// Stores what `source` yields and publishes the snapshot last, after a read-back. On any error
+    /// nothing is visible. A snapshot with the same `label.backup` that is already there is
+    /// returned as it is (the reply of an earlier call was lost).
+    async fn put(&self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<Stored>;
+
+    /// The snapshot's entries, in path order.
+    async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>>;
+
+    /// Streams every wanted entry into `sink`; every byte's hash is checked on the way.
+    async fn get(&self, snapshot: &str, sink: Arc<dyn Sink>, progress: &Progress) -> Result<()>;
+
+    /// The facts file of the snapshot.
+    async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)>;
+
+    /// Published snapshots, oldest first.
+    async fn list(&self) -> Result<Vec<Snapshot>>;
+
+    /// Bytes that were read and found good; an [`mainstay_model::Kind::Integrity`] error names what is not.
+    async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64>;
+
+    /// Removes snapshot records. Absent ones are done. Space comes back with `prune`.
+    async fn delete(&self, snapshots: &[String]) -> Result<()>;
+
+    /// Gives back space no snapshot refers to; safe beside a running `put`.
+    async fn prune(&self) -> Result<u64>;
+
+    /// Makes exactly these keys able to open the repository.
+    async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()>;
+
+    async fn usage(&self) -> Result<StorageUsage>;
+
+    /// `restic -r … ` commands for a person who has the recovery key in `key_file`.
+    fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String>;
+}
+
+/// Opens storages. One per process; keeps opened repositories.
+#[async_trait]
+pub trait Storages: Send + Sync {
+    /// The kinds it can open: `local`, ...
+    fn kinds(&self) -> Vec<&'static str>;
+    /// Looks at the place itself: reachable, writable, space. Writes and removes a probe object.
+    async fn check(&self, spec: &StorageSpec) -> Result<StorageReport>;
+    /// Opens the repository. `create` makes a missing one (with all its keys); without it a missing
+    /// one is `NotFound`.
+    async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>>;
+    /// Removes a whole repository, for a cluster whose backups are all given up. Absent is done.
+    async fn remove(&self, repository: &RepositoryRef) -> Result<()>;
+}

@@ -1,0 +1,133 @@
+//! A backup: one recovery point of one cluster, with one or more copies.
+
+use crate::{BackupId, ClusterId, ClusterName, ProjectId, StorageId, Time, node::Position};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupKind {
+    Manual,
+    Scheduled,
+    Promotion,
+    Final,
+    PreRestore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupStatus {
+    Running,
+    /// Uploaded, read back and checked.
+    Completed,
+    Partial,
+    Failed,
+    Deleting,
+    Expired,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    None,
+    Verified,
+    Drilled,
+    Suspicious,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Check {
+    /// What was looked at: `read_back`, `file_list`, `row_counts`, ...
+    pub name: String,
+    pub ok: bool,
+    pub detail: String,
+}
+
+impl Check {
+    pub fn new(name: &str, ok: bool, detail: impl Into<String>) -> Self {
+        Check { name: name.into(), ok, detail: detail.into() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Drill {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    pub ok: bool,
+    pub seconds: f64,
+}
+
+/// What was counted in the source when the backup was made, and is compared after a restore.
+/// Estimates and exact numbers are kept apart by their key: `keys.db0`, `rows.public.t`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub engine: String,
+    pub engine_version: String,
+    /// Identity of the history: system identifier, replication id.
+    pub history: String,
+    pub start: Option<Position>,
+    pub stop: Option<Position>,
+    /// Counts that must be equal after a restore at this point.
+    pub exact: BTreeMap<String, u64>,
+    /// Counts that only serve to notice a suspicious size.
+    pub estimates: BTreeMap<String, u64>,
+    /// Names the data was known under, so that a restore elsewhere can rename them (database, role).
+    pub names: BTreeMap<String, String>,
+    pub node: String,
+    pub role: Option<crate::node::NodeRole>,
+    pub tools: BTreeMap<String, String>,
+}
+
+/// The stored backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Backup {
+    pub id: BackupId,
+    pub project: ProjectId,
+    pub cluster: ClusterId,
+    pub cluster_name: ClusterName,
+    pub kind: BackupKind,
+    pub status: BackupStatus,
+    pub proof: Proof,
+    pub description: String,
+    pub engine: String,
+    pub engine_version: String,
+    pub created_at: Time,
+    pub finished_at: Option<Time>,
+    pub expires_at: Option<Time>,
+    pub pinned: bool,
+    pub data_bytes: Option<u64>,
+    pub facts: Option<Facts>,
+    pub checks: Vec<Check>,
+    pub drill: Option<Drill>,
+    pub error: Option<String>,
+    pub copies: Vec<Copy>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    pub storage: StorageId,
+    pub storage_name: String,
+    pub status: BackupStatus,
+    /// The snapshot's id in the repository, once published.
+    pub snapshot: Option<String>,
+    pub added_bytes: Option<u64>,
+    pub verified_at: Option<Time>,
+    pub error: Option<String>,
+}
+
+impl Backup {
+    /// Whether a restore may start from it: read back and checked, or drilled, and not going away.
+    pub fn is_restorable(&self) -> bool {
+        matches!(self.status, BackupStatus::Completed | BackupStatus::Partial) && self.copies.iter().any(Copy::is_good)
+    }
+    /// Whether it counts as "last good": restorable and not suspicious.
+    pub fn is_good(&self) -> bool {
+        self.is_restorable() && matches!(self.proof, Proof::Verified | Proof::Drilled)
+    }
+}
+
+impl Copy {
+    pub fn is_good(&self) -> bool {
+        self.status == BackupStatus::Completed && self.snapshot.is_some() && self.verified_at.is_some()
+    }
+}

@@ -1,0 +1,94 @@
+//! Ids are `<kind>_<26 characters>`: a UUIDv7 in Crockford's base 32, so that they sort by age
+//! and no cluster name can look like one (names have no underscore).
+
+use serde::{Deserialize, Serialize};
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn encode(mut n: u128) -> String {
+    let mut out = [0u8; 26];
+    for slot in out.iter_mut().rev() {
+        *slot = ALPHABET[(n & 31) as usize];
+        n >>= 5;
+    }
+    out.iter().map(|b| *b as char).collect()
+}
+
+fn is_body(s: &str) -> bool {
+    s.len() == 26 && s.bytes().all(|b| ALPHABET.contains(&b))
+}
+
+macro_rules! id {
+    ($name:ident, $prefix:literal) => {
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+            pub fn new() -> Self {
+                Self(format!("{}_{}", $prefix, encode(uuid::Uuid::now_v7().as_u128())))
+            }
+            pub fn parse(s: &str) -> Option<Self> {
+                s.strip_prefix($prefix)?.strip_prefix('_').filter(|b| is_body(b))?;
+                Some(Self(s.into()))
+            }
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = crate::Error;
+            fn try_from(s: String) -> Result<Self, Self::Error> {
+                Self::parse(&s).ok_or_else(|| crate::Error::malformed(concat!("not an id of the form ", $prefix, "_…")))
+            }
+        }
+        impl From<$name> for String {
+            fn from(v: $name) -> String {
+                v.0
+            }
+        }
+    };
+}
+
+id!(ProjectId, "pj");
+id!(ClusterId, "cl");
+id!(NodeId, "nd");
+id!(BackupId, "bk");
+id!(StorageId, "st");
+id!(RestoreId, "rs");
+id!(OperationId, "op");
+id!(TokenId, "tk");
+id!(HostId, "ho");
+id!(AuditId, "au");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_and_nothing_else_does() {
+        let id = ClusterId::new();
+        assert_eq!(ClusterId::parse(id.as_str()), Some(id.clone()));
+        assert_eq!(id.as_str().len(), 3 + 26);
+        for bad in ["", "cl_", "cl", "nd_00000000000000000000000000", "cl_0000000000000000000000000U", "cl_../../../../../../../../x"] {
+            assert_eq!(ClusterId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn later_ids_sort_later() {
+        let a = BackupId::new();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(a < BackupId::new());
+    }
+}

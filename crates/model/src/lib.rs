@@ -1,0 +1,26 @@
+//! The nouns of Mainstay: plain data, no I/O, no async, time always an argument.
+//!
+//! Everything here is serialisable, and what a user can see keeps the field names of the REST
+//! contract. Words mean what `docs/glossary.md` says they mean.
+
+pub mod allow_list;
+pub mod backup;
+pub mod cluster;
+pub mod credentials;
+pub mod engine;
+pub mod error;
+pub mod ids;
+pub mod name;
+pub mod node;
+pub mod restore;
+pub mod role;
+pub mod route;
+pub mod secret;
+pub mod time;
+
+pub use allow_list::AllowEntry;
+pub use error::{Error, Kind, Result};
+pub use ids::*;
+pub use name::{ClusterName, Name};
+pub use secret::Secret;
+pub use time::Time;
