@@ -1,0 +1,158 @@
+//! Every verb an agent performs, with its arguments and its reply.
+//!
+//! Verbs that change something are `ensure`-shaped: performed twice they leave what one left. They
+//! carry the whole plan of the node, so that an agent needs nobody's memory but its own disk's.
+
+use mainstay_drivers::{
+    engine::{Configured, NodePlan, Upstream, WritesStopped},
+    runtime::{HostFacts, Usage},
+    storage::{Depth, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageReport, StorageSpec, StorageUsage, Stored},
+};
+use mainstay_model::{
+    ClusterId, NodeId,
+    backup::{Check, Facts},
+    engine::EngineEntry,
+    node::{Observed, Position},
+    route::{ClusterRoute, RouteStatus},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, net::IpAddr};
+
+pub trait Verb: Serialize + DeserializeOwned + Send + Sync + 'static {
+    const NAME: &'static str;
+    type Reply: Serialize + DeserializeOwned + Send;
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? } -> $reply:ty;)*) => {
+        $($(#[$doc])* #[derive(Debug, Clone, Serialize, Deserialize)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
+        impl Verb for $name { const NAME: &'static str = stringify!($name); type Reply = $reply; })*
+        /// Names of all verbs; an agent's test enumerates them.
+        pub const ALL: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+verbs! {
+    // ---- the host ----
+    /// What this agent is and has.
+    Describe {} -> Description;
+    /// The first port from `port` upward that can be listened on at `address`; names the holder
+    /// of `port` where it is another one.
+    FindPort { address: IpAddr, port: u16 } -> FoundPort;
+
+    // ---- a node's life ----
+    /// Directories and identity file. Refuses a directory that belongs to another node.
+    PrepareNode { plan: NodePlan } -> Done;
+    /// A new, empty primary: data, start, readiness, accounts.
+    BootstrapNode { plan: NodePlan } -> Done;
+    /// A replica of `upstream`: copy, start, and wait until its link is up and it has caught up once.
+    JoinNode { plan: NodePlan, upstream: Upstream } -> Done;
+    /// Runs and is ready (as what its data directory says: primary or replica).
+    StartNode { plan: NodePlan } -> Done;
+    /// Does not run, and will not be started by anything but `StartNode`.
+    StopNode { node: NodeId } -> Done;
+    /// Stops it and removes everything of it from this host.
+    RemoveNode { node: NodeId } -> Done;
+    /// At the primary: forget `leaving`.
+    LeaveNode { primary: NodePlan, leaving: Upstream } -> Done;
+    /// Settings of the plan take effect, by reload where that is enough.
+    ConfigureNode { plan: NodePlan } -> Configured;
+    /// The plan's accounts exist with today's passwords.
+    EnsureAccounts { plan: NodePlan } -> Done;
+
+    // ---- hand-over ----
+    StopWrites { plan: NodePlan } -> WritesStopped;
+    /// Undoes `StopWrites`, starting the node again where that stopped it.
+    ResumeWrites { plan: NodePlan } -> Done;
+    WaitFor { plan: NodePlan, position: Position, timeout_ms: u64 } -> Done;
+    Promote { plan: NodePlan, replicas: Vec<Upstream> } -> Done;
+    /// Follows `upstream` and runs; starts a node that was stopped for the hand-over.
+    Follow { plan: NodePlan, upstream: Upstream } -> Done;
+
+    // ---- looks ----
+    /// Looks at these nodes at once; each answer is bounded in time and never missing.
+    Probe { plans: Vec<NodePlan> } -> BTreeMap<String, Observed>;
+    NodeUsage { node: NodeId } -> NodeUsageReply;
+    NodeLogs { node: NodeId, lines: u64 } -> Vec<String>;
+
+    // ---- the endpoint ----
+    SetRoute { route: ClusterRoute } -> RouteStatus;
+    RemoveRoute { cluster: ClusterId } -> Done;
+    RouteStatuses {} -> BTreeMap<String, RouteStatus>;
+
+    // ---- backups ----
+    CheckStorage { storage: StorageSpec } -> StorageReport;
+    /// Captures the running node into one repository.
+    Capture { plan: NodePlan, repository: RepositoryRef, label: SnapshotLabel } -> Stored;
+    VerifySnapshot { repository: RepositoryRef, snapshot: String, depth: Depth } -> Verified;
+    SnapshotFacts { repository: RepositoryRef, snapshot: String } -> Facts;
+    ListSnapshots { repository: RepositoryRef } -> Vec<mainstay_drivers::storage::Snapshot>;
+    DeleteSnapshots { repository: RepositoryRef, snapshots: Vec<String>, prune: bool } -> Done;
+    RemoveRepository { repository: RepositoryRef } -> Done;
+    EnsureKeys { repository: RepositoryRef, keys: RepositoryKeys } -> Done;
+    RepositoryUsage { repository: RepositoryRef } -> StorageUsage;
+    /// Streams the snapshot as one file (chunks): `.rdb`, or `.tar.zst` of the data directory.
+    DownloadSnapshot { engine: String, repository: RepositoryRef, snapshot: String } -> Done;
+    /// What a person types to restore without Mainstay.
+    ManualCommands { engine: String, version: String, repository: RepositoryRef, snapshot: String } -> Vec<String>;
+
+    // ---- restore ----
+    /// Writes the snapshot beside the live data, below the node's root as `label`, checks it
+    /// against its file list, starts it isolated, ends recovery with the plan's accounts and names,
+    /// compares counts, stops it. After that the directory is ready to be swapped in. Half done
+    /// (an interrupted call) is done again from the start. The live data is not touched.
+    RestoreBeside { plan: NodePlan, repository: RepositoryRef, snapshot: String, label: String } -> RestoredBeside;
+    /// With the node stopped: `data` becomes `aside`, `label` becomes `data`. Done already when
+    /// `label` is gone and `aside` is there. With `label` empty only puts `data` aside.
+    SwapData { plan: NodePlan, label: String, aside: String } -> Done;
+    /// The reverse of `SwapData`: `aside` becomes `data` again, what was `data` becomes `label`.
+    SwapBack { plan: NodePlan, label: String, aside: String } -> Done;
+    /// Removes a directory that `RestoreBeside` or `SwapData` left under the node's root. Never `data`.
+    DropBeside { node: NodeId, label: String } -> Done;
+}
+
+/// The reply of verbs whose success says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    pub version: String,
+    pub host_name: String,
+    pub host: HostFacts,
+    pub engines: Vec<EngineEntry>,
+    /// `127.A.B.0`: the block node and endpoint addresses are drawn from.
+    pub block: IpAddr,
+    pub runtime: String,
+    pub storage_kinds: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundPort {
+    pub port: u16,
+    pub holder: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeUsageReply {
+    pub usage: Usage,
+    pub data_bytes: u64,
+    pub disk_free_bytes: u64,
+    pub disk_total_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verified {
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RestoredBeside {
+    pub checks: Vec<Check>,
+    pub facts: Facts,
+    pub bytes: u64,
+    pub seconds: f64,
+    /// From the start of the isolated engine until it answered.
+    pub start_seconds: f64,
+}
