@@ -4,6 +4,7 @@
 //! contract. Words mean what `docs/glossary.md` says they mean.
 
 pub mod allow_list;
+pub mod audit;
 pub mod backup;
 pub mod cluster;
 pub mod credentials;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod ids;
 pub mod name;
 pub mod node;
+pub mod project;
 pub mod restore;
 pub mod role;
 pub mod route;
@@ -19,8 +21,10 @@ pub mod secret;
 pub mod time;
 
 pub use allow_list::AllowEntry;
+pub use audit::{AuditEntry, AuditResult};
 pub use error::{Error, Kind, Result};
 pub use ids::*;
 pub use name::{ClusterName, Name};
+pub use project::Project;
 pub use secret::Secret;
 pub use time::Time;
