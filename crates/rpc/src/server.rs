@@ -1,12 +1,20 @@
 //! The agent's side.
 
-use crate::{MAX_MESSAGE, Verb, proto};
+use crate::{MAX_MESSAGE, Verb, proto, verbs::Cancel};
 use async_trait::async_trait;
 use futures::Stream;
 use mainstay_drivers::progress::Progress;
 use mainstay_model::{Error, Result};
-use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
-use tokio::{net::UnixListener, sync::mpsc};
+use std::{
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, watch},
+};
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::{Request, Response, Status};
 
@@ -47,7 +55,36 @@ pub trait Performer: Send + Sync + 'static {
     async fn perform(&self, call: Call, progress: Progress, out: Out) -> Result<String>;
 }
 
-struct Service(Arc<dyn Performer>);
+struct Service {
+    performer: Arc<dyn Performer>,
+    running: Arc<Running>,
+}
+
+/// Effects under way, so that they can be asked to stop.
+#[derive(Default)]
+struct Running(Mutex<Vec<(String, Progress, watch::Receiver<bool>)>>);
+
+impl Running {
+    fn begin(&self, operation: &str, progress: &Progress) -> watch::Sender<bool> {
+        let (done, receiver) = watch::channel(false);
+        let mut all = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        all.retain(|(_, _, r)| !*r.borrow() && r.has_changed().is_ok());
+        all.push((operation.into(), progress.clone(), receiver));
+        done
+    }
+
+    /// Asks all effects of `operation` to stop and waits until they ended, however they did.
+    async fn cancel(&self, operation: &str) {
+        let mine: Vec<_> = {
+            let all = self.0.lock().unwrap_or_else(|e| e.into_inner());
+            all.iter().filter(|(o, _, _)| o == operation).cloned().collect()
+        };
+        for (_, progress, mut done) in mine {
+            progress.cancel();
+            let _ = done.wait_for(|ended| *ended).await;
+        }
+    }
+}
 
 type Events = Pin<Box<dyn Stream<Item = Result<proto::Event, Status>> + Send>>;
 
@@ -60,16 +97,25 @@ impl proto::agent_server::Agent for Service {
         let call = Call { verb: r.verb, arguments: r.arguments, operation: r.operation, generation: r.generation };
         let (tx, rx) = mpsc::channel(8);
         // A task of its own: an effect goes on to its end although the caller went away.
-        tokio::spawn(run(self.0.clone(), call, tx));
+        tokio::spawn(run(self.performer.clone(), self.running.clone(), call, tx));
         Ok(Response::new(Box::pin(ReceiverStream::new(rx))))
     }
 }
 
-async fn run(performer: Arc<dyn Performer>, call: Call, tx: mpsc::Sender<Result<proto::Event, Status>>) {
+async fn run(performer: Arc<dyn Performer>, running: Arc<Running>, call: Call, tx: mpsc::Sender<Result<proto::Event, Status>>) {
     let progress = Progress::default();
     let work = tokio::spawn({
         let (progress, out) = (progress.clone(), Out(tx.clone()));
-        async move { performer.perform(call, progress, out).await }
+        async move {
+            if call.verb == Cancel::NAME {
+                running.cancel(&call.read::<Cancel>()?.operation).await;
+                return Ok("{}".into());
+            }
+            let done = running.begin(&call.operation, &progress);
+            let end = performer.perform(call, progress, out).await;
+            let _ = done.send(true);
+            end
+        }
     });
     tokio::pin!(work);
     let mut tick = tokio::time::interval(Duration::from_millis(200));
@@ -102,7 +148,7 @@ pub async fn serve(socket: &Path, performer: Arc<dyn Performer>, shutdown: impl 
     let _ = std::fs::remove_file(socket);
     let listener = UnixListener::bind(socket)?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
-    let service = proto::agent_server::AgentServer::new(Service(performer))
+    let service = proto::agent_server::AgentServer::new(Service { performer, running: Arc::default() })
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     tokio::select! {

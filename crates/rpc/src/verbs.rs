@@ -4,12 +4,12 @@
 //! carry the whole plan of the node, so that an agent needs nobody's memory but its own disk's.
 
 use mainstay_drivers::{
-    engine::{Configured, NodePlan, Upstream, WritesStopped},
+    engine::{Chunking, Configured, NodePlan, Upstream, WritesStopped},
     runtime::{HostFacts, Usage},
     storage::{Depth, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageReport, StorageSpec, StorageUsage, Stored},
 };
 use mainstay_model::{
-    ClusterId, NodeId,
+    ClusterId, ClusterName, NodeId,
     backup::{Check, Facts},
     engine::EngineEntry,
     node::{Observed, Position},
@@ -37,6 +37,8 @@ verbs! {
     // ---- the host ----
     /// What this agent is and has.
     Describe {} -> Description;
+    /// What the cluster's user and database are called for this engine.
+    NameAccounts { engine: String, cluster: ClusterName } -> AccountNames;
     /// The first port from `port` upward that can be listened on at `address`; names the holder
     /// of `port` where it is another one.
     FindPort { address: IpAddr, port: u16 } -> FoundPort;
@@ -126,6 +128,34 @@ pub struct Description {
     pub block: IpAddr,
     pub runtime: String,
     pub storage_kinds: Vec<String>,
+    /// By engine name, for every engine in the list, available or not.
+    pub facts: BTreeMap<String, EngineFacts>,
+}
+
+/// What the control plane needs to know of an engine and users do not see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineFacts {
+    pub chunking: Chunking,
+    pub url_scheme: String,
+    pub download_extension: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountNames {
+    pub user: String,
+    pub database: Option<String>,
+}
+
+/// Asks the effects of an operation to stop, and returns when they have. Performed by the server of
+/// the contract itself, not by the agent behind it; not `ensure`-shaped verbs but the way out of one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cancel {
+    pub operation: String,
+}
+
+impl Verb for Cancel {
+    const NAME: &'static str = "Cancel";
+    type Reply = Done;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
