@@ -1,1 +1,39 @@
+//! What Mainstay remembers, in SQL: one file a table, one text for SQLite and PostgreSQL.
+//!
+//! A noun is kept as one JSON document beside the few columns that are searched, sorted or unique;
+//! so a new field needs no migration, and a query needs no list of thirty columns. The document is
+//! the truth, the columns are written from it in the same statement and nowhere else.
+//!
+//! Every query takes a connection, so that it runs inside whatever transaction its caller has
+//! open. [`Store::begin_write`] is the only way to start a write: connections from
+//! [`Store::read`] and [`Store::pool`] refuse to change anything. Writers take turns, one at a
+//! time, on both stores: what was read inside a write is still true when it commits, and nothing
+//! fails at commit on PostgreSQL that could not fail on SQLite.
 
+pub mod accounts;
+pub mod addresses;
+pub mod audit;
+pub mod backups;
+pub mod clusters;
+mod doc;
+mod error;
+pub mod idempotency;
+pub mod kv;
+pub mod nodes;
+mod open;
+mod page;
+pub mod projects;
+pub mod restores;
+mod schema;
+mod seal;
+pub mod secrets;
+mod select;
+mod sqlite;
+pub mod storages;
+pub mod tokens;
+
+pub use error::{commit, error};
+pub use open::{Kind, Store};
+pub use page::{Page, Paging};
+pub use seal::Sealer;
+pub use sqlite::url as sqlite_url;

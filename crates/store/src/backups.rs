@@ -1,0 +1,117 @@
+//! Backups with their copies. The copies lie in the backup's document; a table beside it repeats
+//! which storages hold one, so that a storage can be asked what is in it.
+
+use crate::{
+    Page, Paging, doc,
+    error::{error, taken},
+    select::Select,
+};
+use mainstay_model::{
+    BackupId, ClusterId, Error, ProjectId, Result, StorageId,
+    backup::{Backup, BackupKind, BackupStatus},
+};
+use sqlx::AnyConnection;
+
+const LIST: &str = "backups";
+const NEWEST_FIRST: &str = " ORDER BY created_at DESC, id DESC";
+
+/// What is `None` is not asked for.
+#[derive(Debug, Clone, Default)]
+pub struct BackupFilter {
+    pub project: Option<ProjectId>,
+    pub cluster: Option<ClusterId>,
+    pub status: Option<BackupStatus>,
+    pub kind: Option<BackupKind>,
+    /// With a copy there that is not expired.
+    pub storage: Option<StorageId>,
+}
+
+pub async fn insert(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
+    let sql = "INSERT INTO backups (id, project, cluster, kind, status, good, created_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    sqlx::query(sql)
+        .bind(backup.id.as_str())
+        .bind(backup.project.as_str())
+        .bind(backup.cluster.as_str())
+        .bind(doc::word(&backup.kind)?)
+        .bind(doc::word(&backup.status)?)
+        .bind(i64::from(backup.is_good()))
+        .bind(backup.created_at.micros())
+        .bind(doc::write(backup)?)
+        .execute(&mut *conn)
+        .await
+        .map_err(|e| taken(e, "already_exists", || format!("there is a backup {} already", backup.id)))?;
+    insert_copies(conn, backup).await
+}
+
+async fn insert_copies(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
+    for copy in &backup.copies {
+        sqlx::query("INSERT INTO backup_copies (backup, storage, status) VALUES ($1, $2, $3)")
+            .bind(backup.id.as_str())
+            .bind(copy.storage.as_str())
+            .bind(doc::word(&copy.status)?)
+            .execute(&mut *conn)
+            .await
+            .map_err(|e| taken(e, "copy_exists", || format!("backup {} has two copies in storage {}", backup.id, copy.storage_name)))?;
+    }
+    Ok(())
+}
+
+pub async fn get(conn: &mut AnyConnection, id: &BackupId) -> Result<Backup> {
+    let row = sqlx::query("SELECT doc FROM backups WHERE id = $1").bind(id.as_str()).fetch_optional(conn).await.map_err(error)?;
+    doc::read(&row.ok_or_else(|| Error::not_found("backup", id.as_str()))?)
+}
+
+/// Writes the whole backup, copies included.
+pub async fn update(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
+    let sql = "UPDATE backups SET project = $2, cluster = $3, kind = $4, status = $5, good = $6, created_at = $7, doc = $8 WHERE id = $1";
+    let done = sqlx::query(sql)
+        .bind(backup.id.as_str())
+        .bind(backup.project.as_str())
+        .bind(backup.cluster.as_str())
+        .bind(doc::word(&backup.kind)?)
+        .bind(doc::word(&backup.status)?)
+        .bind(i64::from(backup.is_good()))
+        .bind(backup.created_at.micros())
+        .bind(doc::write(backup)?)
+        .execute(&mut *conn)
+        .await
+        .map_err(error)?;
+    if done.rows_affected() == 0 {
+        return Err(Error::not_found("backup", backup.id.as_str()));
+    }
+    let delete = sqlx::query("DELETE FROM backup_copies WHERE backup = $1").bind(backup.id.as_str());
+    delete.execute(&mut *conn).await.map_err(error)?;
+    insert_copies(conn, backup).await
+}
+
+/// Done as well when there is none.
+pub async fn delete(conn: &mut AnyConnection, id: &BackupId) -> Result<()> {
+    sqlx::query("DELETE FROM backups WHERE id = $1").bind(id.as_str()).execute(conn).await.map(drop).map_err(error)
+}
+
+/// Newest first.
+pub async fn list(conn: &mut AnyConnection, filter: &BackupFilter, paging: &Paging) -> Result<Page<Backup>> {
+    let in_storage = "id IN (SELECT backup FROM backup_copies WHERE storage = ? AND status <> 'expired')";
+    let select = Select::new("SELECT doc FROM backups")
+        .and_if("project = ?", filter.project.as_ref().map(ToString::to_string))?
+        .and_if("cluster = ?", filter.cluster.as_ref().map(ToString::to_string))?
+        .and_if("status = ?", filter.status.map(|s| doc::word(&s)).transpose()?)?
+        .and_if("kind = ?", filter.kind.map(|k| doc::word(&k)).transpose()?)?
+        .and_if(in_storage, filter.storage.as_ref().map(ToString::to_string))?
+        .after("(created_at, id) < (?, ?)", paging.after(LIST)?)?;
+    let items = select.docs(conn, NEWEST_FIRST, paging.rows()?).await?;
+    Ok(Page::of(items, paging, LIST, |b: &Backup| (b.created_at.micros(), b.id.to_string())))
+}
+
+/// The newest one a restore may start from without a doubt ([`Backup::is_good`]).
+pub async fn last_good(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Option<Backup>> {
+    let sql = "SELECT doc FROM backups WHERE cluster = $1 AND good = 1 ORDER BY created_at DESC, id DESC LIMIT 1";
+    let row = sqlx::query(sql).bind(cluster.as_str()).fetch_optional(conn).await.map_err(error)?;
+    row.as_ref().map(doc::read).transpose()
+}
+
+/// All of one cluster, newest first.
+pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Vec<Backup>> {
+    let sql = "SELECT doc FROM backups WHERE cluster = $1 ORDER BY created_at DESC, id DESC";
+    doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?)
+}

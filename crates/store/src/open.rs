@@ -1,0 +1,204 @@
+//! Opening a store, and how reads and writes begin.
+//!
+//! There are two pools. Writes go through one with a single connection, so that writers of this
+//! process queue fairly in memory and not in a busy loop inside the database; against other
+//! processes a write holds the store's own lock (`BEGIN IMMEDIATE`, or a table lock) from its
+//! start. Reads have a pool of their own whose connections refuse to write; on both stores they
+//! go on beside a write and see what was committed before.
+
+use crate::{Sealer, error, error::is_rerun, schema, secrets, sqlite};
+use mainstay_model::{Error, Result, Secret};
+use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyConnectOptions, pool::PoolConnection, pool::PoolOptions};
+use std::{pin::Pin, str::FromStr, sync::Arc, time::Duration};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    fn of(url: &str) -> Result<Kind> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Kind::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Kind::Postgres),
+            // The URL itself is not shown: it may hold a password.
+            _ => Err(Error::failed("store_url", "the store's URL must start with sqlite: or postgres:")),
+        }
+    }
+}
+
+/// How long a write waits for its turn before it gives up as busy.
+const TURN: Duration = Duration::from_secs(15);
+const READERS: u32 = 8;
+const ATTEMPTS: u32 = 5;
+
+const SQLITE: [&str; 6] = [
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA journal_mode = WAL",
+    // Each commit is on the disk before it is answered: NORMAL would lose the last ones with the power.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA journal_size_limit = 67108864",
+];
+const POSTGRES: [&str; 2] = [
+    "SET lock_timeout = '10s'",
+    // A control plane that stopped in the middle of a write must not hold up the next one for ever.
+    "SET idle_in_transaction_session_timeout = '60s'",
+];
+
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    readers: AnyPool,
+    writer: AnyPool,
+    kind: Kind,
+    sealer: Sealer,
+}
+
+/// What [`Store::write`] runs: everything it does, it does through the connection.
+pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'c>>;
+
+impl Store {
+    /// Opens the store at `url` (`sqlite:///absolute/path` or `postgres://..`), creates or
+    /// migrates its tables, and checks that `sealer` has the key its secrets were sealed with.
+    pub async fn open(url: &str, sealer: Sealer) -> Result<Store> {
+        let kind = Kind::of(url)?;
+        let writer = writer(url, kind).await?;
+        schema::migrate(&writer, kind).await?;
+        let readers = pool(kind, true).max_connections(READERS).connect_lazy_with(options(url)?);
+        let store = Store(Arc::new(Inner { readers, writer, kind, sealer }));
+        store.check_key().await?;
+        Ok(store)
+    }
+
+    /// For reads only. Shared with the journal.
+    pub fn pool(&self) -> &AnyPool {
+        &self.0.readers
+    }
+
+    pub async fn read(&self) -> Result<PoolConnection<Any>> {
+        self.0.readers.acquire().await.map_err(error)
+    }
+
+    /// Starts a write. From here to its end nobody else writes, in this process or another, so
+    /// keep it short and never wait for the world in it. A second write begun inside the first
+    /// waits for itself and ends as busy. Dropped, it is rolled back; see [`crate::commit`].
+    pub async fn begin_write(&self) -> Result<Transaction<'static, Any>> {
+        if self.0.kind == Kind::Sqlite {
+            return self.0.writer.begin_with("BEGIN IMMEDIATE").await.map_err(error);
+        }
+        let mut tx = self.0.writer.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.map_err(error)?;
+        // Taken before the first query, hence before the snapshot: what this write reads includes
+        // all that the writes before it committed, and it cannot fail to serialise.
+        sqlx::raw_sql("LOCK TABLE write_turn IN EXCLUSIVE MODE").execute(&mut *tx).await.map_err(error)?;
+        Ok(tx)
+    }
+
+    /// Runs `work` in a write and commits it; again, up to five times, where only the moment was
+    /// to blame.
+    pub async fn write<T, F>(&self, mut work: F) -> Result<T>
+    where
+        F: for<'c> FnMut(&'c mut AnyConnection) -> Work<'c, T>,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.try_write(&mut work).await {
+                Err(e) if is_rerun(&e) && attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, error = %e, "a write is tried again");
+                    tokio::time::sleep(Duration::from_millis(10 << attempt)).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_write<T, F>(&self, work: &mut F) -> Result<T>
+    where
+        F: for<'c> FnMut(&'c mut AnyConnection) -> Work<'c, T>,
+    {
+        let mut tx = self.begin_write().await?;
+        let value = work(&mut tx).await?;
+        error::commit(tx).await?;
+        Ok(value)
+    }
+
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// Ends all connections; SQLite then folds its journal into the one file.
+    pub async fn close(&self) {
+        self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+
+    /// With the wrong key everything would seem well until the first secret is needed.
+    async fn check_key(&self) -> Result<()> {
+        const OWNER: &str = "store";
+        const KIND: &str = "key-check";
+        let mut tx = self.begin_write().await?;
+        let found = secrets::get(&mut tx, self.sealer(), OWNER, KIND).await;
+        match found.map_err(|_| wrong_key())? {
+            Some(_) => Ok(()),
+            None => {
+                secrets::put(&mut tx, self.sealer(), OWNER, KIND, &Secret::new("mainstay")).await?;
+                error::commit(tx).await
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("kind", &self.0.kind).finish_non_exhaustive()
+    }
+}
+
+fn wrong_key() -> Error {
+    Error::integrity("the key file does not belong to this store: put back the one it was created with (`key` in the data directory)")
+        .with_code("wrong_key")
+}
+
+fn options(url: &str) -> Result<AnyConnectOptions> {
+    AnyConnectOptions::from_str(url).map_err(error)
+}
+
+/// The pool of one connection that all writes go through.
+pub(crate) async fn writer(url: &str, kind: Kind) -> Result<AnyPool> {
+    sqlx::any::install_default_drivers();
+    if kind == Kind::Sqlite {
+        sqlite::prepare(url)?;
+    }
+    let pool = pool(kind, false).max_connections(1).acquire_timeout(TURN);
+    pool.connect_with(options(url)?).await.map_err(|e| error(e).context("cannot open the store"))
+}
+
+fn pool(kind: Kind, read_only: bool) -> PoolOptions<Any> {
+    let settings: &'static [&'static str] = match kind {
+        Kind::Sqlite => &SQLITE,
+        Kind::Postgres => &POSTGRES,
+    };
+    let read_only = read_only.then_some(match kind {
+        Kind::Sqlite => "PRAGMA query_only = ON",
+        Kind::Postgres => "SET default_transaction_read_only = on",
+    });
+    PoolOptions::new()
+        // A file does not go away between two queries; a server does.
+        .test_before_acquire(kind == Kind::Postgres)
+        .after_connect(move |conn, _| {
+            Box::pin(async move {
+                for sql in settings.iter().copied().chain(read_only) {
+                    sqlx::raw_sql(sql).execute(&mut *conn).await?;
+                }
+                Ok(())
+            })
+        })
+}
