@@ -1,0 +1,228 @@
+//! Who still reads, and what was read. Every file handed out holds a [`Ticket`]; the late part of a
+//! backup begins only when the last one came back, and a ticket that comes back without its file
+//! having been read to the end fails the backup, whatever the reader's owner makes of that.
+
+use sha2::{Digest, Sha256};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// One file of the manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    /// Relative to the data directory.
+    pub path: String,
+    pub size: u64,
+    /// Seconds since 1970.
+    pub modified: i64,
+    pub sha256: String,
+}
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    outstanding: usize,
+    lines: Vec<Line>,
+    failure: Option<String>,
+}
+
+impl Ledger {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub fn ticket(self: &Arc<Self>, what: &str) -> Ticket {
+        self.state().outstanding += 1;
+        Ticket { ledger: self.clone(), what: what.into(), done: false }
+    }
+
+    /// The first failure is the one that tells.
+    pub fn fail(&self, why: &str) {
+        self.state().failure.get_or_insert_with(|| why.to_string());
+    }
+
+    pub fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    /// Waits until nobody reads, or for `patience`; says whether nobody does.
+    pub fn idle_within(&self, patience: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), patience, |s| s.outstanding > 0);
+        waited.unwrap_or_else(|e| e.into_inner()).0.outstanding == 0
+    }
+
+    pub fn take_lines(&self) -> Vec<Line> {
+        std::mem::take(&mut self.state().lines)
+    }
+}
+
+pub(super) struct Ticket {
+    ledger: Arc<Ledger>,
+    what: String,
+    done: bool,
+}
+
+impl Ticket {
+    /// The file was removed by the server, which the log will do again.
+    pub fn vanished(mut self) {
+        self.done = true;
+    }
+
+    fn complete(&mut self, line: Option<Line>) {
+        self.done = true;
+        self.ledger.state().lines.extend(line);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut state = self.ledger.state();
+        state.outstanding -= 1;
+        if !self.done {
+            let what = &self.what;
+            state.failure.get_or_insert_with(|| format!("{what} was not read to its end"));
+        }
+        drop(state);
+        self.ledger.changed.notify_all();
+    }
+}
+
+/// Reads exactly `size` bytes of a file that others write. What it gained since it was measured is
+/// not needed, what it lost is filled with zeros: the log has both.
+pub(super) struct Measured {
+    file: File,
+    left: u64,
+    hash: Sha256,
+    line: Line,
+    fill: bool,
+    ticket: Ticket,
+}
+
+impl Measured {
+    /// `fill` says whether the file may have become shorter.
+    pub fn new(file: File, path: &Path, size: u64, modified: i64, fill: bool, ticket: Ticket) -> Measured {
+        let line = Line { path: path.to_string_lossy().into_owned(), size, modified, sha256: String::new() };
+        let mut reader = Measured { file, left: size, hash: Sha256::new(), line, fill, ticket };
+        reader.finish_if_read();
+        reader
+    }
+
+    fn finish_if_read(&mut self) {
+        if self.left == 0 && !self.ticket.done {
+            self.line.sha256 = hex::encode(std::mem::take(&mut self.hash).finalize());
+            self.ticket.complete(Some(self.line.clone()));
+        }
+    }
+}
+
+impl Read for Measured {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
+        if room == 0 {
+            return Ok(0);
+        }
+        let mut n = self.file.read(&mut buf[..room])?;
+        if n == 0 && !self.fill {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} became shorter while it was read", self.line.path)));
+        }
+        if n == 0 {
+            buf[..room].fill(0);
+            n = room;
+        }
+        self.hash.update(&buf[..n]);
+        self.left -= n as u64;
+        self.finish_if_read();
+        Ok(n)
+    }
+}
+
+/// One log segment: its bytes up to `valid`, then zeros, so that recovery ends exactly where the
+/// backup does and not at whatever the server wrote there next.
+pub(super) struct Segment {
+    log: io::Take<File>,
+    zeros: u64,
+    ticket: Ticket,
+}
+
+impl Segment {
+    pub fn new(file: File, valid: u64, size: u64, ticket: Ticket) -> Segment {
+        Segment { log: file.take(valid), zeros: size - valid, ticket }
+    }
+}
+
+impl Read for Segment {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.log.read(buf)?;
+        if n > 0 || buf.is_empty() {
+            return Ok(n);
+        }
+        if self.log.limit() > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} is too short", self.ticket.what)));
+        }
+        let n = usize::try_from(self.zeros).unwrap_or(usize::MAX).min(buf.len());
+        buf[..n].fill(0);
+        self.zeros -= n as u64;
+        if self.zeros == 0 {
+            self.ticket.complete(None);
+        }
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(content: &[u8]) -> File {
+        let mut f = tempfile::tempfile().unwrap();
+        f.write_all(content).unwrap();
+        io::Seek::rewind(&mut f).unwrap();
+        f
+    }
+
+    #[test]
+    fn a_file_is_as_long_as_it_was_measured() {
+        let ledger = Arc::new(Ledger::default());
+        for (content, fill, wanted) in [(&b"abcdef"[..], true, &b"abcd"[..]), (b"ab", true, b"ab\0\0")] {
+            let mut out = vec![];
+            Measured::new(file(content), Path::new("f"), 4, 0, fill, ledger.ticket("f")).read_to_end(&mut out).unwrap();
+            assert_eq!(out, wanted);
+        }
+        assert!(ledger.idle_within(Duration::ZERO) && ledger.failure().is_none());
+        assert_eq!(ledger.take_lines()[0].sha256, hex::encode(Sha256::digest(b"abcd")));
+        assert!(Measured::new(file(b"ab"), Path::new("f"), 4, 0, false, ledger.ticket("f")).read_to_end(&mut vec![]).is_err());
+        assert!(ledger.failure().is_some());
+    }
+
+    #[test]
+    fn a_file_given_up_half_way_fails_the_backup() {
+        let ledger = Arc::new(Ledger::default());
+        let mut reader = Measured::new(file(b"abcd"), Path::new("base/1/2"), 4, 0, true, ledger.ticket("base/1/2"));
+        reader.read_exact(&mut [0; 2]).unwrap();
+        assert!(!ledger.idle_within(Duration::ZERO));
+        drop(reader);
+        assert!(ledger.idle_within(Duration::ZERO));
+        assert_eq!(ledger.failure().as_deref(), Some("base/1/2 was not read to its end"));
+    }
+
+    #[test]
+    fn a_segment_ends_in_zeros() {
+        let ledger = Arc::new(Ledger::default());
+        let mut out = vec![];
+        Segment::new(file(b"logNEXT."), 3, 8, ledger.ticket("s")).read_to_end(&mut out).unwrap();
+        assert_eq!(out, b"log\0\0\0\0\0");
+        Segment::new(file(b"log"), 3, 3, ledger.ticket("s")).read_to_end(&mut out).unwrap();
+        assert!(ledger.failure().is_none());
+        assert!(Segment::new(file(b"lo"), 3, 8, ledger.ticket("s")).read_to_end(&mut out).is_err());
+    }
+}
