@@ -7,4 +7,31 @@
 
 pub mod operation;
 
-pub use operation::{Cx, Operation, Registry, Step, StepKind, Tx, Undo};
+mod choices;
+mod clock;
+pub mod faults;
+mod handle;
+#[cfg(feature = "harness")]
+pub mod harness;
+mod journal;
+mod lock;
+mod next;
+mod progress;
+mod record;
+mod recovery;
+mod run;
+mod runner;
+mod schema;
+mod step;
+mod submit;
+mod view;
+mod watch;
+
+pub use clock::{Clock, SystemClock};
+pub use faults::{Faults, NoFaults, Point, Verdict, When};
+pub use journal::{Database, Journal};
+pub use lock::{Lock, Subject};
+pub use operation::{Cx, End, Operation, Registry, Step, StepKind, Tx, Undo, unknown_step};
+pub use runner::{Retry, Runner, RunnerOptions};
+pub use submit::Submit;
+pub use view::{Filter, Page, Status, StepStatus, StepView, View};

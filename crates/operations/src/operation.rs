@@ -85,13 +85,7 @@ pub trait Operation: Send + Sync + 'static {
     /// Runs in the transaction that ends the operation, whatever the end: `succeeded`, `failed`
     /// (after everything was undone), `cancelled`, `stuck` or `abandoned`. The place for "the
     /// backup's row says failed and why".
-    async fn finished(
-        &self,
-        end: End<'_>,
-        cx: &Cx<Self::World>,
-        tx: &mut Tx,
-        state: &mut Self::State,
-    ) -> Result<()> {
+    async fn finished(&self, end: End<'_>, cx: &Cx<Self::World>, tx: &mut Tx, state: &mut Self::State) -> Result<()> {
         let _ = (end, cx, tx, state);
         Ok(())
     }
