@@ -1,0 +1,44 @@
+//! Where a repository's objects lie. The one seam between the repository format and the outside: a
+//! second kind of place is a second implementation of [`Objects`] and nothing else.
+//!
+//! The contract is small because the format is: objects are written once under the hash of their
+//! content and never changed, so "write" means durable and never replacing, and there is no lock,
+//! no append and no rename to ask a place for.
+
+pub mod check;
+pub mod local;
+
+use bytes::Bytes;
+use mainstay_model::Result;
+use rustic_core::{FileType, Id};
+use std::time::{Duration, SystemTime};
+
+pub use local::Local;
+
+/// One stored object as a listing shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Object {
+    pub id: Id,
+    pub size: u64,
+    pub modified: SystemTime,
+}
+
+pub trait Objects: Send + Sync + 'static {
+    /// The place as `restic -r` takes it.
+    fn location(&self) -> String;
+    /// A single object as a person finds it.
+    fn name(&self, kind: FileType, id: &Id) -> String;
+    /// Makes the empty layout. Done already is done.
+    fn create(&self) -> Result<()>;
+    fn list(&self, kind: FileType) -> Result<Vec<Object>>;
+    fn read(&self, kind: FileType, id: &Id) -> Result<Bytes>;
+    /// Exactly `length` bytes from `offset`; fewer are an integrity error.
+    fn read_at(&self, kind: FileType, id: &Id, offset: u64, length: usize) -> Result<Bytes>;
+    /// Returns when the object is durable under its name. An object that is there already must be
+    /// the same one. On an error nothing of it is left.
+    fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> Result<()>;
+    /// Absent is done.
+    fn remove(&self, kind: FileType, id: &Id) -> Result<()>;
+    /// Removes what interrupted writes left behind and is older than `age`.
+    fn sweep(&self, age: Duration) -> Result<()>;
+}

@@ -1,0 +1,34 @@
+//! `mainstay.json`, the last file of every snapshot: what a catalogue needs to know about a backup,
+//! readable by anyone who restored it with another tool.
+
+use mainstay_drivers::storage::SnapshotLabel;
+use mainstay_model::{
+    Error, Result,
+    backup::{Check, Facts},
+};
+use serde::{Deserialize, Serialize};
+
+/// Its name at the top of the snapshot. No source may use it.
+pub const NAME: &str = "mainstay.json";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub version: u32,
+    pub label: SnapshotLabel,
+    pub facts: Facts,
+    /// Bytes and files of the source, without this file.
+    pub data_bytes: u64,
+    pub files: u64,
+    /// What was checked before this file was written; the read-back comes after it.
+    pub checks: Vec<Check>,
+}
+
+impl Record {
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(Error::internal)
+    }
+
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|e| Error::integrity(format!("{NAME} of the snapshot is not readable: {e}")))
+    }
+}
