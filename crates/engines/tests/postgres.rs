@@ -190,9 +190,9 @@ async fn a_new_primary_serves_its_user_and_nobody_else() {
     bed.engine.accounts().unwrap().ensure(&node).await.unwrap();
 
     let user = client(&node).await;
-    user.batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1); CREATE ROLE app LOGIN PASSWORD 'x'; CREATE DATABASE other")
-        .await
-        .unwrap();
+    for sql in ["CREATE TABLE t (n int)", "CREATE ROLE app LOGIN PASSWORD 'x'", "CREATE DATABASE other"] {
+        user.batch_execute(sql).await.unwrap();
+    }
     login(&node, "app", "x", "other").await.unwrap();
     assert!(login(&node, "user_pg_one", "wrong", "pg_one").await.is_err());
     assert!(login(&node, "mainstay", "admin-secret", "postgres").await.is_err(), "the administrator has no business on TCP");
@@ -297,21 +297,14 @@ async fn a_planned_hand_over_loses_nothing_and_everybody_follows() {
 }
 
 async fn rotate_and_leave(bed: &Bed, primary: &Node, stays: &Node, leaves: &Node) {
+    let before = client(leaves).await;
     let (mut primary, mut stays) = (primary.clone(), stays.clone());
     for node in [&mut primary, &mut stays] {
         node.plan.accounts.replication = Secret::new("another");
         node.plan.accounts.user.password = Secret::new("new-one");
-        node.plan.accounts.admin = Secret::new("new-admin");
     }
-    let before = client(leaves).await;
-    let mut as_before = primary.clone();
-    as_before.plan.accounts.admin = Secret::new("admin-secret");
-    let mut rotated = as_before.clone();
-    rotated.plan.accounts.admin = Secret::new("admin-secret");
-    bed.engine.accounts().unwrap().ensure(&rotated).await.unwrap();
+    bed.engine.accounts().unwrap().ensure(&primary).await.unwrap();
     eventually("the new password came with the log", || async { login(&stays, "hand_over", "new-one", "hand_over").await.is_ok() }).await;
-    let mut stays = stays.clone();
-    stays.plan.accounts.admin = Secret::new("admin-secret");
     bed.engine.accounts().unwrap().ensure(&stays).await.unwrap();
     before.query_one("SELECT 1", &[]).await.expect("open sessions stay");
     bed.stop(&stays).await;
@@ -320,11 +313,10 @@ async fn rotate_and_leave(bed: &Bed, primary: &Node, stays: &Node, leaves: &Node
 
     bed.stop(leaves).await;
     for _ in 0..2 {
-        bed.engine.leave(&rotated, &upstream(leaves)).await.unwrap();
+        bed.engine.leave(&primary, &upstream(leaves)).await.unwrap();
     }
-    let slots: String =
-        admin(&rotated).await.query_one("SELECT string_agg(slot_name, ',') FROM pg_replication_slots", &[]).await.unwrap().get(0);
-    assert_eq!(slots, "hand_over_1");
+    let slots = "SELECT string_agg(slot_name, ',') FROM pg_replication_slots";
+    assert_eq!(admin(&primary).await.query_one(slots, &[]).await.unwrap().get::<_, &str>(0), "hand_over_1");
 }
 
 async fn admin(node: &Node) -> Client {
@@ -436,6 +428,14 @@ async fn a_backup_whose_server_dies_or_is_given_up_fails_and_leaves_nothing() {
     drop(given_up);
     eventually("the server forgot the backup", || async { slots().await == 0 }).await;
 
+    let elsewhere = bed.dir.path().join("elsewhere");
+    bed.runtime.put_dir(node.installed.user.as_deref(), &elsewhere, 0o700).await.unwrap();
+    let create = format!("CREATE TABLESPACE aside LOCATION '{}'", elsewhere.display());
+    admin(&node).await.batch_execute(&create).await.unwrap();
+    let e = backups.capture(&node, &Progress::default()).await.err().unwrap();
+    assert!(e.code == "tablespaces" && e.message.contains("aside"), "{e:?}");
+    admin(&node).await.batch_execute("DROP TABLESPACE aside").await.unwrap();
+
     // A file that was handed out and not read fails the whole.
     let mut skipped = backups.capture(&node, &Progress::default()).await.unwrap();
     let skipped = tokio::task::spawn_blocking(move || {
@@ -464,6 +464,7 @@ async fn damage_is_found_before_a_restored_server_serves() {
     let bed = Bed::new().await;
     let node = filled(&bed).await;
     client(&node).await.batch_execute("INSERT INTO a SELECT n, repeat('y', 100) FROM generate_series(-5000, -1) n").await.unwrap();
+    client(&node).await.batch_execute("CREATE DATABASE taken").await.unwrap();
     let backups = bed.engine.backups().unwrap();
     let mut target = bed.node("target", 1).await;
     target.exposure = Exposure::Isolated;
@@ -481,6 +482,9 @@ async fn damage_is_found_before_a_restored_server_serves() {
     std::fs::write(&file, &good).unwrap();
     all_good(&backups.prepare(&target, &facts).await.unwrap());
     bed.start(&target).await;
+    let mut clash = target.clone();
+    clash.plan.accounts.user.database = Some("taken".into());
+    assert_eq!(backups.check(&clash, &facts).await.unwrap_err().code, "name_taken");
     all_good(&backups.check(&target, &facts).await.unwrap());
     bed.stop(&target).await;
     let mut bad = std::fs::read(&file).unwrap();

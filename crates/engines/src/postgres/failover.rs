@@ -4,7 +4,7 @@
 
 use super::{
     Postgres,
-    config::{config_files, slot_name},
+    config::slot_name,
     connect::{Session, admin, peer, sql, try_admin},
     probe::Standing,
     replicate::{ensure_slot, write_following},
@@ -93,7 +93,6 @@ impl Failover for Postgres {
             return Err(Error::conflict("running_primary", sentence));
         }
         ensure_slot(&peer(node, upstream).await?, &slot_name(&node.plan.name)).await?;
-        node.runtime.put_files(node.installed.user.as_deref(), config_files(node)).await?;
         write_following(node, upstream, &node.paths.data).await?;
         node.runtime.reload(&served_instance(node)).await
     }

@@ -12,7 +12,7 @@ use super::{
     connect::{Session, admin, ident, sql, try_admin},
     probe::Standing,
     survey::Survey,
-    tools::{ControlData, LONG, Tool, arg, last_words, remove_dir, remove_file},
+    tools::{ControlData, LONG, Tool, arg, last_words, remove_file},
 };
 use crate::common::{give_to, version_key};
 use async_trait::async_trait;
@@ -110,9 +110,7 @@ impl Backups for Postgres {
         for file in leftovers.iter().map(|name| data.join(name)).chain(isolated_files(node)) {
             remove_file(&file).await?;
         }
-        // Slots of the source's replicas, should a copy made by hand have brought them.
-        remove_dir(&data.join("pg_replslot")).await?;
-        node.runtime.put_dir(node.installed.user.as_deref(), &data.join("pg_replslot"), 0o700).await
+        Ok(())
     }
 
     fn restored_path(&self, captured: &Path) -> Option<PathBuf> {

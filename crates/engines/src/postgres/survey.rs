@@ -20,9 +20,10 @@ SELECT n.nspname || '.' || c.relname AS name, greatest(c.reltuples::bigint, pg_s
 
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Survey {
-    /// `tables.<database>`, and `databases`.
+    /// `tables.<database>`.
     pub tables: BTreeMap<String, u64>,
-    /// `rows.<database>`, and `rows.<database>.<schema>.<table>`.
+    /// `rows.<database>`, `rows.<database>.<schema>.<table>`, and the number of `databases`: that one
+    /// may grow by what a restore adds.
     pub rows: BTreeMap<String, u64>,
 }
 
@@ -32,8 +33,7 @@ impl Survey {
         for row in session.query(DATABASES, &[]).await.map_err(sql("listing the databases"))? {
             survey.database(node, row.get(0)).await?;
         }
-        let databases = survey.tables.len() as u64;
-        survey.tables.insert("databases".into(), databases);
+        survey.rows.insert("databases".into(), survey.tables.len() as u64);
         Ok(survey)
     }
 
