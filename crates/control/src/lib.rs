@@ -1,1 +1,22 @@
+//! The control plane: decides and remembers.
+//!
+//! `plan/` holds pure decisions, `ops/` the verbs as durable operations, `tasks/` the standing
+//! truths, and one file a noun the queries and the validation in front of them. Nothing here
+//! touches a database's bytes: that is the agent's work, asked for through its contract.
 
+pub mod app;
+pub mod backups;
+pub mod clusters;
+pub mod engines;
+pub mod nodes;
+pub mod ops;
+pub mod plan;
+pub mod projects;
+pub mod restores;
+pub mod routes;
+pub mod storages;
+pub mod tasks;
+pub mod tokens;
+pub mod topology;
+
+pub use app::{Actor, App, Options, Parts};

@@ -115,3 +115,9 @@ pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result
     let sql = "SELECT doc FROM backups WHERE cluster = $1 ORDER BY created_at DESC, id DESC";
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?)
 }
+
+/// The newest one with a passed drill.
+pub async fn last_drilled(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Option<Backup>> {
+    let drilled = |b: &Backup| b.drill.as_ref().is_some_and(|d| d.ok);
+    Ok(of_cluster(conn, cluster).await?.into_iter().filter(drilled).max_by_key(|b| b.drill.as_ref().map(|d| d.at)))
+}

@@ -77,3 +77,11 @@ pub async fn all_alive(conn: &mut AnyConnection) -> Result<Vec<Cluster>> {
     let sql = "SELECT doc FROM clusters WHERE deleted_at IS NULL ORDER BY created_at, id";
     doc::read_all(&sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
 }
+
+/// Removes a cluster that never came to be, with its nodes. Done as well when there is none.
+pub async fn remove_unborn(conn: &mut AnyConnection, id: &ClusterId) -> Result<()> {
+    for sql in ["DELETE FROM nodes WHERE cluster = $1", "DELETE FROM clusters WHERE id = $1"] {
+        sqlx::query(sql).bind(id.as_str()).execute(&mut *conn).await.map_err(error)?;
+    }
+    Ok(())
+}

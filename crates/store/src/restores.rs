@@ -70,3 +70,9 @@ pub async fn list(conn: &mut AnyConnection, filter: &RestoreFilter, paging: &Pag
     let items = select.docs(conn, " ORDER BY started_at DESC, id DESC", paging.rows()?).await?;
     Ok(Page::of(items, paging, LIST, |r: &Restore| (r.started_at.micros(), r.id.to_string())))
 }
+
+/// Those whose replaced data stands aside for longer than it was to be kept.
+pub async fn previous_due(conn: &mut AnyConnection, now: mainstay_model::Time) -> Result<Vec<Restore>> {
+    let all: Vec<Restore> = doc::read_all(&sqlx::query("SELECT doc FROM restores ORDER BY id").fetch_all(conn).await.map_err(error)?)?;
+    Ok(all.into_iter().filter(|r| r.previous_label.is_some() && r.previous_until.is_some_and(|t| t <= now)).collect())
+}

@@ -1,0 +1,168 @@
+//! The services every verb has at hand.
+
+use async_trait::async_trait;
+use mainstay_model::{Error, NodeId, Result, Secret, Time, TokenId, node::Observed, role::Role};
+use mainstay_operations::{Clock, Cx, Database, Journal, Registry, Runner, RunnerOptions};
+use mainstay_rpc::{Agent, Verb, verbs::Description};
+use mainstay_store::Store;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+
+/// Numbers a user may want otherwise. Seconds and days as named.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long new connections wait at the endpoint while no primary is writable.
+    pub hold_ms: u64,
+    /// How far a node may be behind and still be promoted, in bytes.
+    pub promote_max_lag_bytes: u64,
+    /// How long a hand-over waits for the last bytes to arrive.
+    pub catch_up_ms: u64,
+    /// How long the data a restore replaced stands aside.
+    pub previous_days: i64,
+    pub final_backup_days: i64,
+    /// Where endpoints listen instead of the loopback block, for clients on other machines.
+    pub endpoint_address: Option<IpAddr>,
+    /// Where the storage named `local` lies.
+    pub default_storage: std::path::PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            hold_ms: 8_000,
+            promote_max_lag_bytes: 64 * 1024 * 1024,
+            catch_up_ms: 30_000,
+            previous_days: 3,
+            final_backup_days: 15,
+            endpoint_address: None,
+            default_storage: "/var/lib/mainstay/storages/local".into(),
+        }
+    }
+}
+
+pub struct Parts {
+    pub store: Store,
+    pub agent: Agent,
+    pub clock: Arc<dyn Clock>,
+    pub options: Options,
+    pub runner_options: RunnerOptions,
+}
+
+pub struct App {
+    pub store: Store,
+    pub runner: Runner<App>,
+    pub agent: Agent,
+    pub clock: Arc<dyn Clock>,
+    pub options: Options,
+    observed: Mutex<HashMap<NodeId, Observed>>,
+    description: Mutex<Option<Description>>,
+}
+
+/// Who asks. Resolved by the API from a token; roles were checked there.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// `token:admin`, for the audit and the operation's `requested_by`.
+    pub name: String,
+    pub token: Option<TokenId>,
+    pub administrator: bool,
+    /// The project a token is bound to; `None` sees all.
+    pub project: Option<mainstay_model::ProjectId>,
+    pub role: Role,
+    pub from: Option<IpAddr>,
+}
+
+/// Lets the journal use the store's pool and its way of starting a write.
+struct StoreDatabase(Store);
+
+#[async_trait]
+impl Database for StoreDatabase {
+    fn pool(&self) -> &sqlx::AnyPool {
+        self.0.pool()
+    }
+    async fn begin_write(&self) -> Result<sqlx::Transaction<'static, sqlx::Any>> {
+        self.0.begin_write().await
+    }
+}
+
+impl App {
+    /// Opens the journal and puts the services together. Nothing runs before `runner.start`.
+    pub async fn open(parts: Parts) -> Result<Arc<App>> {
+        let journal = Journal::open(Arc::new(StoreDatabase(parts.store.clone()))).await?;
+        let registry: Registry<App> = crate::ops::registry();
+        let runner = Runner::new(journal, registry, parts.clock.clone(), parts.runner_options).await?;
+        let app = Arc::new(App {
+            store: parts.store,
+            runner: runner.clone(),
+            agent: parts.agent,
+            clock: parts.clock,
+            options: parts.options,
+            observed: Mutex::default(),
+            description: Mutex::default(),
+        });
+        runner.set_world(Arc::downgrade(&app));
+        crate::projects::ensure_default(&app).await?;
+        crate::storages::ensure_default(&app).await?;
+        Ok(app)
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// What the host has, asked once and kept until [`App::forget_description`].
+    pub async fn description(&self) -> Result<Description> {
+        if let Some(d) = lock(&self.description).clone() {
+            return Ok(d);
+        }
+        let fresh = self.agent.look(&mainstay_rpc::verbs::Describe {}).await?;
+        *lock(&self.description) = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Engines may have been installed since: the next look asks the agent again.
+    pub fn forget_description(&self) {
+        *lock(&self.description) = None;
+    }
+
+    /// The latest look at a node, or unknown.
+    pub fn observed(&self, node: &NodeId) -> Observed {
+        lock(&self.observed).get(node).cloned().unwrap_or_else(|| Observed::unknown(self.now(), "not looked at yet"))
+    }
+
+    pub fn note_observed(&self, node: NodeId, observed: Observed) {
+        lock(&self.observed).insert(node, observed);
+    }
+
+    pub fn forget_observed(&self, keep: impl Fn(&NodeId) -> bool) {
+        lock(&self.observed).retain(|n, _| keep(n));
+    }
+}
+
+fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Performs a verb for a step: carries the operation and its generation, passes progress on.
+pub(crate) async fn act<V: Verb>(cx: &Cx<App>, verb: V) -> Result<V::Reply> {
+    let note = |p: mainstay_drivers::progress::Snapshot| {
+        let part = (p.total > 0).then(|| p.done as f64 / p.total as f64);
+        cx.progress(part.map(|p| p.min(1.0)), &p.sentence);
+    };
+    cx.world.agent.perform(cx.operation.as_str(), cx.generation, &verb, note).await
+}
+
+/// A password people can read aloud: 28 characters of the clear alphabet.
+pub fn new_password() -> Secret {
+    Secret::generate(28, rand::random::<u8>)
+}
+
+/// Refuses what does not match the name that had to be typed.
+pub(crate) fn confirmed(typed: Option<&str>, name: &str) -> Result<()> {
+    if typed == Some(name) {
+        return Ok(());
+    }
+    Err(Error::invalid("confirm", format!("type the name \"{name}\" to confirm")).with_code("confirmation_mismatch"))
+}

@@ -1,0 +1,215 @@
+//! Back up: choose the source, capture into each storage, record what was read back.
+//!
+//! The backup's row is written together with the operation and always ends as something: completed
+//! when every copy was read back, partial when some were, failed with the reason otherwise.
+
+use crate::{App, app::act, backups, plan, tasks::observe, topology::Topology};
+use async_trait::async_trait;
+use mainstay_drivers::storage::{Depth, Stored};
+use mainstay_model::{
+    BackupId, ClusterId, Error, NodeId, Result, StorageId,
+    backup::{Backup, BackupStatus, Copy, Proof},
+    node::Position,
+};
+use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
+use mainstay_rpc::verbs::{Cancel, Capture, DeleteSnapshots, ListSnapshots, WaitFor};
+use mainstay_store as store;
+use serde::{Deserialize, Serialize};
+
+/// How long a replica may take to reach the primary's position before the primary is used.
+const REPLICA_CATCH_UP_MS: u64 = 5_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// A healthy, caught-up replica where there is one.
+    Replica,
+    Primary,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub cluster: ClusterId,
+    pub backup: BackupId,
+    pub from: From,
+    pub source: Option<NodeId>,
+    /// One for each storage, in the order of the backup's copies.
+    pub results: Vec<(StorageId, Result<Stored, Error>)>,
+}
+
+pub struct BackUp;
+
+#[async_trait]
+impl Operation for BackUp {
+    type World = App;
+    type State = State;
+    const KIND: &'static str = "back_up";
+    const VERSION: i64 = 1;
+    const STEPS: &'static [Step] = &[
+        Step::effect("choose_source", "Choose a caught-up node to read from", Undo::Nothing("only looks")),
+        Step::effect("capture", "Capture, store, and read back", Undo::With),
+        Step::db("record", "Record the backup", Undo::Nothing("its row says how it ended")),
+    ];
+
+    async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        match step {
+            "choose_source" => choose_source(cx, s).await,
+            "capture" => capture(cx, s).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        match step {
+            "record" => record(cx, tx, s).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        match step {
+            "capture" => take_back(cx, s).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn finished(&self, end: End<'_>, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        let why = match end {
+            End::Succeeded => return Ok(()),
+            End::Failed(e) | End::Stuck(e) => e.message.clone(),
+            End::Cancelled => "cancelled".into(),
+            End::Abandoned => "abandoned".into(),
+        };
+        let mut backup = store::backups::get(tx, &s.backup).await?;
+        (backup.status, backup.error, backup.finished_at) = (BackupStatus::Failed, Some(why.clone()), Some(cx.world.now()));
+        for copy in &mut backup.copies {
+            (copy.status, copy.snapshot) = (BackupStatus::Failed, None);
+            copy.error.get_or_insert(why.clone());
+        }
+        store::backups::update(tx, &backup).await
+    }
+
+    fn output(&self, s: &State) -> serde_json::Value {
+        serde_json::json!({ "backup": s.backup })
+    }
+}
+
+async fn choose_source(cx: &Cx<App>, s: &mut State) -> Result<()> {
+    let topology = Topology::load(&cx.world, &s.cluster).await?;
+    observe::look(&cx.world, &topology).await?;
+    let primary = topology.primary()?.clone();
+    s.source = Some(primary.id.clone());
+    let seen = cx.world.observed(&primary.id);
+    let Some(position) = seen.position.clone().filter(|_| s.from == From::Replica) else {
+        return Ok(());
+    };
+    let fit = topology.replicas().filter(|n| n.phase.is_none() && plan::candidate::may_capture(&cx.world.observed(&n.id), &seen));
+    for replica in fit {
+        if reaches(cx, &topology, replica, &position).await {
+            s.source = Some(replica.id.clone());
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// What was acknowledged before the backup was asked for must be in it: a replica is used only when
+/// it holds the position that the primary has now.
+async fn reaches(cx: &Cx<App>, topology: &Topology, replica: &mainstay_model::node::Node, position: &Position) -> bool {
+    let Ok(plan) = topology.plan(replica) else { return false };
+    act(cx, WaitFor { plan, position: position.clone(), timeout_ms: REPLICA_CATCH_UP_MS }).await.is_ok()
+}
+
+async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
+    let topology = Topology::load(&cx.world, &s.cluster).await?;
+    let source = s.source.clone().unwrap_or(topology.primary()?.id.clone());
+    let plan = topology.plan(topology.node(&source)?)?;
+    let backup = backups::get(&cx.world, &s.backup).await?;
+    s.results.clear();
+    for copy in &backup.copies {
+        let repository = backups::repository(&cx.world, &topology.cluster, &copy.storage).await?;
+        let verb = Capture { plan: plan.clone(), repository, label: backups::label(&backup) };
+        let result = tokio::select! {
+            result = act(cx, verb) => result,
+            () = cx.cancelled() => return Err(Error::conflict("cancelled", "cancelled")),
+        };
+        if let Some(e) = result.as_ref().err().filter(|e| e.is_transient()) {
+            return Err(e.clone());
+        }
+        s.results.push((copy.storage.clone(), result));
+    }
+    match s.results.iter().find_map(|(_, r)| r.as_ref().err()) {
+        Some(e) if s.results.iter().all(|(_, r)| r.is_err()) => Err(e.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// Stops what still runs and removes what was published, in every storage that can be reached.
+async fn take_back(cx: &Cx<App>, s: &State) -> Result<()> {
+    act(cx, Cancel { operation: cx.operation.to_string() }).await?;
+    let topology = Topology::load(&cx.world, &s.cluster).await?;
+    let backup = backups::get(&cx.world, &s.backup).await?;
+    for copy in &backup.copies {
+        let repository = backups::repository(&cx.world, &topology.cluster, &copy.storage).await?;
+        let published = match act(cx, ListSnapshots { repository: repository.clone() }).await {
+            Ok(all) => all.into_iter().filter(|p| p.label.backup == s.backup).map(|p| p.id).collect::<Vec<_>>(),
+            // A storage that cannot be listed could not be written to either.
+            Err(_) => continue,
+        };
+        if !published.is_empty() {
+            act(cx, DeleteSnapshots { repository, snapshots: published, prune: false }).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
+    let mut backup = store::backups::get(tx, &s.backup).await?;
+    let previous = store::backups::last_good(tx, &s.cluster).await?;
+    for (storage, result) in &s.results {
+        if let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage) {
+            record_copy(copy, result);
+        }
+    }
+    if let Some(stored) = s.results.iter().find_map(|(_, r)| r.as_ref().ok()) {
+        backup.data_bytes = Some(stored.data_bytes);
+        backup.engine_version.clone_from(&stored.facts.engine_version);
+        backup.checks.clone_from(&stored.checks);
+        let doubt = plan::suspicious::suspicious(stored.data_bytes, &stored.facts, previous.as_ref());
+        backup.proof = if doubt.is_some() { Proof::Suspicious } else { Proof::Verified };
+        if let Some(why) = doubt {
+            backup.checks.push(mainstay_model::backup::Check::new("plausible", false, why));
+        }
+        backup.facts = Some(stored.facts.clone());
+    }
+    settle(&mut backup);
+    backup.finished_at = Some(cx.world.now());
+    store::backups::update(tx, &backup).await
+}
+
+fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
+    match result {
+        Ok(stored) => {
+            (copy.status, copy.snapshot) = (BackupStatus::Completed, Some(stored.snapshot.clone()));
+            (copy.added_bytes, copy.verified_at) = (Some(stored.added_bytes), Some(stored.verified_at));
+        }
+        Err(e) => (copy.status, copy.error) = (BackupStatus::Failed, Some(e.message.clone())),
+    }
+}
+
+/// The backup's status from its copies': a partial success is not a success.
+pub(super) fn settle(backup: &mut Backup) {
+    let good = backup.copies.iter().filter(|c| c.is_good()).count();
+    backup.status = match good {
+        0 => BackupStatus::Failed,
+        n if n == backup.copies.len() => BackupStatus::Completed,
+        _ => BackupStatus::Partial,
+    };
+    backup.error = backup.copies.iter().find_map(|c| c.error.as_ref().map(|e| format!("{}: {e}", c.storage_name)));
+    if good == 0 {
+        backup.proof = Proof::None;
+    }
+}
+
+/// How much of a snapshot a verification reads.
+pub const DEPTH: Depth = Depth::Data;

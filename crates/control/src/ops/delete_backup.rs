@@ -1,0 +1,76 @@
+//! Delete one backup: its records in every storage first, its row last.
+
+use crate::{App, app::act, backups};
+use async_trait::async_trait;
+use mainstay_model::{BackupId, Result, backup::BackupStatus};
+use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
+use mainstay_rpc::verbs::DeleteSnapshots;
+use mainstay_store as store;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub backup: BackupId,
+    pub status_before: BackupStatus,
+}
+
+pub struct DeleteBackup;
+
+const FORWARD: Undo = Undo::Nothing("past the point of no return");
+
+#[async_trait]
+impl Operation for DeleteBackup {
+    type World = App;
+    type State = State;
+    const KIND: &'static str = "delete_backup";
+    const VERSION: i64 = 1;
+    const STEPS: &'static [Step] = &[
+        Step::db("mark", "Mark the backup as going away", Undo::With),
+        Step::effect("remove", "Remove its record from every storage and give back the space", FORWARD).no_return(),
+        Step::db("forget", "Forget the backup", FORWARD),
+    ];
+
+    async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        match step {
+            "remove" => remove(cx, s).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        match step {
+            "mark" => {
+                s.status_before = store::backups::get(tx, &s.backup).await?.status;
+                set_status(tx, s, BackupStatus::Deleting).await
+            }
+            "forget" => store::backups::delete(tx, &s.backup).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn undo_db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        match step {
+            "mark" => set_status(tx, s, s.status_before).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    fn output(&self, s: &State) -> serde_json::Value {
+        serde_json::json!({ "backup": s.backup })
+    }
+}
+
+async fn set_status(tx: &mut Tx, s: &State, status: BackupStatus) -> Result<()> {
+    let mut backup = store::backups::get(tx, &s.backup).await?;
+    backup.status = status;
+    store::backups::update(tx, &backup).await
+}
+
+async fn remove(cx: &Cx<App>, s: &State) -> Result<()> {
+    let backup = backups::get(&cx.world, &s.backup).await?;
+    for (copy, snapshot) in backup.copies.iter().filter_map(|c| Some((c, c.snapshot.clone()?))) {
+        let repository = backups::repository_of(&cx.world, &backup, &copy.storage).await?;
+        act(cx, DeleteSnapshots { repository, snapshots: vec![snapshot], prune: true }).await?;
+    }
+    Ok(())
+}

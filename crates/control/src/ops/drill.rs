@@ -1,0 +1,119 @@
+//! Drill: restore a backup into a throw-away instance that nobody can reach, start the engine,
+//! compare what was counted, take the time, remove it all.
+
+use super::back_up;
+use crate::{App, app::act, backups, topology::Topology};
+use async_trait::async_trait;
+use mainstay_drivers::engine::NodePlan;
+use mainstay_model::{
+    BackupId, Kind, NodeId, Result,
+    backup::{BackupStatus, Check, Drill as Outcome, Proof},
+};
+use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
+use mainstay_rpc::verbs::{PrepareNode, RemoveNode, RestoreBeside};
+use mainstay_store as store;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub backup: BackupId,
+    /// The throw-away node.
+    pub node: NodeId,
+    pub seconds: Option<f64>,
+    pub checks: Vec<Check>,
+}
+
+pub struct Drill;
+
+#[async_trait]
+impl Operation for Drill {
+    type World = App;
+    type State = State;
+    const KIND: &'static str = "drill";
+    const VERSION: i64 = 1;
+    const STEPS: &'static [Step] = &[
+        Step::effect("restore", "Restore into a throw-away instance and check it", Undo::With),
+        Step::effect("remove", "Remove the throw-away instance", Undo::Nothing("there is nothing to bring back")),
+        Step::db("record", "Record the result", Undo::Nothing("what was found stays found")),
+    ];
+
+    async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        match step {
+            "restore" => restore(cx, s).await,
+            "remove" => act(cx, RemoveNode { node: s.node.clone() }).await.map(drop),
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        match step {
+            "record" => record(cx, tx, s).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        match step {
+            "restore" => act(cx, RemoveNode { node: s.node.clone() }).await.map(drop),
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    /// A drill that showed the data to be bad fails the backup. One that could not be done (no
+    /// room, no engine) says nothing about it.
+    async fn finished(&self, end: End<'_>, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        let (End::Failed(e) | End::Stuck(e)) = end else { return Ok(()) };
+        if e.kind != Kind::Integrity {
+            return Ok(());
+        }
+        let mut backup = store::backups::get(tx, &s.backup).await?;
+        backup.drill = Some(Outcome { at: cx.world.now(), ok: false, seconds: s.seconds.unwrap_or(0.0) });
+        (backup.status, backup.proof) = (BackupStatus::Failed, Proof::None);
+        backup.error = Some(format!("the drill failed: {}", e.message));
+        store::backups::update(tx, &backup).await
+    }
+
+    fn output(&self, s: &State) -> serde_json::Value {
+        serde_json::json!({ "backup": s.backup, "seconds": s.seconds })
+    }
+}
+
+async fn restore(cx: &Cx<App>, s: &mut State) -> Result<()> {
+    let backup = backups::get(&cx.world, &s.backup).await?;
+    let (repository, snapshot) = backups::good_copy(&cx.world, &backup, None).await?;
+    let began = cx.world.now();
+    let plan = throw_away(cx, &backup, &s.node).await?;
+    act(cx, PrepareNode { plan: plan.clone() }).await?;
+    let done = act(cx, RestoreBeside { plan, repository, snapshot, label: "drill".into() }).await?;
+    s.seconds = Some(cx.world.now().seconds_since(began));
+    s.checks = done.checks;
+    Ok(())
+}
+
+/// A node of the backup's cluster that has no address anybody could connect to.
+async fn throw_away(cx: &Cx<App>, backup: &mainstay_model::backup::Backup, node: &NodeId) -> Result<NodePlan> {
+    let topology = Topology::load(&cx.world, &backup.cluster).await?;
+    Ok(NodePlan {
+        id: node.clone(),
+        name: format!("{}-drill", backup.cluster_name),
+        cluster: backup.cluster.clone(),
+        cluster_name: backup.cluster_name.clone(),
+        engine: backup.engine.clone(),
+        version: topology.cluster.version.clone(),
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 1,
+        settings: topology.cluster.settings.clone(),
+        accounts: topology.accounts,
+    })
+}
+
+async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
+    let mut backup = store::backups::get(tx, &s.backup).await?;
+    backup.drill = Some(Outcome { at: cx.world.now(), ok: true, seconds: s.seconds.unwrap_or(0.0) });
+    backup.proof = Proof::Drilled;
+    backup.checks.retain(|c| !s.checks.iter().any(|n| n.name == c.name));
+    backup.checks.extend(s.checks.iter().cloned());
+    back_up::settle(&mut backup);
+    store::backups::update(tx, &backup).await
+}

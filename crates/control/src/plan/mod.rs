@@ -1,0 +1,8 @@
+//! Pure decisions: data in, data out, time as an argument. No async, no clock, no I/O.
+
+pub mod candidate;
+pub mod recoverability;
+pub mod restore;
+pub mod settings;
+pub mod status;
+pub mod suspicious;

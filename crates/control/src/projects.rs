@@ -1,0 +1,44 @@
+//! Projects, and the recovery key each of them has.
+
+use crate::App;
+use mainstay_model::{Error, ProjectId, Result, Secret, project::Project};
+use mainstay_store as store;
+
+pub const DEFAULT: &str = "default";
+const RECOVERY: &str = "recovery_key";
+
+pub(crate) async fn ensure_default(app: &App) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    let project = store::projects::ensure_default(&mut tx, app.now()).await?;
+    ensure_recovery_key(app, &mut tx, &project.id).await?;
+    tx.commit().await.map_err(Error::internal)
+}
+
+/// Drawn with the project, so that every repository can be opened with it from its first backup on.
+async fn ensure_recovery_key(app: &App, tx: &mut mainstay_operations::Tx, project: &ProjectId) -> Result<()> {
+    if store::secrets::get(tx, app.store.sealer(), project.as_str(), RECOVERY).await?.is_none() {
+        let key = Secret::generate(48, rand::random::<u8>);
+        store::secrets::put(tx, app.store.sealer(), project.as_str(), RECOVERY, &key).await?;
+    }
+    Ok(())
+}
+
+/// By id or by name.
+pub async fn resolve(app: &App, id_or_name: &str) -> Result<Project> {
+    let mut conn = app.store.read().await?;
+    match ProjectId::parse(id_or_name) {
+        Some(id) => store::projects::get(&mut conn, &id).await,
+        None => store::projects::by_name(&mut conn, id_or_name).await,
+    }
+}
+
+pub async fn list(app: &App) -> Result<Vec<Project>> {
+    store::projects::list(&mut *app.store.read().await?).await
+}
+
+/// A restic password that opens every repository of the project.
+pub async fn recovery_key(app: &App, project: &ProjectId) -> Result<Secret> {
+    let mut conn = app.store.read().await?;
+    let key = store::secrets::get(&mut conn, app.store.sealer(), project.as_str(), RECOVERY).await?;
+    key.ok_or_else(|| Error::internal("a project without recovery key"))
+}

@@ -1,0 +1,277 @@
+//! Restores: a plan first, then exactly that plan.
+
+use crate::{
+    Actor, App, app, backups, clusters, engines, ops,
+    ops::{restore_in_place, restore_new, undo_restore},
+    plan::restore::{Action, RestorePlan},
+    projects, storages,
+    topology::Topology,
+};
+use mainstay_model::{
+    ClusterName, Error, OperationId, ProjectId, RestoreId, Result,
+    backup::{Backup, Copy},
+    cluster::{Cluster, Mode},
+    restore::{Restore, RestoreStatus},
+};
+use mainstay_operations::{Lock, Operation};
+use mainstay_store::{self as store, Page, Paging, restores::RestoreFilter};
+
+/// What `restore plan|run` was given. Exactly one of `to` and `new`.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreRequest {
+    pub backup: String,
+    pub to: Option<String>,
+    pub new: Option<String>,
+    pub storage: Option<String>,
+    pub confirm: Option<String>,
+}
+
+/// A plan and the hash that confirms it.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub plan: RestorePlan,
+    pub hash: String,
+    backup: Backup,
+    target: Option<Cluster>,
+}
+
+pub async fn plan(app: &App, project: &ProjectId, request: &RestoreRequest) -> Result<Planned> {
+    let backup = backups::resolve(app, project, &request.backup).await?;
+    if !backup.is_restorable() {
+        return Err(backups::not_restorable(&backup));
+    }
+    let copy = choose_copy(app, project, &backup, request.storage.as_deref()).await?;
+    match (&request.to, &request.new) {
+        (Some(to), None) => plan_into(app, project, backup, copy, to).await,
+        (None, Some(new)) => plan_new(app, project, backup, copy, new).await,
+        _ => Err(Error::invalid("to", "name either an existing cluster (to) or a new one (new)")),
+    }
+}
+
+async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: Option<&str>) -> Result<Copy> {
+    let wanted = match storage {
+        Some(name) => Some(storages::resolve(app, project, name).await.map_err(|e| e.with_field("storage"))?.id),
+        None => None,
+    };
+    let fits = |c: &&Copy| c.is_good() && wanted.as_ref().is_none_or(|s| &c.storage == s);
+    backup.copies.iter().find(fits).cloned().ok_or_else(|| match storage {
+        Some(name) => Error::invalid("storage", format!("backup {} has no good copy in storage {name}", backup.id)),
+        None => backups::not_restorable(backup),
+    })
+}
+
+fn base(backup: &Backup, copy: &Copy, target: &str, action: Action, steps: &[mainstay_operations::Step]) -> RestorePlan {
+    let suspicious = backup.proof == mainstay_model::backup::Proof::Suspicious;
+    RestorePlan {
+        backup: backup.id.clone(),
+        storage: copy.storage.clone(),
+        storage_name: copy.storage_name.clone(),
+        snapshot: copy.snapshot.clone().unwrap_or_default(),
+        engine: backup.engine.clone(),
+        engine_version: backup.engine_version.clone(),
+        target: target.into(),
+        action,
+        loses: vec![],
+        steps: steps.iter().map(|s| s.title.to_string()).collect(),
+        recovery_point: backup.created_at,
+        position: backup.facts.as_ref().and_then(|f| f.stop.clone()),
+        space_needed_bytes: backup.data_bytes.unwrap_or(0),
+        warnings: if suspicious { vec!["this backup is suspicious: it differs much from the one before it".into()] } else { vec![] },
+    }
+}
+
+async fn plan_into(app: &App, project: &ProjectId, backup: Backup, copy: Copy, to: &str) -> Result<Planned> {
+    let target = clusters::resolve(app, project, to).await?;
+    clusters::running(&target)?;
+    same_engine(&backup, &target.engine, &target.version)?;
+    let topology = Topology::load(app, &target.id).await?;
+    let action = if target.id == backup.cluster { Action::InPlace } else { Action::OtherCluster };
+    let mut plan = base(&backup, &copy, target.name.as_str(), action, restore_in_place::RestoreInPlace::STEPS);
+    plan.loses.push(format!("everything written to {} since {} is replaced", target.name, backup.created_at));
+    if action == Action::OtherCluster {
+        plan.loses.push(format!("all data of {} is replaced by that of {}", target.name, backup.cluster_name));
+    }
+    if topology.replicas().next().is_some() {
+        plan.loses.push("every replica is seeded again from the restored primary".into());
+    }
+    plan.warnings.push(format!("the old data stands aside for {} days; `restore undo` brings it back", app.options.previous_days));
+    let basis = format!("{:?}/{:?}", target.primary, topology.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
+    Ok(Planned { hash: plan.hash(&basis), plan, backup, target: Some(target) })
+}
+
+async fn plan_new(app: &App, project: &ProjectId, backup: Backup, copy: Copy, new: &str) -> Result<Planned> {
+    let name = ClusterName::parse(new).map_err(|e| e.with_field("new"))?;
+    if store::clusters::by_name(&mut *app.store.read().await?, project, name.as_str()).await.is_ok() {
+        return Err(Error::conflict("name_taken", format!("there is a cluster {name} already; restore to it with --to")).with_field("new"));
+    }
+    let plan = base(&backup, &copy, name.as_str(), Action::NewCluster, restore_new::RestoreNew::STEPS);
+    Ok(Planned { hash: plan.hash("new"), plan, backup, target: None })
+}
+
+/// The same engine, and a server of the same major version and not older than the backup's.
+fn same_engine(backup: &Backup, engine: &str, version: &str) -> Result<()> {
+    if backup.engine != engine {
+        return Err(
+            Error::invalid("to", format!("the backup is of {}, the cluster is of {engine}", backup.engine)).with_code("wrong_engine")
+        );
+    }
+    if !compatible(&backup.engine_version, version) {
+        let why = format!("the backup was made by version {}, which version {version} does not read", backup.engine_version);
+        return Err(Error::invalid("to", why).with_code("wrong_version"));
+    }
+    Ok(())
+}
+
+/// Physical data is read by servers of the same major version (one number, as engines here count
+/// them), not older in the second.
+fn compatible(made_by: &str, read_by: &str) -> bool {
+    let parts = |v: &str| -> Vec<u32> { v.split('.').map_while(|p| p.parse().ok()).collect() };
+    let (made, read) = (parts(made_by), parts(read_by));
+    made.first() == read.first() && made.first().is_some()
+}
+
+/// Runs the plan that was confirmed: `hash` must be that of the plan as it would be made now.
+pub async fn run(app: &App, by: &Actor, project: &ProjectId, request: &RestoreRequest, hash: &str) -> Result<(Restore, OperationId)> {
+    let planned = plan(app, project, request).await?;
+    if planned.hash != hash {
+        return Err(Error::new(
+            mainstay_model::Kind::Stale,
+            "stale",
+            "the plan has changed since it was shown; look at the new one and confirm that",
+        ));
+    }
+    match planned.target.clone() {
+        Some(target) => {
+            app::confirmed(request.confirm.as_deref(), target.name.as_str())?;
+            run_into(app, by, planned, target).await
+        }
+        None => run_new(app, by, project, planned).await,
+    }
+}
+
+fn restore_row(app: &App, planned: &Planned, target: &Cluster, in_place: bool) -> Restore {
+    Restore {
+        id: RestoreId::new(),
+        project: target.project.clone(),
+        backup: planned.backup.id.clone(),
+        target: target.id.clone(),
+        target_name: target.name.to_string(),
+        in_place,
+        status: RestoreStatus::Running,
+        started_at: app.now(),
+        finished_at: None,
+        previous_label: None,
+        previous_node: None,
+        previous_until: None,
+        safety_backup: None,
+        error: None,
+    }
+}
+
+async fn run_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> Result<(Restore, OperationId)> {
+    let row = restore_row(app, &planned, &target, true);
+    let state = restore_in_place::State {
+        cluster: target.id.clone(),
+        restore: row.id.clone(),
+        backup: planned.backup.id.clone(),
+        storage: planned.plan.storage.clone(),
+        node: target.primary.clone().ok_or_else(|| Error::conflict("no_primary", "the cluster has no primary"))?,
+        safety: None,
+        away_from: None,
+        away_until: None,
+    };
+    let submit = ops::submission::<restore_in_place::RestoreInPlace>(&state, Some(ops::subject(&target)), Lock::Exclusive, &by.name)?;
+    submit_with_row(app, row, submit, async |_| Ok(())).await
+}
+
+async fn run_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<(Restore, OperationId)> {
+    let project = projects::resolve(app, project.as_str()).await?;
+    let major = planned.backup.engine_version.split('.').next().unwrap_or_default().to_string();
+    let (entry, version) = engines::choose(app, &planned.backup.engine, Some(&major), Mode::Single).await?;
+    let deployment = clusters::Deployment {
+        name: ClusterName::parse(&planned.plan.target)?,
+        engine: entry.name,
+        version,
+        mode: Mode::Single,
+        replicas: 0,
+        port: entry.default_port,
+        warnings: vec![],
+    };
+    let mut cluster = clusters::cluster_row(app, &project, &deployment);
+    cluster.phase_reason = Some("being restored from a backup".into());
+    let nodes = clusters::node_rows(app, &mut cluster, 1);
+    let accounts = clusters::new_accounts(app, &cluster).await?;
+    let row = restore_row(app, &planned, &cluster, false);
+    let node = nodes[0].id.clone();
+    let state = restore_new::State::new(
+        cluster.id.clone(),
+        node,
+        deployment.port,
+        row.id.clone(),
+        planned.backup.id.clone(),
+        planned.plan.storage.clone(),
+    );
+    let submit = ops::submission::<restore_new::RestoreNew>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
+    submit_with_row(app, row, submit, async |tx| clusters::insert_rows(app, tx, &cluster, &nodes, &accounts).await).await
+}
+
+async fn submit_with_row(
+    app: &App,
+    row: Restore,
+    submit: mainstay_operations::Submit,
+    also: impl AsyncFnOnce(&mut mainstay_operations::Tx) -> Result<()>,
+) -> Result<(Restore, OperationId)> {
+    let mut tx = app.store.begin_write().await?;
+    also(&mut tx).await?;
+    store::restores::insert(&mut tx, &row).await?;
+    let operation = app.runner.submit_in(&mut tx, submit).await?;
+    tx.commit().await.map_err(Error::internal)?;
+    app.runner.wake();
+    Ok((row, operation))
+}
+
+pub async fn resolve(app: &App, project: &ProjectId, id: &str) -> Result<Restore> {
+    let missing = || Error::not_found("restore", id);
+    let id = RestoreId::parse(id).ok_or_else(missing)?;
+    let row = store::restores::get(&mut *app.store.read().await?, &id).await?;
+    if &row.project == project { Ok(row) } else { Err(missing()) }
+}
+
+pub async fn list(app: &App, filter: &RestoreFilter, paging: &Paging) -> Result<Page<Restore>> {
+    store::restores::list(&mut *app.store.read().await?, filter, paging).await
+}
+
+/// Brings back the data that the restore replaced.
+pub async fn undo(app: &App, by: &Actor, restore: &Restore) -> Result<OperationId> {
+    let gone = || {
+        let why =
+            if restore.in_place { "the data it replaced is no longer kept aside" } else { "it made a new cluster; delete that instead" };
+        Error::conflict("nothing_to_undo", format!("restore {} cannot be undone: {why}", restore.id))
+    };
+    if restore.status != RestoreStatus::Completed || !restore.in_place {
+        return Err(gone());
+    }
+    let (Some(aside), Some(node)) = (restore.previous_label.clone(), restore.previous_node.clone()) else { return Err(gone()) };
+    let cluster = store::clusters::get(&mut *app.store.read().await?, &restore.target).await?;
+    clusters::running(&cluster)?;
+    if cluster.primary.as_ref() != Some(&node) {
+        return Err(Error::conflict("primary_changed", "another node was promoted since; promote the node that was restored first"));
+    }
+    let state = undo_restore::State { cluster: cluster.id.clone(), restore: restore.id.clone(), node, aside };
+    let submit = ops::submission::<undo_restore::UndoRestore>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
+    app.runner.submit(submit).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compatible;
+
+    #[test]
+    fn versions_that_read_each_other() {
+        for (made, read, ok) in
+            [("15.18", "15.20", true), ("15.18", "16.1", false), ("7.0.15", "7.0.15", true), ("8.0.1", "7.0.15", false), ("", "", false)]
+        {
+            assert_eq!(compatible(made, read), ok, "{made} {read}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Standing truths: each compares what is wanted with what is and, where more than one step is
+//! needed, submits an operation. Safe to run twice, by period and by nudge.
+
+pub mod boot;
+pub mod observe;
+pub mod tidy;
+
+use crate::App;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// Starts them all. Each ends with `shutdown`.
+pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
+    tokio::spawn(boot::run(app.clone(), shutdown.clone()));
+    tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
+}
+
+/// A failed activation is logged and tried again at the next period.
+async fn every<F, R>(period: Duration, shutdown: CancellationToken, app: Arc<App>, activate: F)
+where
+    F: Fn(Arc<App>) -> R,
+    R: Future<Output = mainstay_model::Result<()>>,
+{
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tick.tick() => if let Err(e) = activate(app.clone()).await {
+                tracing::warn!(inside = e.inside, "a standing task failed and is tried again: {e}");
+            },
+        }
+    }
+}
