@@ -46,11 +46,11 @@ pub fn start(source: Box<dyn Source>, label: SnapshotLabel, tally: &Arc<Tally>) 
 }
 
 /// The source's thread.
-pub struct Pump(JoinHandle<Option<(Record, u64)>>);
+pub struct Pump(JoinHandle<Option<Record>>);
 
 impl Pump {
-    /// The record and its size, once the source came to a good end.
-    pub fn outcome(self, tally: &Tally) -> Result<(Record, u64)> {
+    /// The record, once the source came to a good end.
+    pub fn outcome(self, tally: &Tally) -> Result<Record> {
         tally.verdict()?;
         let outcome = self.0.join().map_err(|_| Error::internal("the source's thread panicked"))?;
         tally.verdict()?;
@@ -67,7 +67,7 @@ impl Pump {
     }
 }
 
-fn pump(source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Option<(Record, u64)> {
+fn pump(source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Option<Record> {
     let work = catch_unwind(AssertUnwindSafe(|| drain(source, label, tx, tally)));
     match work {
         Ok(Ok(outcome)) => outcome,
@@ -83,7 +83,7 @@ fn pump(source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, ta
 }
 
 /// `Ok(None)` when it was told to stop.
-fn drain(mut source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Result<Option<(Record, u64)>> {
+fn drain(mut source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Result<Option<Record>> {
     let mut order = Order::default();
     while let Some(entry) = source.next() {
         let entry = entry?;
@@ -98,17 +98,16 @@ fn drain(mut source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item
     let facts = source.finish()?;
     let (data_bytes, files) = (tally.bytes(), tally.files());
     let record = Record { version: 1, label, facts, data_bytes, files, checks: tally.checks() };
-    let (entry, size) = record_entry(&record)?;
-    let sent = tx.send(item(entry, tally)).is_ok();
-    Ok(sent.then_some((record, size)))
+    let sent = tx.send(item(record_entry(&record)?, tally)).is_ok();
+    Ok(sent.then_some(record))
 }
 
-fn record_entry(record: &Record) -> Result<(Entry, u64)> {
+fn record_entry(record: &Record) -> Result<Entry> {
     let json = record.to_json()?;
-    let size = json.len() as u64;
+    let size = Some(json.len() as u64);
     let open = Box::new(move || Ok(Box::new(io::Cursor::new(json)) as Box<dyn io::Read + Send>));
-    let kind = EntryKind::File { size: Some(size), may_vanish: false, open };
-    Ok((Entry { path: record::NAME.into(), mode: 0o600, mtime: record.label.created_at, kind }, size))
+    let kind = EntryKind::File { size, may_vanish: false, open };
+    Ok(Entry { path: record::NAME.into(), mode: 0o600, mtime: record.label.created_at, kind })
 }
 
 fn item(entry: Entry, tally: &Arc<Tally>) -> Item {

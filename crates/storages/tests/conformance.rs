@@ -1,0 +1,190 @@
+//! What every storage must do, run over each of them.
+
+mod common;
+
+use common::*;
+use mainstay_drivers::{engine::Chunking, progress::Progress, storage::*};
+use mainstay_model::{Error, Kind};
+use mainstay_storages::{MemoryStorages, OpenStorages};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+async fn conforms(storages: &dyn Storages, chunking: Chunking) {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = reference(&dir.path().join("place"), chunking);
+    let missing = storages.open(&reference, false).await.err().expect("not there yet");
+    assert_eq!(missing.kind, Kind::NotFound, "{missing}");
+    let storage = storages.open(&reference, true).await.unwrap();
+    assert!(storage.list().await.unwrap().is_empty());
+
+    puts_and_gets(&*storage).await;
+    is_idempotent(&*storage).await;
+    refuses_bad_sources(&*storage).await;
+    waits_for_late_entries(&*storage).await;
+    cancels(&*storage).await;
+    deletes(&*storage).await;
+    storages.remove(&reference).await.unwrap();
+    storages.remove(&reference).await.unwrap();
+    assert_eq!(storages.open(&reference, false).await.err().unwrap().kind, Kind::NotFound);
+}
+
+async fn puts_and_gets(storage: &dyn Storage) {
+    let (steps, files) = sample();
+    let label = label();
+    let progress = Progress::default();
+    let stored = storage.put(&label, list(steps), &progress).await.unwrap();
+    assert_eq!(stored.data_bytes, files.values().map(|b| b.len() as u64).sum::<u64>());
+    assert_eq!(stored.files, files.len() as u64);
+    assert_eq!(stored.facts, facts());
+    assert!(stored.checks.iter().all(|c| c.ok) && stored.checks.iter().any(|c| c.name == "read_back"), "{:?}", stored.checks);
+    assert!(stored.added_bytes > 0);
+
+    let listed = storage.list().await.unwrap();
+    assert_eq!((listed[0].id.as_str(), &listed[0].label), (stored.snapshot.as_str(), &label));
+    assert_eq!(storage.facts(&stored.snapshot).await.unwrap(), (label, facts()));
+
+    let entries = storage.entries(&stored.snapshot).await.unwrap();
+    let paths: Vec<_> = entries.iter().map(|e| e.path.to_str().unwrap()).collect();
+    let expected =
+        ["a", "a/empty", "a/exact", "a/link", "a/zeroes", "a-b", "a-b/with space", "big", "q\"uote\\d", "z", "z/last"];
+    assert_eq!(paths, expected);
+    assert!(entries.iter().all(|e| e.mtime == MTIME));
+    assert_eq!((entries[0].mode, entries[1].mode), (0o700, 0o640));
+
+    let sink = Collect::default();
+    storage.get(&stored.snapshot, Arc::new(sink.clone()), &progress).await.unwrap();
+    let got = sink.0.lock().unwrap();
+    assert_eq!(got.files, files);
+    assert_eq!(got.links["a/link"].to_str(), Some("exact"));
+    assert_eq!((&got.order, got.finished), (&entries, files.len()));
+    drop(got);
+
+    assert!(storage.verify(&stored.snapshot, Depth::Structure, &progress).await.is_ok());
+    assert!(storage.verify(&stored.snapshot, Depth::Data, &progress).await.unwrap() > 0);
+    let unknown = storage.facts(&"ab".repeat(32)).await.unwrap_err();
+    assert_eq!(unknown.kind, Kind::NotFound);
+}
+
+async fn is_idempotent(storage: &dyn Storage) {
+    let label = SnapshotLabel { created_at: mainstay_model::Time(1_790_000_001_000_000), ..label() };
+    let first = storage.put(&label, list([file("x", noise(9, 70_000))]), &quiet()).await.unwrap();
+    let never = file_with("y", None, false, Box::new(|| panic!("a published backup is not read again")));
+    let again = storage.put(&label, list([never]), &quiet()).await.unwrap();
+    assert_eq!(again.snapshot, first.snapshot);
+    assert_eq!((again.data_bytes, again.added_bytes, again.files), (first.data_bytes, first.added_bytes, first.files));
+    assert_eq!(again.facts, first.facts);
+    let count = storage.list().await.unwrap().iter().filter(|s| s.label.backup == label.backup).count();
+    assert_eq!(count, 1);
+}
+
+/// Every way a source can go wrong, and that nothing of it is visible after.
+async fn refuses_bad_sources(storage: &dyn Storage) {
+    let good = || file("b/good", noise(5, 300_000));
+    let breaks = |at: u64| {
+        file_with("c", None, false, Box::new(move || Ok(Box::new(Breaks(Noise { state: 7, left: at })))))
+    };
+    let gone = |may: bool| file_with("c", Some(8192), may, Box::new(|| Err(io::Error::from(io::ErrorKind::NotFound))));
+    let denied = file_with("c", Some(1), true, Box::new(|| Err(io::Error::from(io::ErrorKind::PermissionDenied))));
+    let before = storage.list().await.unwrap();
+    let mut bad: Vec<(&str, Box<dyn Source>)> = vec![
+        ("error from next", list([dir("b"), good(), Step::Error(Error::failed("engine_gone", "the engine is gone"))])),
+        ("a vanished file that may not", list([good(), gone(false)])),
+        ("a refused file", list([good(), denied])),
+        ("out of order", list([file("c", vec![1]), file("a", vec![2])])),
+        ("twice", list([file("c", vec![1]), file("c", vec![2])])),
+        ("our own name", list([file("mainstay.json", vec![1])])),
+        ("a way out", list([file("../c", vec![1])])),
+        (
+            "error from finish",
+            Box::new(List { entries: VecDeque::from([good()]), finish: Some(Error::failed("dump_failed", "status 1")) }),
+        ),
+    ];
+    for at in [0, 1, 65_536, 1_000_000] {
+        bad.push(("a reader that breaks", list([good(), breaks(at), file("d", noise(6, 10))])));
+    }
+    for (what, source) in bad {
+        let error = storage.put(&label(), source, &quiet()).await.err().unwrap_or_else(|| panic!("{what} was accepted"));
+        assert!(!error.message.is_empty() && error.kind != Kind::Internal, "{what}: {error:?}");
+    }
+    assert_eq!(storage.list().await.unwrap(), before);
+
+    let stored = storage.put(&label(), list([good(), gone(true), file("d", noise(6, 10))]), &quiet()).await.unwrap();
+    assert_eq!(stored.files, 2);
+    let paths: Vec<_> = storage.entries(&stored.snapshot).await.unwrap().into_iter().map(|e| e.path).collect();
+    assert!(!paths.contains(&"c".into()) && paths.contains(&"d".into()));
+}
+
+/// A late entry may wait until all before it were read and dropped.
+async fn waits_for_late_entries(storage: &dyn Storage) {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let mut steps = vec![dir("base")];
+    for n in 0..2000 {
+        let told = dropped.clone();
+        let open: Opener = Box::new(move || Ok(Box::new(Told(Noise { state: n + 1, left: 100 }, told))));
+        steps.push(file_with(&format!("base/{n:04}"), Some(100), false, open));
+    }
+    let wait = |count: usize| {
+        let dropped = dropped.clone();
+        Step::Wait(Box::new(move || {
+            let start = Instant::now();
+            while dropped.load(Ordering::SeqCst) < count {
+                assert!(start.elapsed() < Duration::from_secs(60), "only {} of {count} were dropped", dropped.load(Ordering::SeqCst));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }))
+    };
+    let told = dropped.clone();
+    steps.push(wait(2000));
+    steps.push(dir("late"));
+    steps.push(file_with("late/one", None, false, Box::new(move || Ok(Box::new(Told(Noise { state: 3, left: 10 }, told))))));
+    steps.push(wait(2001));
+    steps.push(file("late/two", vec![1]));
+    let stored = storage.put(&label(), list(steps), &quiet()).await.unwrap();
+    assert_eq!(stored.files, 2002);
+    assert_eq!(storage.entries(&stored.snapshot).await.unwrap().len(), 2004);
+}
+
+async fn cancels(storage: &dyn Storage) {
+    let progress = Progress::default();
+    let cancel = progress.clone();
+    let before = storage.list().await.unwrap();
+    let step = Step::Wait(Box::new(move || cancel.cancel()));
+    let error = storage.put(&label(), list([file("a", noise(4, 100_000)), step, file("b", vec![1])]), &progress).await.unwrap_err();
+    assert_eq!(error.code, "cancelled");
+    assert_eq!(storage.list().await.unwrap(), before);
+    let error = storage.get(&before[0].id, Arc::new(Collect::default()), &progress).await.unwrap_err();
+    assert_eq!(error.code, "cancelled");
+}
+
+async fn deletes(storage: &dyn Storage) {
+    let all = storage.list().await.unwrap();
+    let ids: Vec<_> = all.iter().map(|s| s.id.clone()).collect();
+    assert_eq!(storage.usage().await.unwrap().snapshots, ids.len() as u64);
+    storage.delete(&ids[..1]).await.unwrap();
+    storage.delete(&ids[..1]).await.unwrap();
+    assert_eq!(storage.list().await.unwrap(), all[1..]);
+    storage.prune().await.unwrap();
+    storage.verify(&ids[1], Depth::Data, &quiet()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_with_fixed_chunks() {
+    conforms(&OpenStorages::new(), Chunking::Fixed(64 << 10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_with_content_defined_chunks() {
+    conforms(&OpenStorages::new(), Chunking::ContentDefined).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory() {
+    conforms(&MemoryStorages::default(), Chunking::Fixed(64 << 10)).await;
+}
