@@ -201,12 +201,3 @@ impl Drop for Counted {
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-pub(crate) fn describe(listen: &SocketAddress, error: &std::io::Error, holder: Option<(u32, String)>) -> String {
-    match holder {
-        Some((pid, name)) => {
-            format!("{listen} is held by process {pid} ({name}): stop it or let it listen elsewhere; tried again every second")
-        }
-        None => format!("{listen} cannot be opened: {error}; tried again every second"),
-    }
-}

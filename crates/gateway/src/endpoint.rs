@@ -1,10 +1,6 @@
 //! One listening address: opened as soon as it can be, accepted from as long as it is wanted.
 
-use crate::{
-    cluster::{Cluster, describe},
-    holder::holder_of,
-    policy::Side,
-};
+use crate::{cluster::Cluster, holder::holder_of, policy::Side};
 use mainstay_model::cluster::SocketAddress;
 use std::{
     io,
@@ -100,6 +96,15 @@ async fn report(cluster: &Cluster, side: Side, listen: &SocketAddress, error: &i
     let problem = describe(listen, error, holder);
     tracing::warn!("{problem}");
     cluster.set_problem(side, Some(problem));
+}
+
+fn describe(listen: &SocketAddress, error: &std::io::Error, holder: Option<(u32, String)>) -> String {
+    match holder {
+        Some((pid, name)) => {
+            format!("{listen} is held by process {pid} ({name}): stop it or let it listen elsewhere; tried again every second")
+        }
+        None => format!("{listen} cannot be opened: {error}; tried again every second"),
+    }
 }
 
 async fn accept(listener: &TcpListener, cluster: &Arc<Cluster>, side: Side) {
