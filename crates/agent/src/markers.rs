@@ -1,0 +1,78 @@
+//! How far a restore beside the live data has come, one small file each. It lies with the agent's
+//! records: the engine's user must not be able to call a directory checked.
+//!
+//! A directory beside the data that has no marker is not a half-made restore but somebody's data
+//! put aside, and is never removed to make room.
+
+use crate::{
+    disk::{blocking, own_dir, read_json, remove_file, write_json},
+    volumes::Label,
+};
+use mainstay_model::{ClusterId, NodeId, Result};
+use mainstay_rpc::verbs::RestoredBeside;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub(crate) enum Stage {
+    Fetching,
+    Prepared,
+    Checked,
+    /// Swap it in; and what the call that made it answered.
+    Ready {
+        reply: RestoredBeside,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    pub snapshot: String,
+    /// Whose backup it is.
+    pub source: ClusterId,
+    #[serde(flatten)]
+    pub stage: Stage,
+}
+
+impl Marker {
+    pub fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready { .. })
+    }
+}
+
+pub(crate) struct Markers(PathBuf);
+
+impl Markers {
+    pub fn open(dir: PathBuf) -> Result<Markers> {
+        own_dir(&dir, 0o700)?;
+        Ok(Markers(dir))
+    }
+
+    pub fn get(&self, node: &NodeId, label: &Label) -> Result<Option<Marker>> {
+        read_json(&self.file(node, label))
+    }
+
+    pub async fn put(&self, node: &NodeId, label: &Label, marker: Marker) -> Result<()> {
+        let file = self.file(node, label);
+        blocking(move || write_json(&file, &marker)).await
+    }
+
+    pub async fn remove(&self, node: &NodeId, label: &Label) -> Result<()> {
+        let file = self.file(node, label);
+        blocking(move || remove_file(&file)).await
+    }
+
+    pub async fn remove_all(&self, node: &NodeId) -> Result<()> {
+        let (dir, prefix) = (self.0.clone(), format!("{node}."));
+        blocking(move || {
+            let files = std::fs::read_dir(&dir)?.flatten();
+            let ours = files.filter(|f| f.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
+            ours.map(|f| f.path()).try_for_each(|path| remove_file(&path))
+        })
+        .await
+    }
+
+    fn file(&self, node: &NodeId, label: &Label) -> PathBuf {
+        self.0.join(format!("{node}.{}.json", label.as_str()))
+    }
+}
