@@ -46,12 +46,36 @@ impl AccountKeeper for Postgres {
     }
 }
 
+const REPLICATION_RIGHTS: &str = "LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE";
+const USER_RIGHTS: &str = "LOGIN CREATEROLE CREATEDB NOSUPERUSER NOREPLICATION NOBYPASSRLS";
+
+/// What an empty server needs to have all accounts.
+pub(super) async fn first_statements(node: &Node) -> Result<Vec<String>> {
+    let accounts = &node.plan.accounts;
+    let user = &accounts.user.user;
+    let mut statements = vec![
+        role_statement("CREATE", REPLICATION, REPLICATION_RIGHTS, &accounts.replication).await?,
+        role_statement("CREATE", user, USER_RIGHTS, &accounts.user.password).await?,
+    ];
+    statements.extend(accounts.user.database.iter().map(|database| create_database(database, user)));
+    Ok(statements)
+}
+
+fn create_database(name: &str, owner: &str) -> String {
+    format!("CREATE DATABASE {} OWNER {}", ident(name), ident(owner))
+}
+
+async fn role_statement(verb: &str, name: &str, rights: &str, password: &Secret) -> Result<String> {
+    let verifier = verifier(password).await?;
+    Ok(format!("{verb} ROLE {} WITH {rights} PASSWORD {}", ident(name), literal(&verifier)))
+}
+
 async fn ensure_all(session: &Session, node: &Node) -> Result<()> {
     let accounts = &node.plan.accounts;
     close_the_host(session, &node.plan.version).await?;
-    ensure_role(session, REPLICATION, "LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE", &accounts.replication).await?;
+    ensure_role(session, REPLICATION, REPLICATION_RIGHTS, &accounts.replication).await?;
     let user = &accounts.user.user;
-    ensure_role(session, user, "LOGIN CREATEROLE CREATEDB NOSUPERUSER NOREPLICATION NOBYPASSRLS", &accounts.user.password).await?;
+    ensure_role(session, user, USER_RIGHTS, &accounts.user.password).await?;
     if let Some(database) = &accounts.user.database {
         ensure_database(session, database, user).await?;
     }
@@ -63,8 +87,7 @@ async fn ensure_role(session: &Session, name: &str, rights: &str, password: &Sec
     let known: i64 =
         session.query_one_scalar("SELECT count(*) FROM pg_roles WHERE rolname = $1", &[&name]).await.map_err(sql("looking for a role"))?;
     let verb = if known == 0 { "CREATE" } else { "ALTER" };
-    let verifier = verifier(password).await?;
-    let statement = format!("{verb} ROLE {} WITH {rights} PASSWORD {}", ident(name), literal(&verifier));
+    let statement = role_statement(verb, name, rights, password).await?;
     session.batch_execute(&statement).await.map_err(sql(&format!("setting up role {name}")))
 }
 
@@ -81,7 +104,7 @@ async fn ensure_database(session: &Session, name: &str, owner: &str) -> Result<(
         .await
         .map_err(sql(&doing))?;
     let statement = match known {
-        None => format!("CREATE DATABASE {} OWNER {}", ident(name), ident(owner)),
+        None => create_database(name, owner),
         Some(now) if now != owner => format!("ALTER DATABASE {} OWNER TO {}", ident(name), ident(owner)),
         Some(_) => return Ok(()),
     };

@@ -3,6 +3,7 @@
 //! directory that is there is complete.
 
 use super::{
+    accounts,
     config::{ADMIN, private},
     tools::{SHORT, Tool, arg, remove_dir, remove_file, sibling, sync_file_system},
 };
@@ -20,6 +21,7 @@ pub(super) async fn bootstrap(node: &Node) -> Result<()> {
     let made = initdb(node, &fresh, &password).await;
     remove_file(&password).await?;
     made?;
+    create_accounts(node, &fresh).await?;
     publish(&fresh, &node.paths.data).await
 }
 
@@ -39,7 +41,23 @@ async fn initdb(node: &Node, fresh: &Path, password: &Path) -> Result<()> {
     // host's rules is corrupt under another's.
     args.extend(["--encoding=UTF8", "--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C"].map(String::from));
     args.extend(["--lc-monetary=C", "--lc-numeric=C", "--lc-time=C", "--text-search-config=simple"].map(String::from));
-    Tool { name: "initdb", args, env: vec![], timeout: SHORT }.succeed(node).await?;
+    Tool { name: "initdb", args, env: vec![], stdin: vec![], timeout: SHORT }.succeed(node).await?;
+    Ok(())
+}
+
+/// Accounts and database are made here already, by a server without clients and without fsync: the
+/// hundreds of files of a database then become durable with the rest, and the first checkpoint, which
+/// the first replica waits for, has nothing left to write. Only a head start: what does not succeed
+/// here is done by the account keeper after the start.
+async fn create_accounts(node: &Node, fresh: &Path) -> Result<()> {
+    let statements = accounts::first_statements(node).await?;
+    // One line is one statement in this mode.
+    let stdin = statements.into_iter().filter(|s| !s.contains('\n')).fold(String::new(), |all, s| all + &s + "\n");
+    let args = ["--single", "-F", "-c", "log_checkpoints=off", "-D", &arg(fresh), "postgres"].map(String::from).into();
+    let out = Tool { name: "postgres", args, env: vec![], stdin: stdin.into_bytes(), timeout: SHORT }.run(node).await?;
+    if out.status != 0 {
+        tracing::warn!(node = %node.plan.name, status = out.status, "accounts were not created ahead of the first start");
+    }
     Ok(())
 }
 

@@ -63,7 +63,7 @@ async fn seed(node: &Node, upstream: &Upstream, fresh: &Path, progress: &Progres
         args.extend([flag.into(), value]);
     }
     let env = vec![("PGPASSFILE", arg(&pass_file(node))), ("PGGSSENCMODE", "disable".into()), ("PGCONNECT_TIMEOUT", "10".into())];
-    let copying = Tool { name: "pg_basebackup", args, env, timeout: LONG }.succeed(node);
+    let copying = Tool { name: "pg_basebackup", args, env, stdin: vec![], timeout: LONG }.succeed(node);
     tokio::select! {
         copied = copying => copied.map(|_| ()),
         _ = watch(fresh, progress) => Err(Error::failed("cancelled", format!("seeding {} was cancelled", node.plan.name))),

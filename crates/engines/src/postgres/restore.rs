@@ -149,7 +149,9 @@ async fn same_major(node: &Node, facts: &Facts) -> Result<()> {
 /// Every file's presence, size and checksum, and the log's own, by PostgreSQL's own tool.
 async fn file_list(node: &Node) -> Result<Check> {
     let out =
-        Tool { name: "pg_verifybackup", args: vec!["--quiet".into(), arg(&node.paths.data)], env: vec![], timeout: LONG }.run(node).await?;
+        Tool { name: "pg_verifybackup", args: vec!["--quiet".into(), arg(&node.paths.data)], env: vec![], stdin: vec![], timeout: LONG }
+            .run(node)
+            .await?;
     Ok(match out.status {
         0 => Check::new("file_list", true, "pg_verifybackup found every file as it was read"),
         _ => Check::new("file_list", false, last_words(&out)),
@@ -230,7 +232,7 @@ fn table_counts(survey: &Survey, node: &Node, facts: &Facts) -> Check {
 /// Reads every page: what was damaged already when it was captured shows here at the latest.
 async fn page_checksums(node: &Node) -> Result<()> {
     let args = vec!["--check".into(), "-D".into(), arg(&node.paths.data)];
-    let out = Tool { name: "pg_checksums", args, env: vec![], timeout: LONG }.run(node).await?;
+    let out = Tool { name: "pg_checksums", args, env: vec![], stdin: vec![], timeout: LONG }.run(node).await?;
     if out.status == 0 {
         return Ok(());
     }

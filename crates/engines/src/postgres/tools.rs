@@ -21,6 +21,7 @@ pub(super) struct Tool<'a> {
     pub name: &'a str,
     pub args: Vec<String>,
     pub env: Vec<(&'a str, String)>,
+    pub stdin: Vec<u8>,
     pub timeout: Duration,
 }
 
@@ -41,7 +42,7 @@ impl Tool<'_> {
             env,
             working_dir: node.paths.root.clone(),
             user: node.installed.user.clone(),
-            stdin: vec![],
+            stdin: self.stdin,
             timeout: self.timeout,
         };
         node.runtime.exec(exec).await
@@ -122,7 +123,7 @@ pub(super) struct ControlData {
 impl ControlData {
     pub async fn read(node: &Node) -> Result<ControlData> {
         let args = vec!["-D".into(), arg(&node.paths.data)];
-        let out = Tool { name: "pg_controldata", args, env: vec![], timeout: SHORT }.succeed(node).await?;
+        let out = Tool { name: "pg_controldata", args, env: vec![], stdin: vec![], timeout: SHORT }.succeed(node).await?;
         ControlData::parse(&String::from_utf8_lossy(&out.stdout))
             .ok_or_else(|| Error::integrity(format!("the control file in {} is not readable", node.paths.data.display())))
     }

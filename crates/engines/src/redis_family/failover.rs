@@ -1,0 +1,149 @@
+//! The planned hand-over: writers wait, the replica reaches the last position, roles change.
+//!
+//! `CLIENT PAUSE` holds writers, but it ends by itself after a while, and whoever decided on the
+//! hand-over may be gone by then. So writes are also made impossible: the server is told to demand
+//! more replicas than there are. When the pause ends early, writers get an error; none gets an
+//! acknowledgement that the promotion would lose.
+
+use super::{
+    RedisFamily,
+    accounts::REPLICATION,
+    connect::{admin, admin_if_running},
+    role::{self, Role},
+};
+use async_trait::async_trait;
+use mainstay_drivers::{
+    Result,
+    engine::{Failover, Node, Upstream, WritesStopped},
+};
+use mainstay_model::{
+    Error,
+    node::{NodeRole, Position},
+};
+use redis::{cmd, pipe};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+use super::info::Info;
+
+/// How long writers wait before they get an error instead: longer than any hand-over should take.
+const PAUSE: Duration = Duration::from_secs(60);
+/// More replicas than anybody has.
+const NEVER_ENOUGH: u32 = 65_535;
+/// A replica applies what it receives at once; the wait is for the network.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+#[async_trait]
+impl Failover for RedisFamily {
+    async fn position(&self, node: &Node) -> Result<Position> {
+        held(node, &admin(node).await?.info().await?)
+    }
+
+    async fn stop_writes(&self, node: &Node) -> Result<WritesStopped> {
+        let mut session = admin(node).await?;
+        if session.info().await?.role() != Some(NodeRole::Primary) {
+            let sentence = format!("{} is not a primary: there are no writes to stop; look at the cluster again", node.plan.name);
+            return Err(Error::conflict("not_a_primary", sentence));
+        }
+        let mut stop = pipe();
+        stop.cmd("CLIENT").arg("PAUSE").arg(PAUSE.as_millis() as u64).arg("WRITE").ignore();
+        stop.cmd("CONFIG").arg("SET").arg("min-replicas-to-write").arg(NEVER_ENOUGH).ignore();
+        session.ask_all::<()>("stopping writes", &stop).await?;
+        // Read after the pause, or a write acknowledged in between would be missing.
+        Ok(WritesStopped { position: held(node, &session.info().await?)?, stopped: false })
+    }
+
+    async fn resume_writes(&self, node: &Node) -> Result<()> {
+        admin(node).await?.ask_all("resuming writes", &let_write()).await
+    }
+
+    async fn wait_for(&self, node: &Node, position: &Position, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        let mut session = admin(node).await?;
+        loop {
+            let info = session.info().await?;
+            match missing(&info, position) {
+                Some(0) => return Ok(()),
+                None => return Err(other_history(node, position)),
+                Some(bytes) if Instant::now() >= deadline => {
+                    let sentence = format!("{} still lacks {bytes} bytes of the primary's writes after {timeout:?}", node.plan.name);
+                    return Err(Error::timed_out(format!("{sentence}; check its link and load, then try again")));
+                }
+                Some(_) => sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn promote(&self, node: &Node, _replicas: &[Upstream]) -> Result<()> {
+        let mut session = admin(node).await?;
+        let info = session.info().await?;
+        if info.role() == Some(NodeRole::Replica) && info.is("master_sync_in_progress", "1") {
+            let sentence = format!("{} is still receiving its data and cannot be promoted; choose another replica or wait", node.plan.name);
+            return Err(Error::conflict("replica_incomplete", sentence));
+        }
+        let former = role::read(node).await?;
+        role::write(node, Role::Primary).await?;
+        let mut promote = let_write();
+        promote.cmd("REPLICAOF").arg("NO").arg("ONE").ignore();
+        let done = session.ask_all::<()>("becoming primary", &promote).await;
+        if done.as_ref().is_err_and(|e| !e.is_transient()) {
+            // It said no. Had it not answered at all, it might have done it.
+            role::put(node, former).await?;
+        }
+        done
+    }
+
+    async fn follow(&self, node: &Node, upstream: &Upstream) -> Result<()> {
+        role::write(node, Role::ReplicaOf(upstream)).await?;
+        let Some(mut session) = admin_if_running(node).await? else { return Ok(()) };
+        let password = node.plan.accounts.replication.reveal();
+        let mut login = cmd("CONFIG");
+        login.arg("SET").arg("masteruser").arg(REPLICATION).arg("masterauth").arg(password);
+        session.ask::<()>("learning its login", &login).await?;
+        let mut follow = cmd("REPLICAOF");
+        follow.arg(upstream.address.to_string()).arg(upstream.port);
+        session.ask::<()>("following its primary", &follow).await?;
+        // Only now: writers that waited here are told that this is a replica, not that they have written.
+        session.ask_all("letting waiting clients go on", &let_write()).await
+    }
+}
+
+fn let_write() -> redis::Pipeline {
+    let mut all = pipe();
+    all.cmd("CONFIG").arg("SET").arg("min-replicas-to-write").arg(0).ignore();
+    all.cmd("CLIENT").arg("UNPAUSE").ignore();
+    all
+}
+
+fn held(node: &Node, info: &Info) -> Result<Position> {
+    info.position().ok_or_else(|| Error::failed("no_position", format!("{} does not say where in its history it is", node.plan.name)))
+}
+
+/// Bytes between what the node holds and `position`; `None` where it has another history. A node
+/// that was promoted meanwhile answers for the history it left.
+fn missing(info: &Info, position: &Position) -> Option<u64> {
+    let behind = |held: Option<Position>| held.and_then(|h| h.behind(position));
+    behind(info.position()).or_else(|| behind(info.position_before_promotion()))
+}
+
+fn other_history(node: &Node, position: &Position) -> Error {
+    let sentence = format!("{} does not replicate the history {} that it is to take over", node.plan.name, position.history);
+    Error::conflict("other_history", format!("{sentence}; wait until it is in step, or seed it again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_compared_within_one_history_only() {
+        let at = |history: &str, bytes| Position { history: history.into(), text: bytes.to_string(), bytes };
+        let replica = Info::parse("role:slave\r\nmaster_replid:a\r\nslave_repl_offset:90\r\nmaster_replid2:0\r\nsecond_repl_offset:-1\r\n");
+        assert_eq!(missing(&replica, &at("a", 100)), Some(10));
+        assert_eq!(missing(&replica, &at("a", 90)), Some(0));
+        assert_eq!(missing(&replica, &at("b", 10)), None);
+        let promoted = Info::parse("role:master\r\nmaster_replid:b\r\nmaster_repl_offset:120\r\nmaster_replid2:a\r\nsecond_repl_offset:101\r\n");
+        assert_eq!(missing(&promoted, &at("a", 100)), Some(0));
+        assert_eq!(missing(&promoted, &at("a", 101)), Some(1));
+    }
+}
