@@ -1,1 +1,60 @@
+//! The REST contract as data: what the server answers and takes, shared by server, client and the
+//! OpenAPI document. Field names are the product's contract with scripts; they only ever grow.
+//!
+//! Times are RFC 3339 in UTC, sizes bytes, durations seconds. Requests refuse unknown fields.
 
+pub mod audit;
+pub mod backup;
+pub mod cluster;
+pub mod node;
+pub mod operation;
+pub mod problem;
+pub mod restore;
+pub mod storage;
+pub mod token;
+
+pub use audit::*;
+pub use backup::*;
+pub use cluster::*;
+pub use mainstay_model::engine::EngineEntry as Engine;
+pub use node::*;
+pub use operation::*;
+pub use problem::*;
+pub use restore::*;
+pub use storage::*;
+pub use token::*;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One page of a list. `next` goes back as `?cursor=`; absent on the last page.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct List<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// What a verb would do, asked for with `?dry_run=true`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Plan {
+    pub kind: String,
+    pub summary: Vec<String>,
+    pub steps: Vec<PlannedStep>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PlannedStep {
+    pub name: String,
+    pub title: String,
+    /// From this step on the operation only goes forward.
+    pub point_of_no_return: bool,
+}
+
+/// A typed name, for acts that lose something.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    #[serde(default)]
+    pub confirm: Option<String>,
+}

@@ -1,0 +1,72 @@
+//! Backups.
+
+use mainstay_model::{
+    Time,
+    backup::{BackupKind, BackupStatus, Check, Drill, Proof},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Backup {
+    pub id: String,
+    pub cluster: String,
+    pub kind: BackupKind,
+    /// The label users know: "Manual local", "Automated external (S3)", ...
+    pub method: String,
+    pub status: BackupStatus,
+    pub proof: Proof,
+    pub description: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Time>,
+    pub keep_reason: String,
+    pub engine: String,
+    pub engine_version: String,
+    /// The point it brings back: an LSN, an offset.
+    pub position: Option<String>,
+    pub data_bytes: Option<u64>,
+    pub checks: Vec<Check>,
+    pub drill: Option<Drill>,
+    pub pinned: bool,
+    pub error: Option<String>,
+    pub copies: Vec<BackupCopy>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct BackupCopy {
+    pub storage: String,
+    pub status: BackupStatus,
+    pub added_bytes: Option<u64>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_at: Option<Time>,
+    pub error: Option<String>,
+    /// The snapshot's id in the repository, for `restic`.
+    pub snapshot: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateBackup {
+    #[serde(default)]
+    pub description: String,
+    /// Days; 7 where neither this nor `keep` is given.
+    #[serde(default)]
+    pub retention_days: Option<i64>,
+    /// Until it is deleted.
+    #[serde(default)]
+    pub keep: bool,
+    /// Names or ids; `local` where none is given.
+    #[serde(default)]
+    pub storages: Vec<String>,
+}
+
+/// What to type to restore without Mainstay.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Commands {
+    pub backup: String,
+    pub commands: Vec<String>,
+}

@@ -1,0 +1,47 @@
+//! Nodes.
+
+use mainstay_model::{
+    Time,
+    node::{NodeRole, NodeStatus},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    pub id: String,
+    pub name: String,
+    pub role: NodeRole,
+    pub status: NodeStatus,
+    pub status_reason: Option<String>,
+    pub host: String,
+    pub address: String,
+    pub port: u16,
+    /// Unknown where it could not be seen; never a good-looking zero.
+    pub lag_bytes: Option<u64>,
+    pub lag_seconds: Option<f64>,
+    pub position: Option<String>,
+    pub connections: Option<u64>,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub observed_at: Time,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NodeMetrics {
+    pub node: String,
+    pub cpu_seconds: f64,
+    pub memory_bytes: u64,
+    pub open_files: Option<u64>,
+    pub data_bytes: u64,
+    pub disk_free_bytes: u64,
+    pub disk_total_bytes: u64,
+    pub connections: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Logs {
+    pub node: String,
+    pub lines: Vec<String>,
+}
