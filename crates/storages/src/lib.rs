@@ -5,6 +5,8 @@
 //! its keys open nothing else. A new kind of place is an implementation of [`place::Objects`] and
 //! its lines in [`KINDS`], [`objects`] and `check` below.
 
+#![allow(clippy::result_large_err, reason = "the product's one error is as large as it is; it is rare and boxed nowhere")]
+
 mod memory;
 mod place;
 mod pool;

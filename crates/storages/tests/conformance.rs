@@ -52,19 +52,17 @@ async fn puts_and_gets(storage: &dyn Storage) {
 
     let entries = storage.entries(&stored.snapshot).await.unwrap();
     let paths: Vec<_> = entries.iter().map(|e| e.path.to_str().unwrap()).collect();
-    let expected =
-        ["a", "a/empty", "a/exact", "a/link", "a/zeroes", "a-b", "a-b/with space", "big", "q\"uote\\d", "z", "z/last"];
+    let expected = ["a", "a/empty", "a/exact", "a/link", "a/zeroes", "a-b", "a-b/with space", "big", "q\"uote\\d", "z", "z/last"];
     assert_eq!(paths, expected);
     assert!(entries.iter().all(|e| e.mtime == MTIME));
     assert_eq!((entries[0].mode, entries[1].mode), (0o700, 0o640));
 
     let sink = Collect::default();
     storage.get(&stored.snapshot, Arc::new(sink.clone()), &progress).await.unwrap();
-    let got = sink.0.lock().unwrap();
+    let got = std::mem::take(&mut *sink.0.lock().unwrap());
     assert_eq!(got.files, files);
     assert_eq!(got.links["a/link"].to_str(), Some("exact"));
     assert_eq!((&got.order, got.finished), (&entries, files.len()));
-    drop(got);
 
     assert!(storage.verify(&stored.snapshot, Depth::Structure, &progress).await.is_ok());
     assert!(storage.verify(&stored.snapshot, Depth::Data, &progress).await.unwrap() > 0);
@@ -87,9 +85,7 @@ async fn is_idempotent(storage: &dyn Storage) {
 /// Every way a source can go wrong, and that nothing of it is visible after.
 async fn refuses_bad_sources(storage: &dyn Storage) {
     let good = || file("b/good", noise(5, 300_000));
-    let breaks = |at: u64| {
-        file_with("c", None, false, Box::new(move || Ok(Box::new(Breaks(Noise { state: 7, left: at })))))
-    };
+    let breaks = |at: u64| file_with("c", None, false, Box::new(move || Ok(Box::new(Breaks(Noise { state: 7, left: at })))));
     let gone = |may: bool| file_with("c", Some(8192), may, Box::new(|| Err(io::Error::from(io::ErrorKind::NotFound))));
     let denied = file_with("c", Some(1), true, Box::new(|| Err(io::Error::from(io::ErrorKind::PermissionDenied))));
     let before = storage.list().await.unwrap();
@@ -101,10 +97,7 @@ async fn refuses_bad_sources(storage: &dyn Storage) {
         ("twice", list([file("c", vec![1]), file("c", vec![2])])),
         ("our own name", list([file("mainstay.json", vec![1])])),
         ("a way out", list([file("../c", vec![1])])),
-        (
-            "error from finish",
-            Box::new(List { entries: VecDeque::from([good()]), finish: Some(Error::failed("dump_failed", "status 1")) }),
-        ),
+        ("error from finish", Box::new(List { entries: VecDeque::from([good()]), finish: Some(Error::failed("dump_failed", "status 1")) })),
     ];
     for at in [0, 1, 65_536, 1_000_000] {
         bad.push(("a reader that breaks", list([good(), breaks(at), file("d", noise(6, 10))])));

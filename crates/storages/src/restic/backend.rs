@@ -1,12 +1,21 @@
-//! The library's view of a place, and the one trick the design rests on: during a backup the
-//! snapshot record that the library writes stays in memory. It goes to the place only after all it
-//! refers to was read back; until then nobody can see a snapshot.
+//! The library's view of a place, and the two tricks the design rests on.
+//!
+//! During a backup the snapshot record that the library writes stays in memory. It goes to the
+//! place only after all it refers to was read back; until then nobody can see a snapshot.
+//!
+//! And no index is believed about a pack that is gone or known to be damaged: it is left out of
+//! what the library reads. Else every later backup would refer to the lost data instead of storing
+//! it again, and one bad sector would be the end of a cluster's backups.
 
+use super::{Repo, seal::Seal};
 use crate::{place::Objects, source::Tally};
 use bytes::Bytes;
-use mainstay_model::Error;
+use mainstay_model::{Error, Result};
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RepositoryBackends, RusticError, RusticResult, WriteBackend};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// What one backup wrote, and the record it holds back.
 #[derive(Default)]
@@ -45,18 +54,62 @@ impl Written {
     }
 }
 
+/// What may be believed of an index.
+pub struct View {
+    seal: Seal,
+    sound: HashSet<Id>,
+}
+
+impl View {
+    /// The packs that are there now and not known to be damaged.
+    pub fn new(repo: &Repo) -> Result<Self> {
+        let bad = repo.site.damaged();
+        let packs = repo.objects.list(FileType::Pack)?.into_iter().map(|o| o.id);
+        Ok(View { seal: repo.seal.clone(), sound: packs.filter(|id| !bad.contains(id)).collect() })
+    }
+
+    /// An index file without the packs that are not sound; mostly it is what it was.
+    fn filter(&self, sealed: Bytes) -> Result<Bytes> {
+        #[derive(serde::Deserialize)]
+        struct Packs {
+            packs: Vec<Pack>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Pack {
+            id: Id,
+        }
+        let plain = self.seal.open_object(&sealed)?;
+        let broken = |e| Error::integrity(format!("an index file is not readable: {e}"));
+        let named: Packs = serde_json::from_slice(&plain).map_err(broken)?;
+        if named.packs.iter().all(|p| self.sound.contains(&p.id)) {
+            return Ok(sealed);
+        }
+        let mut file: rustic_core::repofile::IndexFile = serde_json::from_slice(&plain).map_err(broken)?;
+        file.packs.retain(|p| self.sound.contains(&p.id.into_inner()));
+        let plain = serde_json::to_vec(&file).map_err(Error::internal)?;
+        Ok(self.seal.close_object(&plain)?.into())
+    }
+}
+
 pub struct Backend {
     objects: Arc<dyn Objects>,
+    view: Option<View>,
     put: Option<(Arc<Ledger>, Arc<Tally>)>,
 }
 
 impl Backend {
+    /// The place as it is, for opening and creating.
     pub fn plain(objects: &Arc<dyn Objects>) -> RepositoryBackends {
-        Self::wrap(Backend { objects: objects.clone(), put: None })
+        Backend { objects: objects.clone(), view: None, put: None }.wrap()
     }
 
-    pub fn holding(objects: &Arc<dyn Objects>, ledger: &Arc<Ledger>, tally: &Arc<Tally>) -> RepositoryBackends {
-        Self::wrap(Backend { objects: objects.clone(), put: Some((ledger.clone(), tally.clone())) })
+    pub fn sound(repo: &Repo) -> Result<RepositoryBackends> {
+        Ok(Backend { objects: repo.objects.clone(), view: Some(View::new(repo)?), put: None }.wrap())
+    }
+
+    pub fn holding(repo: &Repo, ledger: &Arc<Ledger>, tally: &Arc<Tally>) -> Result<RepositoryBackends> {
+        let put = Some((ledger.clone(), tally.clone()));
+        Ok(Backend { objects: repo.objects.clone(), view: Some(View::new(repo)?), put }.wrap())
     }
 
     fn wrap(self) -> RepositoryBackends {
@@ -79,7 +132,11 @@ impl ReadBackend for Backend {
     }
 
     fn read_full(&self, tpe: FileType, id: &Id) -> RusticResult<Bytes> {
-        self.objects.read(tpe, id).map_err(wrapped)
+        let bytes = self.objects.read(tpe, id).map_err(wrapped)?;
+        match &self.view {
+            Some(view) if tpe == FileType::Index => view.filter(bytes).map_err(wrapped),
+            _ => Ok(bytes),
+        }
     }
 
     fn read_partial(&self, tpe: FileType, id: &Id, _cacheable: bool, offset: u32, length: u32) -> RusticResult<Bytes> {
@@ -121,6 +178,7 @@ impl WriteBackend for Backend {
 }
 
 /// Our own error from inside the library's, or the library's words in one of ours.
+#[expect(clippy::boxed_local, reason = "the library's errors come boxed")]
 pub fn unwrapped(doing: &str, e: Box<RusticError>) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*e);
     while let Some(this) = cause {

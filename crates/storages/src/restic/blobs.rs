@@ -2,10 +2,11 @@
 //! own hash.
 
 use super::{
-    Repo,
+    Repo, Site,
     backend::unwrapped,
     nodes,
     seal::{Seal, name_of},
+    snapshots,
 };
 use crate::place::Objects;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use rustic_core::{
     repofile::{Node, NodeType, Tree},
 };
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +29,7 @@ const HOLE: u64 = 64 << 10;
 pub struct Blobs {
     pub objects: Arc<dyn Objects>,
     pub seal: Seal,
+    site: Arc<Site>,
     index: Repository<IndexedFullStatus>,
 }
 
@@ -88,18 +91,12 @@ impl Blobs {
     /// Reads the index as it is in the place now.
     pub fn open(repo: &Repo) -> Result<Self> {
         let index = repo.library()?.to_indexed().map_err(|e| unwrapped("reading the repository's index", e))?;
-        Ok(Blobs { objects: repo.objects.clone(), seal: repo.seal.clone(), index })
+        Ok(Blobs { objects: repo.objects.clone(), seal: repo.seal.clone(), site: repo.site.clone(), index })
     }
 
     pub fn find<T: PackedId>(&self, id: &T) -> Result<Spot> {
         let blob = (*id).into().into_inner();
-        let entry = self.index.get_index_entry(id).map_err(|_| {
-            Error::integrity(format!(
-                "{}: blob {} is in no index; the backup is damaged, use another one",
-                self.objects.location(),
-                &*blob.to_hex()
-            ))
-        })?;
+        let entry = self.index.get_index_entry(id).map_err(|_| self.lost(&blob))?;
         let at = entry.location;
         Ok(Spot {
             id: blob,
@@ -108,6 +105,33 @@ impl Blobs {
             length: at.length,
             plain: at.uncompressed_length.map(|n| n.get()),
         })
+    }
+
+    /// The error for a blob that no sound pack holds, naming the packs that are not.
+    fn lost(&self, blob: &Id) -> Error {
+        let name = |id: &Id| self.objects.name(FileType::Pack, id);
+        let mut unsound: Vec<_> = self.site.damaged().iter().map(|id| format!("{} (damaged)", name(id))).collect();
+        unsound.extend(self.missing().iter().map(|id| format!("{} (missing)", name(id))));
+        let cause = if unsound.is_empty() { "no index names it".into() } else { unsound.join(", ") };
+        Error::integrity(format!(
+            "{}: data of the backup is lost: {cause}. Restore from another backup, check the disk, then take a new one: it stores the data again (blob {})",
+            self.objects.location(),
+            &*blob.to_hex()
+        ))
+    }
+
+    /// Packs that an index names and that are not there. Only asked for when something is wrong.
+    fn missing(&self) -> Vec<Id> {
+        let Ok(packs) = self.objects.list(FileType::Pack) else { return Vec::new() };
+        let there: HashSet<Id> = packs.into_iter().map(|o| o.id).collect();
+        let indexes = self.objects.list(FileType::Index).unwrap_or_default();
+        let named = indexes.iter().flat_map(|o| snapshots::index_packs(self.objects.as_ref(), &self.seal, &o.id).unwrap_or_default());
+        named.filter(|id| !there.contains(id)).take(8).collect()
+    }
+
+    /// Remembers that a pack's bytes are wrong. `false` when that was known.
+    pub fn note_damaged(&self, pack: Id) -> bool {
+        self.site.note_damaged(pack)
     }
 
     pub fn has<T: PackedId>(&self, id: &T) -> bool {
@@ -130,7 +154,10 @@ impl Blobs {
 
     pub fn open_blob(&self, sealed: &[u8], spot: &Spot) -> Result<Bytes> {
         let opened = self.seal.open_blob(sealed, spot.plain, &spot.id);
-        opened.map(Bytes::from).map_err(|e| damaged(&self.objects.name(FileType::Pack, &spot.pack), &e.message))
+        opened.map(Bytes::from).map_err(|e| {
+            self.note_damaged(spot.pack);
+            damaged(&self.objects.name(FileType::Pack, &spot.pack), &e.message)
+        })
     }
 
     pub fn tree(&self, id: &TreeId) -> Result<Tree> {
@@ -183,7 +210,7 @@ impl Blobs {
 /// The error for a pack whose bytes are wrong.
 pub fn damaged(name: &str, why: &str) -> Error {
     Error::integrity(format!(
-        "{name} is damaged: {why}. Backups that need it cannot be trusted: restore from another one, and check the disk before you take a new one"
+        "{name} is damaged: {why}. Backups that need it cannot be trusted: restore from another one, check the disk, then take a new one: it stores the data again"
     ))
 }
 

@@ -36,7 +36,8 @@ use rustic_core::{
 };
 use seal::Seal;
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::sync::RwLock;
@@ -48,6 +49,8 @@ pub struct Site {
     gate: Arc<RwLock<()>>,
     /// One record is published at a time, so that a backup cannot be published twice.
     publishing: Mutex<()>,
+    /// Packs whose bytes were found to be wrong.
+    damaged: Mutex<HashSet<Id>>,
 }
 
 /// An opened repository.
@@ -71,7 +74,7 @@ fn options() -> RepositoryOptions {
 
 impl Repo {
     fn library(&self) -> Result<Repository<OpenStatus>> {
-        self.library_with(&Backend::plain(&self.objects))
+        self.library_with(&Backend::sound(self)?)
     }
 
     /// Opened with the master key: without the key derivation, which costs half a second.
@@ -268,6 +271,15 @@ impl Storage for Restic {
 }
 
 impl Site {
+    fn damaged(&self) -> HashSet<Id> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on nothing is built on this pack. `false` when that was known.
+    fn note_damaged(&self, pack: Id) -> bool {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(pack)
+    }
+
     /// Waits until nobody works on the repository.
     pub async fn alone(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
         self.gate.clone().write_owned().await

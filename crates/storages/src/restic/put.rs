@@ -79,7 +79,7 @@ fn attempt(
             checks,
             verified_at,
         },
-        Published::Already(stored) => stored,
+        Published::Already(stored) => *stored,
     })
 }
 
@@ -91,7 +91,7 @@ fn archive(
     tally: &Arc<Tally>,
     ledger: &Arc<Ledger>,
 ) -> Result<(SnapshotFile, Record)> {
-    let library = repo.library_with(&Backend::holding(&repo.objects, ledger, tally))?;
+    let library = repo.library_with(&Backend::holding(repo, ledger, tally)?)?;
     let library = library.to_indexed_ids().map_err(|e| unwrapped("reading the repository's index", e))?;
     let (feed, pump) = feed::start(source, label.clone(), tally)?;
     // No parent: a file is left unread only on the engine's word, and no engine gives it yet.
@@ -178,7 +178,7 @@ fn read_back(repo: &Repo, survey: &Survey, written: &Written, progress: &Progres
 
 enum Published {
     New { snapshot: String, verified_at: Time },
-    Already(Stored),
+    Already(Box<Stored>),
 }
 
 /// Writes the record, the one step that makes the backup exist, and reads it again.
@@ -194,7 +194,7 @@ fn publish(repo: &Repo, mut snapshot: SnapshotFile, label: &SnapshotLabel, ledge
 
     let _one = repo.site.publishing.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(stored) = already(repo, label)? {
-        return Ok(Published::Already(stored));
+        return Ok(Published::Already(Box::new(stored)));
     }
     tally.verdict()?;
     repo.objects.write(FileType::Snapshot, &id, &[sealed.into()])?;
@@ -206,7 +206,7 @@ fn publish(repo: &Repo, mut snapshot: SnapshotFile, label: &SnapshotLabel, ledge
 
 /// The same backup, when an earlier call published it and its reply was lost.
 fn already(repo: &Repo, label: &SnapshotLabel) -> Result<Option<Stored>> {
-    let found = snapshots::all(repo)?.into_iter().find(|s| s.label.as_ref().is_some_and(|l| l.backup == label.backup));
+    let found = snapshots::readable(repo)?.into_iter().find(|s| s.label.as_ref().is_some_and(|l| l.backup == label.backup));
     let Some(found) = found else { return Ok(None) };
     let record = snapshots::record(&Blobs::open(repo)?, &found)?;
     let summary = found.file.summary.unwrap_or_default();
@@ -228,7 +228,7 @@ fn already(repo: &Repo, label: &SnapshotLabel) -> Result<Option<Stored>> {
 fn abandon(repo: &Repo, written: &Written) {
     let mut named = HashSet::new();
     for (id, _) in &written.indexes {
-        match snapshots::index_packs(repo, id) {
+        match snapshots::index_packs(repo.objects.as_ref(), &repo.seal, id) {
             Ok(packs) => named.extend(packs),
             Err(_) => return,
         }

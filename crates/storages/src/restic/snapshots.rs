@@ -3,8 +3,12 @@
 use super::{
     Repo,
     blobs::{Blobs, damaged, read_object},
+    seal::Seal,
 };
-use crate::record::{self, Record};
+use crate::{
+    place::Objects,
+    record::{self, Record},
+};
 use mainstay_drivers::storage::{Snapshot, SnapshotLabel};
 use mainstay_model::{BackupId, ClusterId, Error, Result, Time};
 use rustic_core::{
@@ -45,27 +49,28 @@ fn read(repo: &Repo, id: &Id) -> Result<Found> {
     Ok(Found { id: *id, label: label(&file), file })
 }
 
-/// Every published record. One that is damaged fails the whole list: a list that leaves one out
-/// would look complete.
-pub fn all(repo: &Repo) -> Result<Vec<Found>> {
+fn each(repo: &Repo) -> Result<Vec<Result<Found>>> {
     let mut found = Vec::new();
     for object in repo.objects.list(FileType::Snapshot)? {
-        match read(repo, &object.id) {
-            Ok(one) => found.push(one),
-            Err(e) => {
-                let gone = !repo.objects.list(FileType::Snapshot)?.iter().any(|o| o.id == object.id);
-                if !gone {
-                    return Err(e);
-                }
-            }
+        let one = read(repo, &object.id);
+        let gone = one.is_err() && !repo.objects.list(FileType::Snapshot)?.iter().any(|o| o.id == object.id);
+        if !gone {
+            found.push(one);
         }
     }
     Ok(found)
 }
 
-/// Ours, oldest first.
+/// The records that can be read: enough to look for one of them.
+pub fn readable(repo: &Repo) -> Result<Vec<Found>> {
+    Ok(each(repo)?.into_iter().flatten().collect())
+}
+
+/// Ours, oldest first. A record that is damaged fails the whole list: one that leaves it out would
+/// look complete.
 pub fn list(repo: &Repo) -> Result<Vec<Snapshot>> {
-    let ours = all(repo)?.into_iter().filter_map(|found| {
+    let all = each(repo)?.into_iter().collect::<Result<Vec<_>>>()?;
+    let ours = all.into_iter().filter_map(|found| {
         let label = found.label?;
         let time = found.file.summary.map_or(label.created_at, |s| s.backup_end.timestamp().into());
         Some(Snapshot { id: found.id.to_hex().to_string(), label, time })
@@ -100,8 +105,8 @@ pub fn record(blobs: &Blobs, found: &Found) -> Result<Record> {
 }
 
 /// The packs an index file names.
-pub fn index_packs(repo: &Repo, id: &Id) -> Result<Vec<Id>> {
-    let plain = repo.seal.open_object(&read_object(repo.objects.as_ref(), FileType::Index, id)?)?;
+pub fn index_packs(objects: &dyn Objects, seal: &Seal, id: &Id) -> Result<Vec<Id>> {
+    let plain = seal.open_object(&read_object(objects, FileType::Index, id)?)?;
     let file: IndexFile = serde_json::from_slice(&plain).map_err(Error::internal)?;
     Ok(file.packs.iter().chain(&file.packs_to_delete).map(|p| p.id.into_inner()).collect())
 }

@@ -74,7 +74,10 @@ impl Survey {
             match there.get(&id) {
                 _ if seen.insert(id, expected).is_some() => Ok(()),
                 Some(size) if *size == expected => Ok(()),
-                Some(size) => Err(damaged(&name(), &format!("it has {size} bytes instead of {expected}"))),
+                Some(size) => {
+                    repo.site.note_damaged(id);
+                    Err(damaged(&name(), &format!("it has {size} bytes instead of {expected}")))
+                }
                 None => Err(damaged(&name(), "it is missing")),
             }
         })?;

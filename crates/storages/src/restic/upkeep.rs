@@ -35,7 +35,7 @@ fn strays(repo: &Repo) -> Result<()> {
     let mut named: HashSet<Id> = HashSet::new();
     let packs = repo.objects.list(FileType::Pack)?;
     for index in repo.objects.list(FileType::Index)? {
-        named.extend(snapshots::index_packs(repo, &index.id)?);
+        named.extend(snapshots::index_packs(repo.objects.as_ref(), &repo.seal, &index.id)?);
     }
     for pack in packs.iter().filter(|p| !named.contains(&p.id)) {
         if pack.modified.elapsed().is_ok_and(|age| age >= repo.keep_delete) {

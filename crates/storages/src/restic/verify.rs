@@ -17,6 +17,21 @@ use std::{
 };
 
 pub fn verify(repo: &Repo, snapshot: &str, depth: Depth, progress: &Progress, abandoned: Arc<AtomicBool>) -> Result<u64> {
+    loop {
+        let known = repo.site.damaged().len();
+        let outcome = attempt(repo, snapshot, depth, progress, abandoned.clone());
+        // A pack that was found damaged just now may have been replaced by a later backup: look
+        // again without it. Each round knows more such packs than the one before.
+        if outcome.is_ok() || repo.site.damaged().len() == known {
+            return outcome;
+        }
+        if attempt(repo, snapshot, Depth::Structure, progress, abandoned.clone()).is_err() {
+            return outcome;
+        }
+    }
+}
+
+fn attempt(repo: &Repo, snapshot: &str, depth: Depth, progress: &Progress, abandoned: Arc<AtomicBool>) -> Result<u64> {
     let found = snapshots::get(repo, snapshot)?;
     progress.say("checking the structure");
     let survey = survey::take(repo, &found.file.tree)?;
@@ -73,7 +88,10 @@ fn work(rx: &Mutex<Receiver<IndexPack>>, blobs: &Blobs, tally: &Tally, good: &At
                 good.fetch_add(size, Ordering::Relaxed);
                 progress.add(size);
             }
-            Err(e) => tally.fail(e),
+            Err(e) => {
+                blobs.note_damaged(pack.id.into_inner());
+                tally.fail(e);
+            }
         }
     }
 }
