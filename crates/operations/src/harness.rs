@@ -84,8 +84,8 @@ pub async fn fail_each_step<S: Scenario>(scenario: &S) -> Result<Report> {
     for (at, step) in reference.plan.iter().enumerate() {
         for when in failing_whens(step) {
             let place = format!("fail_each_step: {} fails {when:?}", step.name);
-            let name = step.name;
-            let script = Script::new(move |p, _| fails(p, name, false, when));
+            let (kind, name) = (reference.kind, step.name);
+            let script = Script::new(move |p, _| fails(p, kind, name, false, when));
             let mut play = Play::begin(scenario, script).await?;
             let view = play.to_end(&place).await?;
             if reference.plan[..=at].iter().any(|s| s.point_of_no_return) {
@@ -152,8 +152,9 @@ pub async fn undo_fails<S: Scenario>(scenario: &S) -> Result<Report> {
     let Some(deep) = reference.deepest() else { return Ok(reference.report("undo_fails", 0)) };
     for step in reference.plan[..=deep.at].iter().filter(|s| s.undo == Undo::With && (s.name != deep.step || s.kind == StepKind::Effect)) {
         let place = format!("undo_fails: undo of {} fails", step.name);
-        let name = step.name;
-        let script = Script::new(move |p: &Point, _| if deep.is_at(p) { deep.fail() } else { fails(p, name, true, When::BeforeStep) });
+        let (kind, name) = (reference.kind, step.name);
+        let script =
+            Script::new(move |p: &Point, _| if deep.is_at(p) { deep.fail() } else { fails(p, kind, name, true, When::BeforeStep) });
         let mut play = Play::begin(scenario, script).await?;
         let view = play.to_end(&place).await?;
         play.is_stuck_with_its_lock(&view, &place).await?;
@@ -204,8 +205,8 @@ fn failure() -> Error {
     Error::failed("injected", "the fault harness let it fail")
 }
 
-fn fails(p: &Point, step: &str, undo: bool, when: When) -> Verdict {
-    if p.step == step && p.undo == undo && p.when == when { Verdict::Fail(failure()) } else { Verdict::Go }
+fn fails(p: &Point, kind: &str, step: &str, undo: bool, when: When) -> Verdict {
+    if p.kind == kind && p.step == step && p.undo == undo && p.when == when { Verdict::Fail(failure()) } else { Verdict::Go }
 }
 
 /// A step can fail before it did anything and, if its work is not rolled back with it, after.
@@ -224,6 +225,7 @@ fn twice(p: &Point, times: usize) -> Verdict {
 /// The last step whose failure is undone: everything that can be undone then is.
 #[derive(Debug, Clone, Copy)]
 struct Deepest {
+    kind: &'static str,
     at: usize,
     step: &'static str,
     when: When,
@@ -231,7 +233,7 @@ struct Deepest {
 
 impl Deepest {
     fn is_at(&self, p: &Point) -> bool {
-        p.step == self.step && !p.undo && p.when == self.when
+        p.kind == self.kind && p.step == self.step && !p.undo && p.when == self.when
     }
     fn fail(&self) -> Verdict {
         Verdict::Fail(failure())
@@ -254,14 +256,14 @@ impl Reference {
         let end = self.plan.iter().position(|s| s.point_of_no_return).unwrap_or(self.plan.len());
         let at = end.checked_sub(1)?;
         let step = &self.plan[at];
-        Some(Deepest { at, step: step.name, when: *failing_whens(step).last()? })
+        Some(Deepest { kind: self.kind, at, step: step.name, when: *failing_whens(step).last()? })
     }
 }
 
 async fn reference<S: Scenario>(scenario: &S) -> Result<Reference> {
     let kind = scenario.kind();
     let mut play = Play::begin(scenario, Script::new(|_, _| Verdict::Go)).await?;
-    let before = play.stage.snapshot().await?;
+    let before = play.before.clone();
     let view = play.to_end("undisturbed").await?;
     let after = play.stage.snapshot().await?;
     play.ended(&view, "undisturbed", Status::Succeeded, &after).await?;
@@ -324,6 +326,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Play<W> {
     kind: &'static str,
     stage: Box<dyn Stage<W>>,
+    /// The clean slate: the world before the operation was even submitted.
+    before: String,
     script: Arc<Script>,
     booted: Booted<W>,
     shutdown: CancellationToken,
@@ -351,10 +355,11 @@ async fn boot<W: Send + Sync + 'static>(stage: &dyn Stage<W>, script: &Arc<Scrip
 impl<W: Send + Sync + 'static> Play<W> {
     async fn begin<S: Scenario<World = W>>(scenario: &S, script: Arc<Script>) -> Result<Play<W>> {
         let stage = scenario.stage().await?;
+        let before = stage.snapshot().await?;
         let (booted, shutdown) = boot(&*stage, &script).await?;
         let id = stage.submit(&booted.runner).await?;
         booted.runner.start(shutdown.clone()).await;
-        Ok(Play { kind: scenario.kind(), stage, script, booted, shutdown, id })
+        Ok(Play { kind: scenario.kind(), stage, before, script, booted, shutdown, id })
     }
 
     fn mismatch(&self, place: &str, what: impl std::fmt::Display) -> Error {
@@ -426,5 +431,12 @@ impl<W: Send + Sync + 'static> Play<W> {
     async fn leave(self) {
         self.shutdown.cancel();
         self.booted.runner.stopped().await;
+    }
+}
+
+impl<W> Drop for Play<W> {
+    /// A play that went wrong leaves no runner behind.
+    fn drop(&mut self) {
+        self.shutdown.cancel();
     }
 }

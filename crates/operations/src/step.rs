@@ -186,9 +186,15 @@ impl<W: Send + Sync + 'static> Run<W> {
             let mut tx = self.runner.inner.journal.begin().await?;
             let mut next = self.record.clone();
             next.sentence = self.progress.seen().sentence;
-            if let Err(e) = self.work(work, &mut tx, &mut next).await {
+            match self.work(work, &mut tx, &mut next).await {
+                Ok(()) => {}
                 // The transaction is rolled back when it is dropped.
-                return Ok(Outcome::Failed(e));
+                Err(e) if e.code == journal::BUSY => {
+                    drop(tx);
+                    collision().await;
+                    continue;
+                }
+                Err(e) => return Ok(Outcome::Failed(e)),
             }
             edit(&mut next);
             count(&mut next, self.runner.lease_until());
