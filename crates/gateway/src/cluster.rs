@@ -7,7 +7,6 @@ use crate::{
 };
 use mainstay_model::{
     ClusterId, Error, Result,
-    cluster::SocketAddress,
     route::{ClusterRoute, RouteStatus, Target},
 };
 use std::{
