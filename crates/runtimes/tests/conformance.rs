@@ -162,7 +162,7 @@ mod promise {
         let spec = place.spec("/usr/bin/sleep", &["1000"]);
         let started = open(place, driver).ensure(&id("a"), &spec).await.expect("start");
         let runtime = open(place, driver);
-        assert_eq!(runtime.list().await.expect("list"), [started.clone()]);
+        assert_eq!(runtime.list().await.expect("list"), std::slice::from_ref(&started));
         assert_eq!(runtime.ensure(&id("a"), &spec).await.expect("ensure"), started);
         let mut events = runtime.watch();
         common::kill(started.pid.expect("pid"));

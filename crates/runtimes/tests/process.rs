@@ -303,6 +303,40 @@ async fn the_traced_runtime_is_the_runtime() {
     assert_eq!(traced.inspect(&id("a")).await.expect("look").state, InstanceState::Stopped);
 }
 
+/// Not a test by itself: the life of a Mainstay that starts an instance and is killed with all of
+/// its process group, for [`killing_us_with_all_our_group_stops_nothing`].
+#[tokio::test]
+async fn a_life_cut_short() {
+    let Ok(dir) = std::env::var("TEST_PLACE") else { return };
+    let dir = std::path::PathBuf::from(dir);
+    let runtime = ProcessRuntime::new(dir.join("state"), Options::default()).expect("a runtime");
+    let mut spec = Place::new().spec("/usr/bin/sleep", &["1000"]);
+    (spec.working_dir, spec.log_file) = (dir.clone(), dir.join("out.log"));
+    runtime.ensure(&id("a"), &spec).await.expect("start");
+    rustix::process::kill_current_process_group(rustix::process::Signal::KILL).expect("kill");
+}
+
+#[tokio::test]
+async fn killing_us_with_all_our_group_stops_nothing() {
+    let (outer, place) = (Place::new(), Place::new());
+    let us = std::env::current_exe().expect("path");
+    let mut life = exec(us.to_str().expect("path"), &["--exact", "a_life_cut_short"]);
+    life.env.insert("TEST_PLACE".into(), place.path().to_str().expect("path").into());
+    assert_eq!(open(&outer).exec(life).await.expect("run").status, -9);
+    let runtime = open(&place);
+    let mut events = runtime.watch();
+    let found = runtime.list().await.expect("list").remove(0);
+    let pid = found.pid.expect("alive");
+    assert!(lives(pid) && found.state == InstanceState::Running);
+    // It is not our child, and its end is noticed all the same.
+    let killed = Instant::now();
+    common::kill(pid);
+    let event = tokio::time::timeout(Duration::from_secs(2), events.recv()).await.expect("in time").expect("event");
+    assert!(killed.elapsed() < Duration::from_millis(200), "{:?}", killed.elapsed());
+    assert!(matches!(event, InstanceEvent::Exited { will_restart: false, .. }));
+    assert!(matches!(runtime.inspect(&id("a")).await.expect("look").state, InstanceState::Crashed { .. }));
+}
+
 /// Root only: whom processes and files are given to. Elsewhere the user in a spec is ignored.
 mod as_root {
     use super::*;
