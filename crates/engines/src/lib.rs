@@ -4,13 +4,14 @@
 
 mod common;
 mod postgres;
+mod redis_family;
 
 use mainstay_drivers::engine::Engine;
 use std::sync::Arc;
 
 /// Every engine, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Engine>> {
-    vec![Arc::new(postgres::Postgres)]
+    vec![Arc::new(postgres::Postgres), Arc::new(redis_family::RedisFamily::REDIS), Arc::new(redis_family::RedisFamily::VALKEY)]
 }
 
 /// The engine of that name.

@@ -60,7 +60,13 @@ pub(super) fn access_list(accounts: &Accounts) -> String {
 async fn tell(session: &mut Session, accounts: &Accounts) -> Result<()> {
     let mut all = pipe();
     for (name, password, rights) in users(accounts) {
-        all.cmd("ACL").arg("SETUSER").arg(name).arg("reset").arg("on").arg(hashed(password)).arg(rights.split_whitespace().collect::<Vec<_>>());
+        all.cmd("ACL")
+            .arg("SETUSER")
+            .arg(name)
+            .arg("reset")
+            .arg("on")
+            .arg(hashed(password))
+            .arg(rights.split_whitespace().collect::<Vec<_>>());
     }
     let replication = accounts.replication.reveal();
     all.cmd("CONFIG").arg("SET").arg("masteruser").arg(REPLICATION).arg("masterauth").arg(replication);

@@ -97,7 +97,9 @@ fn reading(whom: &str, doing: &str, e: &RedisError) -> Error {
         ErrorKind::AuthenticationFailed => {
             Error::failed("engine_login", format!("{sentence}; restart the node: its accounts are written at every start"))
         }
-        ErrorKind::Server(ServerErrorKind::BusyLoading) => Error::unavailable("engine_starting", format!("{sentence}; it is still loading")),
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => {
+            Error::unavailable("engine_starting", format!("{sentence}; it is still loading"))
+        }
         _ if e.is_timeout() => Error::timed_out(sentence),
         ErrorKind::Io => Error::unavailable("engine_unreachable", sentence),
         _ => Error::failed("engine_refused", sentence),

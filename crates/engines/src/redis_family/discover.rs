@@ -25,7 +25,7 @@ pub(super) async fn discover(flavour: &Flavour, runtime: &dyn Runtime, extra: &[
             found.push(Installed { version, bin_dir, user, env: env.clone() });
         }
     }
-    found.retain(|i| version_key(&i.version)[..] >= flavour.oldest);
+    found.retain(|i| version_key(&i.version) >= flavour.oldest.to_vec());
     found.sort_by_key(|i| std::cmp::Reverse(version_key(&i.version)));
     found.dedup_by(|a, b| a.version == b.version);
     found

@@ -137,12 +137,13 @@ mod tests {
 
     #[test]
     fn bytes_are_compared_within_one_history_only() {
-        let at = |history: &str, bytes| Position { history: history.into(), text: bytes.to_string(), bytes };
+        let at = |history: &str, bytes: u64| Position { history: history.into(), text: bytes.to_string(), bytes };
         let replica = Info::parse("role:slave\r\nmaster_replid:a\r\nslave_repl_offset:90\r\nmaster_replid2:0\r\nsecond_repl_offset:-1\r\n");
         assert_eq!(missing(&replica, &at("a", 100)), Some(10));
         assert_eq!(missing(&replica, &at("a", 90)), Some(0));
         assert_eq!(missing(&replica, &at("b", 10)), None);
-        let promoted = Info::parse("role:master\r\nmaster_replid:b\r\nmaster_repl_offset:120\r\nmaster_replid2:a\r\nsecond_repl_offset:101\r\n");
+        let promoted =
+            Info::parse("role:master\r\nmaster_replid:b\r\nmaster_repl_offset:120\r\nmaster_replid2:a\r\nsecond_repl_offset:101\r\n");
         assert_eq!(missing(&promoted, &at("a", 100)), Some(0));
         assert_eq!(missing(&promoted, &at("a", 101)), Some(1));
     }

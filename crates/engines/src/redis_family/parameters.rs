@@ -9,7 +9,6 @@ use mainstay_model::{
 };
 use std::collections::BTreeMap;
 
-const MB: u64 = 1 << 20;
 const TB: u64 = 1 << 40;
 
 /// One row: name, kind, default, whether it needs a restart, what it is for.
@@ -22,16 +21,8 @@ fn one_of(values: &[&str]) -> ParameterKind {
     ParameterKind::OneOf { values: values.iter().map(|v| v.to_string()).collect() }
 }
 
-const POLICIES: [&str; 8] = [
-    "noeviction",
-    "allkeys-lru",
-    "allkeys-lfu",
-    "allkeys-random",
-    "volatile-lru",
-    "volatile-lfu",
-    "volatile-random",
-    "volatile-ttl",
-];
+const POLICIES: [&str; 8] =
+    ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"];
 /// Any subset of eleven letters would do; these are the ones documentation of clients asks for.
 const EVENTS: [&str; 7] = ["none", "KEA", "Ex", "Kx", "KEx", "Egx", "Kgx"];
 
@@ -65,9 +56,21 @@ fn connections() -> Vec<Row> {
 fn watching() -> Vec<Row> {
     vec![
         Row("notify-keyspace-events", one_of(&EVENTS), "none", false, "Events that are published when keys change"),
-        Row("slowlog-log-slower-than", integer(-1, 3_600_000_000), "10000", false, "Commands that take longer, in microseconds, are logged; -1 means none"),
+        Row(
+            "slowlog-log-slower-than",
+            integer(-1, 3_600_000_000),
+            "10000",
+            false,
+            "Commands that take longer, in microseconds, are logged; -1 means none",
+        ),
         Row("slowlog-max-len", integer(0, 100_000), "128", false, "Slow commands that are kept"),
-        Row("latency-monitor-threshold", integer(0, 3_600_000), "0", false, "Delays longer than this, in milliseconds, are recorded; 0 means none"),
+        Row(
+            "latency-monitor-threshold",
+            integer(0, 3_600_000),
+            "0",
+            false,
+            "Delays longer than this, in milliseconds, are recorded; 0 means none",
+        ),
     ]
 }
 
@@ -150,6 +153,8 @@ fn bytes(value: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MB: u64 = 1 << 20;
 
     fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()

@@ -117,7 +117,8 @@ fn trouble(info: &Info) -> Option<String> {
     if failed("rdb_last_bgsave_status") {
         return Some("its last snapshot failed, so it refuses writes: look at the disk and at free memory".into());
     }
-    failed("aof_last_bgrewrite_status").then(|| "its log could not be rewritten and keeps growing: look at the disk and at free memory".into())
+    failed("aof_last_bgrewrite_status")
+        .then(|| "its log could not be rewritten and keeps growing: look at the disk and at free memory".into())
 }
 
 #[cfg(test)]
@@ -125,10 +126,15 @@ mod tests {
     use super::*;
 
     fn seen(lines: &[&str]) -> Observed {
-        observe(&Info::parse(&["loading:0", "connected_clients:3", "master_replid:abc", "slave_repl_offset:7"].iter().chain(lines).fold(
-            String::new(),
-            |all, line| all + line + "\r\n",
-        )), Time(0))
+        observe(
+            &Info::parse(
+                &["loading:0", "connected_clients:3", "master_replid:abc", "slave_repl_offset:7"]
+                    .iter()
+                    .chain(lines)
+                    .fold(String::new(), |all, line| all + line + "\r\n"),
+            ),
+            Time(0),
+        )
     }
 
     #[test]
