@@ -1,0 +1,58 @@
+//! `mainstay down`: stops `up`, and with `--engines` every database and the gateway as well. What
+//! was wanted running stays wanted: the next `up` starts it.
+
+use super::{data_dir, up};
+use mainstay_drivers::runtime::{InstanceId, StopMode};
+use mainstay_model::{Error, Result};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::{path::Path, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub async fn run(data_dir: &Path, engines: bool) -> Result<()> {
+    if !data_dir.join("agent").exists() {
+        return Err(Error::not_found("data directory", &data_dir.to_string_lossy()));
+    }
+    let data_dir = data_dir.canonicalize()?;
+    match data_dir::holder(&data_dir) {
+        Some(pid) => stop_up(&data_dir, pid).await?,
+        None => eprintln!("mainstay up is not running on {}", data_dir.display()),
+    }
+    if !engines {
+        eprintln!("databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them", data_dir.display());
+        return Ok(());
+    }
+    let _lock = data_dir::Lock::take(&data_dir)?;
+    stop_engines(&data_dir).await
+}
+
+/// The pid comes from a lock that is held right now, so it is no stranger's.
+async fn stop_up(data_dir: &Path, pid: i32) -> Result<()> {
+    let target = Pid::from_raw(pid).ok_or_else(|| Error::internal("a lock without a pid"))?;
+    kill_process(target, Signal::TERM).map_err(|e| Error::forbidden(format!("process {pid} cannot be stopped: {e}")))?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while data_dir::holder(data_dir) == Some(pid) && test_kill_process(target).is_ok() {
+        if tokio::time::Instant::now() > deadline {
+            return Err(Error::timed_out(format!("process {pid} has not stopped after {} s", PATIENCE.as_secs())));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    eprintln!("mainstay up (process {pid}) stopped");
+    Ok(())
+}
+
+/// Engines first, all at once; the gateway last, so that clients see their database end and not
+/// only their connection.
+async fn stop_engines(data_dir: &Path) -> Result<()> {
+    let runtime = up::open_runtime(data_dir)?;
+    let gateway = InstanceId("gateway".into());
+    let (gateways, engines): (Vec<_>, Vec<_>) = runtime.list().await?.into_iter().map(|i| i.id).partition(|id| *id == gateway);
+    let count = engines.len();
+    let stops = engines.iter().map(|id| runtime.stop(id, StopMode::Graceful));
+    futures::future::try_join_all(stops).await?;
+    for id in &gateways {
+        runtime.stop(id, StopMode::Graceful).await?;
+    }
+    eprintln!("{count} engine{} and the gateway stopped; the next `mainstay up` starts them again", if count == 1 { "" } else { "s" });
+    Ok(())
+}

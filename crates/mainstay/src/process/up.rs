@@ -1,0 +1,154 @@
+//! `mainstay up`: control plane and agent in one process. The agent is served on a Unix socket and
+//! reached through it, as one on another host would be.
+
+use super::{data_dir, gateway, shutdown_on_signals};
+use mainstay_agent::{Agent, Gateway, ensure_gateway};
+use mainstay_control::{App, Options, Parts, tasks, tokens};
+use mainstay_drivers::runtime::Runtime;
+use mainstay_model::{Error, Result, Secret};
+use mainstay_operations::{RunnerOptions, SystemClock};
+use mainstay_store::Store;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Everything `up` was told, resolved and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub endpoint_address: Option<IpAddr>,
+    pub engine_user: Option<String>,
+    pub engine_dirs: Vec<PathBuf>,
+    pub public_url: Option<String>,
+}
+
+/// How long after a signal the process waits for what it is doing before it leaves it to be adopted.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Serves until a signal. Engines and the gateway go on after it.
+pub async fn run(config: Config) -> Result<()> {
+    refuse_plain_http_to_others(&config)?;
+    let data_dir = data_dir::prepare(&config.data_dir)?;
+    let _lock = data_dir::Lock::take(&data_dir)?;
+    let sealer = data_dir::sealer(&data_dir)?;
+    let shutdown = shutdown_on_signals()?;
+    let listener = listen(config.listen).await?;
+    let socket = serve_agent(&config, &data_dir, &shutdown).await?;
+    let store = Store::open(&mainstay_store::sqlite_url(&data_dir.join("mainstay.db"))?, sealer).await?;
+    let app = open_app(&config, &data_dir, store.clone(), socket).await?;
+    let runner = app.runner.start(shutdown.clone()).await;
+    tasks::start(&app, &shutdown);
+    write_token(&app, &data_dir).await?;
+    record_address(&data_dir, listener.local_addr()?)?;
+    announce(&data_dir, listener.local_addr()?);
+    let options = mainstay_api::Options { public_url: config.public_url.clone() };
+    let served = mainstay_api::serve(listener, app.clone(), options, shutdown.clone()).await;
+    shutdown.cancel();
+    let _ = tokio::time::timeout(LINGER, runner).await;
+    store.close().await;
+    eprintln!("Mainstay stopped. Databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them.", data_dir.display());
+    served
+}
+
+fn refuse_plain_http_to_others(config: &Config) -> Result<()> {
+    if config.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let why = format!("{} can be reached from other machines, where tokens must not travel in the clear; listen on a loopback address", config.listen);
+    Err(Error::invalid("listen", why))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        let holder = mainstay_gateway::holder_of(address).map(|h| format!(", held by {h}")).unwrap_or_default();
+        Error::conflict("address_in_use", format!("cannot listen on {address}{holder}: {e}; choose another with --listen"))
+    })
+}
+
+/// Opens the agent and serves it; what runs already is found again, never restarted.
+async fn serve_agent(config: &Config, data_dir: &Path, shutdown: &CancellationToken) -> Result<PathBuf> {
+    let runtime = open_runtime(data_dir)?;
+    let exe = std::env::current_exe()?;
+    ensure_gateway(&*runtime, exe, data_dir).await?;
+    let agent = Agent::open(mainstay_agent::Parts {
+        data_dir: data_dir.into(),
+        engines: mainstay_engines::all(),
+        runtime,
+        storages: Arc::new(mainstay_storages::OpenStorages::new()),
+        endpoint: Arc::new(Gateway(mainstay_gateway::Client::new(gateway::socket(data_dir)?))),
+        sockets_root: data_dir::sockets_root()?,
+        engine_dirs: config.engine_dirs.clone(),
+        engine_user: config.engine_user.clone(),
+        clock: now,
+        version: env!("CARGO_PKG_VERSION").into(),
+    })
+    .await?;
+    for found in agent.adopt().await? {
+        tracing::info!("found node {} ({:?}, wanted {:?})", found.name, found.state, found.wanted);
+    }
+    let socket = data_dir::socket(data_dir, "agent.sock")?;
+    let (path, stop) = (socket.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        // Steps that are ended by the shutdown still speak to the agent, so it outlives them.
+        let linger = async move {
+            stop.cancelled().await;
+            tokio::time::sleep(LINGER).await;
+        };
+        if let Err(e) = mainstay_rpc::serve(&path, agent, linger).await {
+            tracing::error!("the agent can no longer be reached: {e}");
+            std::process::exit(1);
+        }
+    });
+    Ok(socket)
+}
+
+/// The runtime of a data directory, also for `down`.
+pub fn open_runtime(data_dir: &Path) -> Result<Arc<dyn Runtime>> {
+    let driver = mainstay_runtimes::all().into_iter().next().ok_or_else(|| Error::internal("no runtime is built in"))?;
+    Ok(Arc::new(mainstay_runtimes::Traced::new((driver.open)(data_dir.join("agent/instances"))?)))
+}
+
+fn now() -> mainstay_model::Time {
+    jiff::Timestamp::now().into()
+}
+
+async fn open_app(config: &Config, data_dir: &Path, store: Store, socket: PathBuf) -> Result<Arc<App>> {
+    let options = Options {
+        endpoint_address: config.endpoint_address,
+        default_storage: data_dir.join("storages/local"),
+        ..Options::default()
+    };
+    let agent = mainstay_rpc::Agent::on_socket(socket)?;
+    App::open(Parts { store, agent, clock: Arc::new(SystemClock), options, runner_options: RunnerOptions::default() }).await
+}
+
+pub fn token_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.token")
+}
+
+/// The administrator's token, for the command line on this machine.
+async fn write_token(app: &App, data_dir: &Path) -> Result<()> {
+    let path = token_path(data_dir);
+    let existing = std::fs::read_to_string(&path).ok();
+    let fresh: Option<Secret> = tokens::ensure_administrator(app, existing.as_deref().map(str::trim)).await?;
+    match fresh {
+        Some(token) => data_dir::write_secret(&path, token.reveal().as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// For command lines that are given nothing but the machine they run on.
+fn record_address(data_dir: &Path, address: SocketAddr) -> Result<()> {
+    let text = serde_json::json!({ "server": format!("http://{address}"), "pid": std::process::id() });
+    data_dir::write_secret(&data_dir.join("server.json"), text.to_string().as_bytes())
+}
+
+fn announce(data_dir: &Path, address: SocketAddr) {
+    println!("Mainstay serves at http://{address} (data directory {}, administrator's token in admin.token there)", data_dir.display());
+}
