@@ -87,7 +87,7 @@ pub async fn fail_each_step<S: Scenario>(scenario: &S) -> Result<Report> {
             let (kind, name) = (reference.kind, step.name);
             let script = Script::new(move |p, _| fails(p, kind, name, false, when));
             let mut play = Play::begin(scenario, script).await?;
-            let view = play.to_end(&place).await?;
+            let view = play.finish(&place).await?;
             if reference.plan[..=at].iter().any(|s| s.point_of_no_return) {
                 play.is_stuck_with_its_lock(&view, &place).await?;
                 play.retry(&place, Status::Succeeded, &reference.after).await?;
@@ -105,14 +105,14 @@ pub async fn fail_each_step<S: Scenario>(scenario: &S) -> Result<Report> {
 pub async fn run_twice<S: Scenario>(scenario: &S) -> Result<Report> {
     let reference = reference(scenario).await?;
     let mut play = Play::begin(scenario, Script::new(twice)).await?;
-    let view = play.to_end("run_twice: forward").await?;
+    let view = play.finish("run_twice: forward").await?;
     play.ended(&view, "run_twice: every effect twice", Status::Succeeded, &reference.after).await?;
     let mut points = play.script.fired();
     play.leave().await;
     if let Some(deep) = reference.deepest() {
         let script = Script::new(move |p: &Point, n| if deep.is_at(p) { deep.fail() } else { twice(p, n) });
         let mut play = Play::begin(scenario, script).await?;
-        let view = play.to_end("run_twice: back").await?;
+        let view = play.finish("run_twice: back").await?;
         play.ended(&view, "run_twice: every effect and every undo twice", Status::Failed, &reference.before).await?;
         points += play.script.fired();
         play.leave().await;
@@ -156,7 +156,7 @@ pub async fn undo_fails<S: Scenario>(scenario: &S) -> Result<Report> {
         let script =
             Script::new(move |p: &Point, _| if deep.is_at(p) { deep.fail() } else { fails(p, kind, name, true, When::BeforeStep) });
         let mut play = Play::begin(scenario, script).await?;
-        let view = play.to_end(&place).await?;
+        let view = play.finish(&place).await?;
         play.is_stuck_with_its_lock(&view, &place).await?;
         play.retry(&place, Status::Failed, &reference.before).await?;
         play.leave().await;
@@ -188,7 +188,7 @@ async fn each_point<S: Scenario>(
         });
         let mut play = Play::begin(scenario, script).await?;
         let place = format!("{name}: point {wanted}");
-        let view = play.to_end(&place).await?;
+        let view = play.finish(&place).await?;
         let hit = play.script.last().filter(|(_, v)| !matches!(v, Verdict::Fail(_)));
         let Some((point, _)) = hit else {
             play.leave().await;
@@ -264,7 +264,7 @@ async fn reference<S: Scenario>(scenario: &S) -> Result<Reference> {
     let kind = scenario.kind();
     let mut play = Play::begin(scenario, Script::new(|_, _| Verdict::Go)).await?;
     let before = play.before.clone();
-    let view = play.to_end("undisturbed").await?;
+    let view = play.finish("undisturbed").await?;
     let after = play.stage.snapshot().await?;
     play.ended(&view, "undisturbed", Status::Succeeded, &after).await?;
     let plan = play.booted.runner.plan(kind).ok_or_else(|| mismatch(kind, "undisturbed", "the kind is not registered"))?;
@@ -341,7 +341,7 @@ fn options(script: &Arc<Script>) -> RunnerOptions {
         retry: Retry { tries: 3, base: ms(1), max: ms(4) },
         grace: ms(100),
         cancel_grace: ms(200),
-        poll: ms(20),
+        poll: ms(10),
         ..RunnerOptions::default()
     }
 }
@@ -367,7 +367,7 @@ impl<W: Send + Sync + 'static> Play<W> {
     }
 
     /// Until the operation has ended or is stuck, with a new runner whenever one died.
-    async fn to_end(&mut self, place: &str) -> Result<View> {
+    async fn finish(&mut self, place: &str) -> Result<View> {
         match tokio::time::timeout(PATIENCE, self.play()).await {
             Ok(view) => view,
             Err(_) => Err(self.mismatch(place, format!("still {:?} after {PATIENCE:?}", self.booted.runner.get(&self.id).await?))),
@@ -424,7 +424,7 @@ impl<W: Send + Sync + 'static> Play<W> {
     async fn retry(&mut self, place: &str, status: Status, world: &str) -> Result<()> {
         self.script.calm();
         self.booted.runner.retry(&self.id, "harness").await?;
-        let view = self.to_end(place).await?;
+        let view = self.finish(place).await?;
         self.ended(&view, &format!("{place}, then retry"), status, world).await
     }
 

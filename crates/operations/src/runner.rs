@@ -355,7 +355,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
                 return Err(lock(&self.inner.fatal).clone().unwrap_or_else(stopped));
             }
             let mut tx = self.inner.journal.begin().await?;
-            let committed = match write(&mut *tx).await {
+            let committed = match write(&mut tx).await {
                 Ok(value) => tx.commit().await.map_err(|e| self.write_error(e)).map(|()| value),
                 Err(e) => Err(e),
             };

@@ -57,6 +57,9 @@ pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Brings the tables to [`VERSION`], or refuses a newer store without touching it.
 pub(crate) async fn migrate(db: &dyn Database) -> Result<()> {
+    if is_current(db).await {
+        return Ok(());
+    }
     let mut tx = db.begin_write().await?;
     run(&mut tx, "CREATE TABLE IF NOT EXISTS operation_schema (version BIGINT NOT NULL)").await?;
     let row = sqlx::query("SELECT version FROM operation_schema").fetch_optional(&mut *tx).await.map_err(store_error)?;
@@ -73,6 +76,12 @@ pub(crate) async fn migrate(db: &dyn Database) -> Result<()> {
     let done = sqlx::query("UPDATE operation_schema SET version = $1").bind(VERSION).execute(&mut *tx).await;
     done.map_err(store_error)?;
     tx.commit().await.map_err(store_error)
+}
+
+/// The usual start writes nothing. Any error says no more than that there is something to do.
+async fn is_current(db: &dyn Database) -> bool {
+    let row = sqlx::query("SELECT version FROM operation_schema").fetch_one(db.pool()).await;
+    row.is_ok_and(|r| r.try_get("version").is_ok_and(|v: i64| v == VERSION))
 }
 
 async fn run(tx: &mut sqlx::AnyConnection, statement: &'static str) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::{
 use futures::FutureExt;
 use mainstay_model::{Error, Result};
 use serde_json::Value;
+use sqlx::Transaction;
 use std::{
     any::Any,
     future::Future,
@@ -183,7 +184,7 @@ impl<W: Send + Sync + 'static> Run<W> {
         edit: impl Fn(&mut Record) + Send + Sync,
     ) -> Result<Outcome, Stop> {
         for _ in 0..WRITES {
-            let mut tx = self.runner.inner.journal.begin().await?;
+            let mut tx = self.begin().await?;
             let mut next = self.record.clone();
             next.sentence = self.progress.seen().sentence;
             match self.work(work, &mut tx, &mut next).await {
@@ -225,6 +226,23 @@ impl<W: Send + Sync + 'static> Run<W> {
             }
         }
         Err(Stop::Journal(Error::unavailable(journal::BUSY, "the store is busy with other writes")))
+    }
+
+    /// Nothing is lost yet while a write cannot even begin, so what an effect brought is held until
+    /// the store is back, rather than the effect repeated.
+    async fn begin(&self) -> Result<Transaction<'static, sqlx::Any>, Stop> {
+        for failures in 1.. {
+            let e = match self.runner.inner.journal.begin().await {
+                Err(e) if e.is_transient() => e,
+                begun => return Ok(begun?),
+            };
+            tracing::warn!(operation = %self.record.id, failures, error = %e, inside = e.inside, "waiting for the store");
+            tokio::select! {
+                () = tokio::time::sleep(self.runner.options().retry.delay(failures)) => {}
+                () = self.runner.inner.stopping.cancelled() => break,
+            }
+        }
+        Err(Stop::Shutdown)
     }
 
     async fn work(&self, work: Work<'_>, tx: &mut Tx, next: &mut Record) -> Result<()> {

@@ -71,7 +71,7 @@ impl<W: Send + Sync + 'static> Watch<W> {
     /// One read answers for everything that was said until then.
     async fn read(&mut self) -> Result<View> {
         if let Some(at) = self.read_at {
-            tokio::time::sleep_until(at + SPACING).await;
+            tokio::time::sleep_until(at + SPACING.min(self.runner.options().poll)).await;
         }
         while matches!(self.changes.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
         self.read_at = Some(Instant::now());

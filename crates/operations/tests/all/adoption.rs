@@ -18,12 +18,13 @@ on_both!(
     a_lease_that_expires_is_taken_over,
     a_cancel_reaches_another_runner,
     a_commit_that_fails_is_not_repeated_blindly,
+    a_store_that_is_away_is_waited_for,
     what_the_commit_refuses_is_the_steps_failure,
     generations_grow_even_over_an_older_store,
     a_newer_journal_is_refused_unchanged,
     what_is_not_known_is_stuck,
     a_golden_journal_goes_on,
-    a_failed_disk_is_fatal,
+    a_dead_runner_acknowledges_nothing,
 );
 
 async fn a_shutdown_leaves_its_step_to_be_adopted(store: Arc<Store>) {
@@ -106,6 +107,16 @@ async fn a_commit_that_fails_is_not_repeated_blindly(store: Arc<Store>) {
     }
 }
 
+async fn a_store_that_is_away_is_waited_for(store: Arc<Store>) {
+    let bench = Bench::new(&store).await;
+    bench.world.when("make", Act::Talk(10));
+    let id = bench.submit("draft").await;
+    bench.until("make", |w| w.saw("make")).await;
+    store.away.store(8, Ordering::SeqCst);
+    assert_eq!(bench.wait(&id).await.status, Status::Succeeded);
+    assert_eq!((store.away.load(Ordering::SeqCst), bench.world.times("make")), (0, 1), "the effect is not repeated for that");
+}
+
 async fn what_the_commit_refuses_is_the_steps_failure(store: Arc<Store>) {
     let bench = Bench::new(&store).await;
     let view = bench.play("late").await;
@@ -182,9 +193,7 @@ async fn a_golden_journal_goes_on(store: Arc<Store>) {
     assert!(bench.world.generations.lock().unwrap().iter().all(|g| *g > 1_795_168_800_000_001));
 }
 
-/// No disk can be made to fail here; what is shown is that a runner that has died acknowledges
-/// nothing more. Which errors kill it is a unit test of the journal.
-async fn a_failed_disk_is_fatal(store: Arc<Store>) {
+async fn a_dead_runner_acknowledges_nothing(store: Arc<Store>) {
     let faults = |p: Point| if p.step == "make" && p.when == When::BeforeCommit { Verdict::Crash } else { Verdict::Go };
     let bench = Bench::with(&store, Arc::default(), RunnerOptions { faults: Arc::new(faults), ..quick() }).await;
     let id = bench.submit("draft").await;
@@ -194,4 +203,42 @@ async fn a_failed_disk_is_fatal(store: Arc<Store>) {
     assert!(bench.runner.cancel(&id, "ann").await.is_err());
     assert_eq!(bench.runner.get(&id).await.unwrap().status, Status::Running);
     assert!(!bench.world.saw("make"));
+}
+
+const INSIDE: &str = "MAINSTAY_TEST_FAILING_DISK";
+
+/// Runs the test below in a process whose fsyncs fail from some moment on.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test of itself under strace")]
+fn a_failed_disk_is_fatal() {
+    let done = std::process::Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO:when=12+"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "adoption::under_a_failing_disk", "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("strace is installed");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("died of the disk"), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_a_failing_disk() {
+    if std::env::var_os(INSIDE).is_none() {
+        return;
+    }
+    let store = Store::sqlite().await;
+    let bench = Bench::with(&store, Arc::default(), quick()).await;
+    let (mut refused, mut round) = (None, 0);
+    while refused.is_none() && round < 200 {
+        round += 1;
+        refused = bench.try_submit("draft", &format!("k{round}"), Lock::Exclusive).await.err();
+        tokio::time::sleep(MS(10)).await;
+    }
+    let why = tokio::time::timeout(MS(10_000), bench.runner.died()).await.expect("the runner dies").expect("and says why");
+    assert_eq!(why.code, "store_failed");
+    assert_eq!(refused.expect("what was not written is not acknowledged").code, "store_failed");
+    bench.runner.stopped().await;
+    assert_eq!(bench.try_submit("draft", "later", Lock::Exclusive).await.unwrap_err().code, "store_failed");
+    println!("died of the disk after {round} submits");
 }

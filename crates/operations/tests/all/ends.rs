@@ -54,7 +54,7 @@ async fn succeeds_and_is_watched(store: Arc<Store>) {
     assert!(last.finished_at.unwrap() >= last.created_at && last.point_of_no_return_passed);
     assert_eq!(bench.world.log(), ["choose", "make", "tune", "switch", "record", "finished", "finished succeeded"]);
     assert_eq!(store.toys().await, ["a chosen", "a recorded"]);
-    assert_eq!(bench.runner.watch(&id).collect::<Vec<_>>().await, [last.clone()], "a finished one is shown once");
+    assert_eq!(bench.runner.watch(&id).collect::<Vec<_>>().await, std::slice::from_ref(last), "a finished one is shown once");
 }
 
 async fn unwinds_in_reverse(store: Arc<Store>) {

@@ -37,6 +37,8 @@ pub(crate) use on_both;
 pub struct Store {
     pool: AnyPool,
     begin: &'static str,
+    /// So many writes cannot begin.
+    pub away: AtomicUsize,
     _dir: Option<tempfile::TempDir>,
     _server: Option<Arc<Server>>,
 }
@@ -47,6 +49,9 @@ impl Database for Store {
         &self.pool
     }
     async fn begin_write(&self) -> Result<Transaction<'static, Any>> {
+        if self.away.try_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            return Err(Error::unavailable("store_unavailable", "the store is away"));
+        }
         self.pool.begin_with(self.begin).await.map_err(|e| Error::unavailable("store_unavailable", e.to_string()))
     }
 }
@@ -65,7 +70,7 @@ impl Store {
             })
         });
         let pool = options.connect(&format!("sqlite://{}?mode=rwc", dir.path().join("store.db").display())).await.unwrap();
-        Store::with_toys(Store { pool, begin: "BEGIN IMMEDIATE", _dir: Some(dir), _server: None }).await
+        Store::with_toys(Store { pool, begin: "BEGIN IMMEDIATE", away: AtomicUsize::new(0), _dir: Some(dir), _server: None }).await
     }
 
     pub async fn postgres() -> Arc<Store> {
@@ -84,7 +89,14 @@ impl Store {
         admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         admin.close().await;
         let pool = AnyPoolOptions::new().max_connections(5).connect(&server.url(&name)).await.unwrap();
-        Store::with_toys(Store { pool, begin: "BEGIN ISOLATION LEVEL SERIALIZABLE", _dir: None, _server: Some(server) }).await
+        Store::with_toys(Store {
+            pool,
+            begin: "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            away: AtomicUsize::new(0),
+            _dir: None,
+            _server: Some(server),
+        })
+        .await
     }
 
     async fn with_toys(store: Store) -> Arc<Store> {
