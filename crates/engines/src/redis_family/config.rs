@@ -175,9 +175,9 @@ fn quoted(value: &str) -> String {
 }
 
 /// Writes the files for the next start, then tells the running server what differs.
-pub(super) async fn configure(node: &Node) -> Result<Configured> {
+pub(super) async fn configure(flavour: &Flavour, node: &Node) -> Result<Configured> {
     node.runtime.put_files(node.installed.user.as_deref(), files(node)).await?;
-    let wanted = parameters::wanted(&node.plan.settings)?;
+    let wanted = parameters::wanted(flavour.frees_lazily(&node.installed.version), &node.plan.settings)?;
     let mut session = admin(node).await?;
     let mut question = cmd("CONFIG");
     question.arg("GET").arg(wanted.iter().map(|w| w.name).collect::<Vec<_>>());

@@ -1,9 +1,9 @@
 //! The planned hand-over: writers wait, the replica reaches the last position, roles change.
 //!
-//! `CLIENT PAUSE` holds writers, but it ends by itself after a while, and whoever decided on the
-//! hand-over may be gone by then. So writes are also made impossible: the server is told to demand
-//! more replicas than there are. When the pause ends early, writers get an error; none gets an
-//! acknowledgement that the promotion would lose.
+//! Writers are held by `CLIENT PAUSE`, which ends by itself after a given time. That time is long:
+//! whoever decided on the hand-over may be away for a while and then go on with the promotion, and
+//! must not lose writes that were acknowledged meanwhile. (To demand more replicas than there are
+//! holds for ever, but it is asked about first: writers would get errors instead of waiting.)
 
 use super::{
     RedisFamily,
@@ -20,16 +20,14 @@ use mainstay_model::{
     Error,
     node::{NodeRole, Position},
 };
-use redis::{cmd, pipe};
+use redis::{Cmd, cmd, pipe};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::info::Info;
 
-/// How long writers wait before they get an error instead: longer than any hand-over should take.
-const PAUSE: Duration = Duration::from_secs(60);
-/// More replicas than anybody has.
-const NEVER_ENOUGH: u32 = 65_535;
+/// Longer than any hand-over takes, with the outage of whoever leads it.
+const PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// A replica applies what it receives at once; the wait is for the network.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -45,16 +43,13 @@ impl Failover for RedisFamily {
             let sentence = format!("{} is not a primary: there are no writes to stop; look at the cluster again", node.plan.name);
             return Err(Error::conflict("not_a_primary", sentence));
         }
-        let mut stop = pipe();
-        stop.cmd("CLIENT").arg("PAUSE").arg(PAUSE.as_millis() as u64).arg("WRITE").ignore();
-        stop.cmd("CONFIG").arg("SET").arg("min-replicas-to-write").arg(NEVER_ENOUGH).ignore();
-        session.ask_all::<()>("stopping writes", &stop).await?;
+        session.ask::<()>("stopping writes", cmd("CLIENT").arg("PAUSE").arg(PAUSE.as_millis() as u64).arg("WRITE")).await?;
         // Read after the pause, or a write acknowledged in between would be missing.
         Ok(WritesStopped { position: held(node, &session.info().await?)?, stopped: false })
     }
 
     async fn resume_writes(&self, node: &Node) -> Result<()> {
-        admin(node).await?.ask_all("resuming writes", &let_write()).await
+        admin(node).await?.ask("resuming writes", &unpause()).await
     }
 
     async fn wait_for(&self, node: &Node, position: &Position, timeout: Duration) -> Result<()> {
@@ -83,8 +78,8 @@ impl Failover for RedisFamily {
         }
         let former = role::read(node).await?;
         role::write(node, Role::Primary).await?;
-        let mut promote = let_write();
-        promote.cmd("REPLICAOF").arg("NO").arg("ONE").ignore();
+        let mut promote = pipe();
+        promote.cmd("REPLICAOF").arg("NO").arg("ONE").ignore().add_command(unpause()).ignore();
         let done = session.ask_all::<()>("becoming primary", &promote).await;
         if done.as_ref().is_err_and(|e| !e.is_transient()) {
             // It said no. Had it not answered at all, it might have done it.
@@ -104,15 +99,14 @@ impl Failover for RedisFamily {
         follow.arg(upstream.address.to_string()).arg(upstream.port);
         session.ask::<()>("following its primary", &follow).await?;
         // Only now: writers that waited here are told that this is a replica, not that they have written.
-        session.ask_all("letting waiting clients go on", &let_write()).await
+        session.ask("letting waiting clients go on", &unpause()).await
     }
 }
 
-fn let_write() -> redis::Pipeline {
-    let mut all = pipe();
-    all.cmd("CONFIG").arg("SET").arg("min-replicas-to-write").arg(0).ignore();
-    all.cmd("CLIENT").arg("UNPAUSE").ignore();
-    all
+fn unpause() -> Cmd {
+    let mut unpause = cmd("CLIENT");
+    unpause.arg("UNPAUSE");
+    unpause
 }
 
 fn held(node: &Node, info: &Info) -> Result<Position> {

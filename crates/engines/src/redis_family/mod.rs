@@ -23,6 +23,7 @@ mod restore;
 mod role;
 mod stream;
 
+use crate::common::version_key;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
@@ -66,6 +67,14 @@ const VALKEY: Flavour = Flavour {
     oldest: [7, 2],
 };
 
+impl Flavour {
+    /// The default of the `lazyfree` settings, which Valkey 8 turned around.
+    fn frees_lazily(&self, version: &str) -> &'static str {
+        let turned = self.name == VALKEY.name && version_key(version) >= vec![8];
+        if turned { "yes" } else { "no" }
+    }
+}
+
 pub(crate) struct RedisFamily {
     flavour: &'static Flavour,
 }
@@ -96,8 +105,8 @@ impl Engine for RedisFamily {
         discover::discover(self.flavour, runtime, extra).await
     }
 
-    fn parameters(&self, _version: &str) -> Vec<Parameter> {
-        parameters::all()
+    fn parameters(&self, version: &str) -> Vec<Parameter> {
+        parameters::all(self.flavour.frees_lazily(version))
     }
 
     fn service(&self, node: &Node) -> Service {
@@ -122,7 +131,7 @@ impl Engine for RedisFamily {
     }
 
     async fn configure(&self, node: &Node) -> Result<Configured> {
-        config::configure(node).await
+        config::configure(self.flavour, node).await
     }
 
     fn failover(&self) -> Option<&dyn Failover> {

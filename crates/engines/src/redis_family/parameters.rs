@@ -26,19 +26,20 @@ const POLICIES: [&str; 8] =
 /// Any subset of eleven letters would do; these are the ones documentation of clients asks for.
 const EVENTS: [&str; 7] = ["none", "KEA", "Ex", "Kx", "KEx", "Egx", "Kgx"];
 
-fn rows() -> Vec<Row> {
-    [memory(), connections(), watching(), encodings()].into_iter().flatten().collect()
+/// `lazy` is what values that are freed in the background are by default: the one default that
+/// differs within the family.
+fn rows(lazy: &'static str) -> Vec<Row> {
+    [memory(lazy), connections(), watching(), encodings()].into_iter().flatten().collect()
 }
 
-fn memory() -> Vec<Row> {
-    let lazy = ParameterKind::Boolean;
+fn memory(lazy: &'static str) -> Vec<Row> {
     vec![
         Row("maxmemory", ParameterKind::Size { min: 0, max: 64 * TB }, "0MB", false, "Memory for data; 0 means all there is"),
         Row("maxmemory-policy", one_of(&POLICIES), "noeviction", false, "What is removed when the memory for data is full"),
         Row("maxmemory-samples", integer(1, 64), "5", false, "Keys compared to find one to evict"),
-        Row("lazyfree-lazy-eviction", lazy.clone(), "no", false, "Free evicted values in the background"),
-        Row("lazyfree-lazy-expire", lazy.clone(), "no", false, "Free expired values in the background"),
-        Row("lazyfree-lazy-user-del", lazy, "no", false, "Let DEL free values in the background, as UNLINK does"),
+        Row("lazyfree-lazy-eviction", ParameterKind::Boolean, lazy, false, "Free evicted values in the background"),
+        Row("lazyfree-lazy-expire", ParameterKind::Boolean, lazy, false, "Free expired values in the background"),
+        Row("lazyfree-lazy-user-del", ParameterKind::Boolean, lazy, false, "Let DEL free values in the background, as UNLINK does"),
         Row("appendfsync", one_of(&["always", "everysec"]), "everysec", false, "When writes reach the disk: each one, or once a second"),
     ]
 }
@@ -83,8 +84,8 @@ fn encodings() -> Vec<Row> {
     ]
 }
 
-pub(super) fn all() -> Vec<Parameter> {
-    rows()
+pub(super) fn all(lazy: &'static str) -> Vec<Parameter> {
+    rows(lazy)
         .into_iter()
         .map(|Row(name, kind, default, needs_restart, description)| Parameter {
             name: name.into(),
@@ -103,20 +104,21 @@ pub(super) struct Wanted {
     pub needs_restart: bool,
 }
 
-pub(super) fn wanted(settings: &BTreeMap<String, String>) -> Result<Vec<Wanted>> {
+pub(super) fn wanted(lazy: &'static str, settings: &BTreeMap<String, String>) -> Result<Vec<Wanted>> {
     let one = |Row(name, kind, default, needs_restart, _)| {
         let chosen = settings.get(name).map_or(default, String::as_str);
         let value = as_server_reads(&kind, chosen)
             .ok_or_else(|| Error::invalid(name, format!("\"{}\" is no value for {name}; its default is {default}", shown(chosen))))?;
         Ok(Wanted { name, value, needs_restart })
     };
-    rows().into_iter().map(one).collect()
+    rows(lazy).into_iter().map(one).collect()
 }
 
 /// The chosen values, as lines for the configuration file. What is not in the list, or is no value
 /// of its kind, never reaches the file, whoever let it into the plan.
 pub(super) fn chosen(settings: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
-    rows().into_iter().filter_map(|row| Some((row.0, as_server_reads(&row.1, settings.get(row.0)?)?))).collect()
+    // Defaults do not matter here.
+    rows("no").into_iter().filter_map(|row| Some((row.0, as_server_reads(&row.1, settings.get(row.0)?)?))).collect()
 }
 
 fn as_server_reads(kind: &ParameterKind, value: &str) -> Option<String> {
@@ -162,20 +164,20 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_harmless_and_defaults_are_values() {
-        let all = all();
+        let all = all("yes");
         let names: std::collections::HashSet<_> = all.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names.len(), all.len());
         for part in ["dir", "file", "module", "bind", "port", "auth", "acl", "save", "appendonly", "replica", "enable"] {
             assert!(!names.iter().any(|n| n.contains(part)), "{part}");
         }
-        assert_eq!(wanted(&BTreeMap::new()).unwrap().len(), all.len());
+        assert_eq!(wanted("no", &BTreeMap::new()).unwrap().len(), all.len());
     }
 
     #[test]
     fn what_is_not_listed_or_no_value_is_not_written() {
         let given = settings(&[("maxmemory", "16MB"), ("dir", "/etc"), ("hz", "10\nappendonly no"), ("notify-keyspace-events", "none")]);
         assert_eq!(chosen(&given), [("maxmemory", (16 * MB).to_string()), ("notify-keyspace-events", String::new())]);
-        assert_eq!(wanted(&settings(&[("hz", "fast")])).err().and_then(|e| e.field).as_deref(), Some("hz"));
+        assert_eq!(wanted("no", &settings(&[("hz", "fast")])).err().and_then(|e| e.field).as_deref(), Some("hz"));
     }
 
     #[test]
