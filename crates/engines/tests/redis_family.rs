@@ -276,16 +276,16 @@ async fn a_primary_and_a_replica_are_there_at_once() {
 }
 
 #[rustfmt::skip]
-const ALLOWED: [&str; 32] = ["SET k v", "GET k", "KEYS *", "DBSIZE", "INFO", "SELECT 3", "FLUSHDB", "FLUSHALL", 
-    "SWAPDB 0 1", "CLIENT SETNAME me", "CLIENT LIST", "CLIENT ID", "EVAL return(1) 0", "SCRIPT FLUSH", "PUBLISH c m", 
-    "PUBSUB CHANNELS", "WAIT 0 10", "ACL WHOAMI", "LASTSAVE", "ROLE", "COMMAND COUNT", "OBJECT HELP", "SCAN 0", 
-    "XADD s * a b", "SORT nothing", "TIME", "SLOWLOG GET", "LATENCY LATEST", "MEMORY USAGE k", "DUMP k", "MULTI", 
+const ALLOWED: [&str; 32] = ["SET k v", "GET k", "KEYS *", "DBSIZE", "INFO", "SELECT 3", "FLUSHDB", "FLUSHALL",
+    "SWAPDB 0 1", "CLIENT SETNAME me", "CLIENT LIST", "CLIENT ID", "EVAL return(1) 0", "SCRIPT FLUSH", "PUBLISH c m",
+    "PUBSUB CHANNELS", "WAIT 0 10", "ACL WHOAMI", "LASTSAVE", "ROLE", "COMMAND COUNT", "OBJECT HELP", "SCAN 0",
+    "XADD s * a b", "SORT nothing", "TIME", "SLOWLOG GET", "LATENCY LATEST", "MEMORY USAGE k", "DUMP k", "MULTI",
     "DISCARD"];
 #[rustfmt::skip]
-const DENIED: [&str; 29] = ["CONFIG GET *", "CONFIG SET dir /tmp", "CONFIG REWRITE", "REPLICAOF NO ONE", 
-    "SLAVEOF NO ONE", "SHUTDOWN", "SHUTDOWN NOSAVE", "DEBUG SLEEP 1", "MODULE LIST", "MODULE LOAD /tmp/x.so", 
-    "FAILOVER", "ACL LIST", "ACL SETUSER x on", "ACL GETUSER mainstay", "ACL SAVE", "ACL LOAD", "SAVE", "BGSAVE", 
-    "BGREWRITEAOF", "SYNC", "PSYNC ? -1", "REPLCONF capa eof", "MIGRATE 127.0.0.1 1 k 0 10", "CLUSTER RESET", 
+const DENIED: [&str; 29] = ["CONFIG GET *", "CONFIG SET dir /tmp", "CONFIG REWRITE", "REPLICAOF NO ONE",
+    "SLAVEOF NO ONE", "SHUTDOWN", "SHUTDOWN NOSAVE", "DEBUG SLEEP 1", "MODULE LIST", "MODULE LOAD /tmp/x.so",
+    "FAILOVER", "ACL LIST", "ACL SETUSER x on", "ACL GETUSER mainstay", "ACL SAVE", "ACL LOAD", "SAVE", "BGSAVE",
+    "BGREWRITEAOF", "SYNC", "PSYNC ? -1", "REPLCONF capa eof", "MIGRATE 127.0.0.1 1 k 0 10", "CLUSTER RESET",
     "MONITOR", "CLIENT PAUSE 1", "CLIENT UNPAUSE", "CLIENT KILL ID 1", "EVAL return(redis.call('config','get','dir')) 0"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
