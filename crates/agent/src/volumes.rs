@@ -286,9 +286,12 @@ impl Volumes {
     pub fn remove(&self, node: &NodeId, plan: Option<&NodePlan>) -> Result<()> {
         remove_tree(&self.sockets(node.as_str()))?;
         let Some(root) = self.root(node)? else { return Ok(()) };
-        let ours = root.read_identity()?.map(|i| i.node == *node && i.installation == self.installation);
-        // Without an identity file only a root that was never filled is one we were just making.
-        if !ours.unwrap_or(plan.is_some() && root.stands(DATA)? != Stands::Filled) {
+        let ours = match root.read_identity()? {
+            Some(found) => found.node == *node && found.installation == self.installation,
+            // Without an identity file only a root that was never filled is one we were just making.
+            None => plan.is_some() && root.stands(DATA)? != Stands::Filled,
+        };
+        if !ours {
             let place = root.path.display();
             let sentence = format!("{place} is not removed: its identity file is missing or another's; look at it and remove it yourself");
             return Err(Error::integrity(sentence).with_code("foreign_directory"));

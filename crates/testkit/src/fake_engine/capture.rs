@@ -1,0 +1,167 @@
+//! Capture, and what a restore asks of an engine.
+
+use super::{
+    FakeEngine, RECOVERY, Style, VERSION, accounts_of,
+    database::{position_of, read_db, read_log},
+};
+use crate::{Faults, lock};
+use async_trait::async_trait;
+use mainstay_drivers::{
+    Result,
+    engine::{Backups, Exposure, Node},
+    progress::Progress,
+    storage::{Entry, EntryKind, Source},
+};
+use mainstay_model::{
+    Error, Time,
+    backup::{Check, Facts},
+    node::NodeRole,
+};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// The number of rows, captured late, as a check of the whole.
+const MARK: &str = "mark";
+
+/// A capture: all of it read at one moment.
+struct Captured {
+    faults: Faults,
+    entries: std::vec::IntoIter<(&'static str, Option<Vec<u8>>)>,
+    facts: Facts,
+    at: Time,
+    bytes: u64,
+}
+
+/// Reads well for a while, then fails: a disk that goes bad during a backup.
+struct Failing(io::Cursor<Vec<u8>>);
+
+impl io::Read for Failing {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(into)? {
+            0 => Err(io::Error::other("the disk went bad")),
+            n => Ok(n),
+        }
+    }
+}
+
+impl Source for Captured {
+    fn next(&mut self) -> Option<Result<Entry>> {
+        let (path, content) = self.entries.next()?;
+        if let Err(e) = self.faults.before_blocking("source.next") {
+            return Some(Err(e));
+        }
+        let bad = self.faults.is_on("source.fails");
+        let kind = match content {
+            None => EntryKind::Dir,
+            Some(bytes) => EntryKind::File {
+                size: Some(bytes.len() as u64),
+                may_vanish: false,
+                open: Box::new(move || {
+                    let bytes = io::Cursor::new(bytes);
+                    Ok(if bad { Box::new(Failing(bytes)) as Box<dyn io::Read + Send> } else { Box::new(bytes) })
+                }),
+            },
+        };
+        Some(Ok(Entry { path: path.into(), mode: 0o700, mtime: self.at, kind }))
+    }
+    fn finish(&mut self) -> Result<Facts> {
+        self.faults.before_blocking("source.finish")?;
+        Ok(self.facts.clone())
+    }
+    fn expected_bytes(&self) -> Option<u64> {
+        Some(self.bytes)
+    }
+}
+
+#[async_trait]
+impl Backups for FakeEngine {
+    async fn capture(&self, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
+        self.faults.before("engine.capture").await?;
+        progress.say("reading");
+        let _world = lock(&self.world);
+        self.replicate()?;
+        let (db, rows) = (read_db(&node.paths.data)?, read_log(&node.paths.data));
+        let position = position_of(&db, rows.len());
+        let facts = Facts {
+            engine: self.name().into(),
+            engine_version: VERSION.into(),
+            history: db.history.clone(),
+            start: Some(position.clone()),
+            stop: Some(position),
+            exact: [("rows".to_string(), rows.len() as u64)].into(),
+            names: db.name.iter().map(|n| ("database".to_string(), n.clone())).collect(),
+            node: node.plan.name.clone(),
+            role: Some(if db.upstream.is_some() { NodeRole::Replica } else { NodeRole::Primary }),
+            ..Facts::default()
+        };
+        let log = std::fs::read(node.paths.data.join("log"))?;
+        let entries = vec![
+            ("data", None),
+            ("data/db.json", Some(serde_json::to_vec(&db).map_err(Error::internal)?)),
+            ("data/log", Some(log.clone())),
+            ("late", None),
+            ("late/mark", Some(rows.len().to_string().into_bytes())),
+        ];
+        Ok(Box::new(Captured {
+            faults: self.faults.clone(),
+            entries: entries.into_iter(),
+            facts,
+            at: crate::now(),
+            bytes: log.len() as u64,
+        }))
+    }
+
+    async fn prepare(&self, node: &Node, _: &Facts) -> Result<Vec<Check>> {
+        self.faults.before("engine.prepare").await?;
+        assert_eq!(node.exposure, Exposure::Isolated, "a restore is prepared for an isolated start only");
+        let mark = std::fs::read_to_string(node.paths.data.join(MARK))?;
+        let rows = read_log(&node.paths.data).len();
+        std::fs::write(node.paths.data.join(RECOVERY), "")?;
+        self.faults.after("engine.prepare")?;
+        Ok(vec![Check::new("file_list", mark == rows.to_string(), format!("{rows} of {mark} rows"))])
+    }
+
+    async fn check(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>> {
+        self.faults.before("engine.check").await?;
+        let server =
+            self.server_on(&node.paths.data).ok_or_else(|| Error::unavailable("connect", "the isolated server does not answer"))?;
+        let rows = read_log(&server.data).len() as u64;
+        self.change(&server.data, |db| {
+            db.upstream = None;
+            db.timeline += 1;
+            db.slots.clear();
+            db.accounts = accounts_of(node);
+            db.name = node.plan.accounts.user.database.clone();
+        })?;
+        self.faults.after("engine.check")?;
+        let wanted = facts.exact.get("rows").copied().unwrap_or_default();
+        let equal = rows == wanted && !self.faults.is_on("engine.check_finds_loss");
+        Ok(vec![Check::new("row_counts", equal, format!("{rows} rows, {wanted} were captured"))])
+    }
+
+    async fn settle(&self, node: &Node) -> Result<()> {
+        self.faults.before("engine.settle").await?;
+        if self.server_on(&node.paths.data).is_some() {
+            return Err(Error::conflict("running", "the isolated server still runs"));
+        }
+        for name in [RECOVERY, MARK] {
+            let _ = std::fs::remove_file(node.paths.data.join(name));
+        }
+        self.faults.after("engine.settle")
+    }
+
+    fn download_file(&self) -> Option<&'static str> {
+        (self.style == Style::Pausing).then_some("data/log")
+    }
+
+    fn restored_path(&self, captured: &Path) -> Option<PathBuf> {
+        let inside = captured.strip_prefix("data").or_else(|_| captured.strip_prefix("late")).ok()?;
+        (inside != Path::new("")).then(|| inside.to_owned())
+    }
+
+    fn manual_steps(&self, version: &str) -> Vec<String> {
+        vec![format!("{} {version} --data RESTORED", self.name())]
+    }
+}

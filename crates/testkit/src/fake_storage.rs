@@ -1,0 +1,308 @@
+//! Storages that keep repositories in memory, outside any agent's life. A snapshot is there when its
+//! record is, which is written last; bytes can be damaged to see who notices.
+
+use crate::{Faults, lock, now};
+use async_trait::async_trait;
+use mainstay_drivers::{
+    Result,
+    progress::Progress,
+    storage::{
+        Depth, EntryKind, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel, Source, Storage,
+        StorageReport, StorageSpec, StorageUsage, Storages, Stored,
+    },
+};
+use mainstay_model::{
+    Error, Secret,
+    backup::{Check, Facts},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// All repositories of the world, by `<storage>/<project>/<cluster>`.
+pub struct FakeStorages {
+    faults: Faults,
+    repositories: Mutex<BTreeMap<String, Arc<Repository>>>,
+}
+
+#[derive(Default)]
+struct Repository {
+    keys: Mutex<Vec<Secret>>,
+    snapshots: Mutex<BTreeMap<String, Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    label: SnapshotLabel,
+    stored: Stored,
+    entries: Vec<Piece>,
+}
+
+#[derive(Clone)]
+struct Piece {
+    entry: SnapshotEntry,
+    bytes: Arc<Vec<u8>>,
+    hash: Vec<u8>,
+}
+
+/// An opened repository.
+struct FakeStorage {
+    faults: Faults,
+    repository: Arc<Repository>,
+}
+
+fn address(r: &RepositoryRef) -> String {
+    format!("{}/{}/{}", r.storage.name, r.project, r.cluster)
+}
+
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}
+
+impl FakeStorages {
+    pub fn new(faults: Faults) -> Self {
+        FakeStorages { faults, repositories: Mutex::default() }
+    }
+
+    /// Backup ids by repository.
+    pub fn published(&self) -> BTreeMap<String, Vec<String>> {
+        let backups = |r: &Repository| lock(&r.snapshots).values().map(|k| k.label.backup.to_string()).collect();
+        lock(&self.repositories).iter().map(|(address, r)| (address.clone(), backups(r))).collect()
+    }
+
+    /// Flips a bit in the largest file of a snapshot.
+    pub fn damage(&self, snapshot: &str) {
+        for repository in lock(&self.repositories).values() {
+            let mut snapshots = lock(&repository.snapshots);
+            let Some(kept) = snapshots.get_mut(snapshot) else { continue };
+            if let Some(piece) = kept.entries.iter_mut().max_by_key(|p| p.bytes.len()) {
+                let mut bytes = piece.bytes.to_vec();
+                bytes[0] ^= 1;
+                piece.bytes = Arc::new(bytes);
+            }
+        }
+    }
+
+    /// Adds an entry to a snapshot, as somebody with the key could.
+    pub fn smuggle(&self, snapshot: &str, entry: SnapshotEntry, bytes: &[u8]) {
+        for repository in lock(&self.repositories).values() {
+            if let Some(kept) = lock(&repository.snapshots).get_mut(snapshot) {
+                kept.entries.push(piece(entry.clone(), bytes.to_vec()));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Storages for FakeStorages {
+    fn kinds(&self) -> Vec<&'static str> {
+        vec!["local"]
+    }
+
+    async fn check(&self, spec: &StorageSpec) -> Result<StorageReport> {
+        self.faults.before("storage.check").await?;
+        let rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
+        Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
+    }
+
+    async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
+        self.faults.before("storage.open").await?;
+        let mut all = lock(&self.repositories);
+        let address = address(repository);
+        if !all.contains_key(&address) {
+            if !create {
+                return Err(Error::not_found("repository", &address));
+            }
+            let made = Repository { keys: Mutex::new(all_keys(&repository.keys)), ..Repository::default() };
+            all.insert(address.clone(), Arc::new(made));
+        }
+        let found = Arc::clone(&all[&address]);
+        if !lock(&found.keys).contains(&repository.keys.own) {
+            return Err(Error::forbidden("the key does not open the repository").with_code("wrong_key"));
+        }
+        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), repository: found }))
+    }
+
+    async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
+        self.faults.before("storage.remove").await?;
+        lock(&self.repositories).remove(&address(repository));
+        self.faults.after("storage.remove")
+    }
+}
+
+fn all_keys(keys: &RepositoryKeys) -> Vec<Secret> {
+    std::iter::once(&keys.own).chain(&keys.recovery).cloned().collect()
+}
+
+fn piece(entry: SnapshotEntry, bytes: Vec<u8>) -> Piece {
+    Piece { entry, hash: Sha256::digest(&bytes).to_vec(), bytes: Arc::new(bytes) }
+}
+
+/// Reads a source to its end. Any error of it is the error of the backup.
+fn read(mut source: Box<dyn Source>, progress: &Progress) -> Result<(Vec<Piece>, Facts)> {
+    let mut pieces = vec![];
+    progress.total(source.expected_bytes().unwrap_or(0));
+    while let Some(entry) = source.next() {
+        let entry = entry?;
+        if progress.is_cancelled() {
+            return Err(Error::conflict("cancelled", "the backup was cancelled"));
+        }
+        let mut bytes = vec![];
+        let kind = match entry.kind {
+            EntryKind::Dir => SnapshotEntryKind::Dir,
+            EntryKind::Symlink { target } => SnapshotEntryKind::Symlink { target },
+            EntryKind::File { open, may_vanish, .. } => match open().and_then(|mut reader| reader.read_to_end(&mut bytes)) {
+                Ok(_) => SnapshotEntryKind::File { size: bytes.len() as u64 },
+                Err(e) if may_vanish && e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::from(e).context(entry.path.display())),
+            },
+        };
+        progress.add(bytes.len() as u64);
+        pieces.push(piece(SnapshotEntry { path: entry.path, mode: entry.mode, mtime: entry.mtime, kind }, bytes));
+    }
+    let facts = source.finish()?;
+    Ok((pieces, facts))
+}
+
+impl FakeStorage {
+    fn find(&self, snapshot: &str) -> Result<Kept> {
+        lock(&self.repository.snapshots).get(snapshot).cloned().ok_or_else(|| Error::not_found("snapshot", snapshot))
+    }
+
+    fn stored(&self, label: &SnapshotLabel) -> Option<Stored> {
+        lock(&self.repository.snapshots).values().find(|k| k.label.backup == label.backup).map(|k| k.stored.clone())
+    }
+}
+
+fn good(piece: &Piece) -> Result<()> {
+    if Sha256::digest(piece.bytes.as_slice()).to_vec() == piece.hash {
+        return Ok(());
+    }
+    Err(Error::integrity(format!("{} is damaged in the storage", piece.entry.path.display())))
+}
+
+/// Writes one entry, a few bytes at a time.
+fn deliver(piece: &Piece, sink: &dyn Sink, pace: Duration) -> Result<()> {
+    good(piece)?;
+    match &piece.entry.kind {
+        SnapshotEntryKind::Dir => sink.dir(&piece.entry)?,
+        SnapshotEntryKind::Symlink { target } => sink.symlink(&piece.entry, target)?,
+        SnapshotEntryKind::File { .. } => {
+            let mut file = sink.file(&piece.entry)?;
+            for chunk in piece.bytes.chunks(1_000) {
+                std::thread::sleep(pace);
+                file.write(chunk)?;
+            }
+            file.finish()?;
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Storage for FakeStorage {
+    async fn put(&self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<Stored> {
+        self.faults.before("storage.put").await?;
+        if let Some(there) = self.stored(label) {
+            return Ok(there);
+        }
+        let (reading, label) = (progress.clone(), label.clone());
+        let (entries, facts) = on_a_thread(move || read(source, &reading)).await?;
+        let data_bytes = entries.iter().map(|p| p.bytes.len() as u64).sum();
+        let snapshot = hex::encode(&Sha256::digest(format!("{}/{}", label.backup, label.cluster))[..8]);
+        let stored = Stored {
+            snapshot: snapshot.clone(),
+            facts,
+            data_bytes,
+            added_bytes: data_bytes,
+            files: entries.len() as u64,
+            checks: vec![Check::new("read_back", true, "every byte was read back")],
+            verified_at: now(),
+        };
+        self.faults.before("storage.publish").await?;
+        lock(&self.repository.snapshots).insert(snapshot, Kept { label, stored: stored.clone(), entries });
+        self.faults.after("storage.publish")?;
+        Ok(stored)
+    }
+
+    async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>> {
+        Ok(self.find(snapshot)?.entries.into_iter().map(|p| p.entry).collect())
+    }
+
+    /// Directories first, then files from three threads.
+    async fn get(&self, snapshot: &str, sink: Arc<dyn Sink>, progress: &Progress) -> Result<()> {
+        self.faults.before("storage.get").await?;
+        let (kept, faults, progress) = (self.find(snapshot)?, self.faults.clone(), progress.clone());
+        on_a_thread(move || {
+            let (files, others): (Vec<_>, Vec<_>) = kept
+                .entries
+                .into_iter()
+                .filter(|p| sink.wants(&p.entry))
+                .partition(|p| matches!(p.entry.kind, SnapshotEntryKind::File { .. }));
+            others.iter().try_for_each(|p| deliver(p, sink.as_ref(), Duration::ZERO))?;
+            faults.before_blocking("storage.get.half")?;
+            let pace = faults.delay_of("storage.get.chunk");
+            let one = |worker: usize| files.iter().skip(worker).step_by(3).try_for_each(|p| deliver(p, sink.as_ref(), pace));
+            let one = &one;
+            let ends: Vec<Result<()>> = std::thread::scope(|s| {
+                let workers: Vec<_> = (0..3).map(|n| s.spawn(move || one(n))).collect();
+                workers.into_iter().map(|w| w.join().unwrap_or_else(|_| Err(Error::internal("a worker panicked")))).collect()
+            });
+            progress.add(files.iter().map(|p| p.bytes.len() as u64).sum());
+            ends.into_iter().collect()
+        })
+        .await
+    }
+
+    async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)> {
+        let kept = self.find(snapshot)?;
+        Ok((kept.label, kept.stored.facts))
+    }
+
+    async fn list(&self) -> Result<Vec<Snapshot>> {
+        self.faults.before("storage.list").await?;
+        let of = |(id, k): (&String, &Kept)| Snapshot { id: id.clone(), label: k.label.clone(), time: k.label.created_at };
+        let mut all: Vec<_> = lock(&self.repository.snapshots).iter().map(of).collect();
+        all.sort_by_key(|s| s.time);
+        Ok(all)
+    }
+
+    async fn verify(&self, snapshot: &str, depth: Depth, _: &Progress) -> Result<u64> {
+        self.faults.before("storage.verify").await?;
+        let kept = self.find(snapshot)?;
+        if depth == Depth::Data {
+            kept.entries.iter().try_for_each(good)?;
+        }
+        Ok(kept.stored.data_bytes)
+    }
+
+    async fn delete(&self, snapshots: &[String]) -> Result<()> {
+        self.faults.before("storage.delete").await?;
+        lock(&self.repository.snapshots).retain(|id, _| !snapshots.contains(id));
+        self.faults.after("storage.delete")
+    }
+
+    async fn prune(&self) -> Result<u64> {
+        self.faults.before("storage.prune").await?;
+        Ok(0)
+    }
+
+    async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()> {
+        self.faults.before("storage.ensure_keys").await?;
+        *lock(&self.repository.keys) = all_keys(keys);
+        self.faults.after("storage.ensure_keys")
+    }
+
+    async fn usage(&self) -> Result<StorageUsage> {
+        let snapshots = lock(&self.repository.snapshots);
+        Ok(StorageUsage { repository_bytes: snapshots.values().map(|k| k.stored.data_bytes).sum(), snapshots: snapshots.len() as u64 })
+    }
+
+    fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {
+        vec![format!("fake-restore --password-file {key_file} {snapshot} --target {target}")]
+    }
+}
