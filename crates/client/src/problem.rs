@@ -37,7 +37,7 @@ fn kind(status: u16, code: &str) -> Kind {
         (405 | 415 | 421 | 422, _) => Kind::Invalid,
         (428, _) => Kind::PreconditionRequired,
         (429, _) => Kind::TooMany,
-        (502 | 503 | 504, _) => Kind::Unavailable,
+        (502..=504, _) => Kind::Unavailable,
         (507, _) => Kind::NoSpace,
         (_, "internal") => Kind::Internal,
         _ => Kind::Failed,

@@ -127,7 +127,7 @@ fn same_engine(backup: &Backup, engine: &str, version: &str) -> Result<()> {
 fn compatible(made_by: &str, read_by: &str) -> bool {
     let parts = |v: &str| -> Vec<u32> { v.split('.').map_while(|p| p.parse().ok()).collect() };
     let (made, read) = (parts(made_by), parts(read_by));
-    made.first() == read.first() && made.first().is_some()
+    !made.is_empty() && made.first() == read.first()
 }
 
 /// Runs the plan that was confirmed: `hash` must be that of the plan as it would be made now.

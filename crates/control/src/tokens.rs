@@ -56,10 +56,10 @@ async fn insert(app: &App, row: &TokenRow) -> Result<()> {
 /// The administrator's token of this installation: `existing` is what the file holds. A token that
 /// the store does not know (the file was lost, or is of another store) is replaced.
 pub async fn ensure_administrator(app: &App, existing: Option<&str>) -> Result<Option<Secret>> {
-    if let Some(token) = existing {
-        if authenticate(app, token, None).await.is_ok_and(|a| a.administrator) {
-            return Ok(None);
-        }
+    if let Some(token) = existing
+        && authenticate(app, token, None).await.is_ok_and(|a| a.administrator)
+    {
+        return Ok(None);
     }
     let secret = draw();
     let row = TokenRow {
