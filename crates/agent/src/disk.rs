@@ -3,9 +3,9 @@
 use mainstay_model::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -14,9 +14,17 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     tokio::task::spawn_blocking(work).await.map_err(|e| Error::internal(format!("blocking work ended early: {e}")))?
 }
 
-/// Makes a directory of the agent's own (0700), or finds it there.
+/// Makes a directory of the agent's own with exactly this mode, whatever the umask, or finds it
+/// there and leaves it as its owner has it.
 pub(crate) fn own_dir(path: &Path, mode: u32) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| at(path, e))
+    if path.is_dir() {
+        return Ok(());
+    }
+    let make = || {
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    };
+    make().map_err(|e| at(path, e))
 }
 
 /// Replaces a file of the agent's own: never half written, and there after a power cut.

@@ -21,9 +21,9 @@ use std::{
 
 /// Ports that are tried from the wished one upward.
 const PORTS_TRIED: u16 = 100;
-/// How long a look at the installed engines is believed. Packages change seldom, and a version
-/// that is asked for and not found is looked for again at once.
-const INSTALLED_FOR: Duration = Duration::from_secs(30);
+/// How long a list of the installed engines is shown before it is made anew. For running a node
+/// any look will do: a version that is not found is looked for again at once.
+const LISTED_FOR: Duration = Duration::from_secs(30);
 
 /// What is drawn once in the life of a data directory, and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,11 +76,11 @@ impl Agent {
         found.ok_or_else(|| Error::not_found("engine", name))
     }
 
-    /// What is installed of an engine, newest first; looked up again where `fresh`.
-    async fn installed_of(&self, engine: &dyn Engine, fresh: bool) -> Vec<Installed> {
+    /// What is installed of an engine, newest first; looked up again where the last look is older.
+    async fn installed_of(&self, engine: &dyn Engine, at_most: Duration) -> Vec<Installed> {
         let name = engine.info().name;
         let known = self.installed.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some((_, found)) = known.filter(|(at, _)| !fresh && at.elapsed() < INSTALLED_FOR) {
+        if let Some((_, found)) = known.filter(|(at, _)| at.elapsed() < at_most) {
             return found;
         }
         let found = engine.discover(self.parts.runtime.as_ref(), &self.parts.engine_dirs).await;
@@ -91,8 +91,8 @@ impl Agent {
 
     /// The newest installed version that `version` means: `15` means 15.18, `15.1` does not.
     pub(crate) async fn installed(&self, engine: &dyn Engine, version: &str) -> Result<Installed> {
-        for fresh in [false, true] {
-            let mut found = self.installed_of(engine, fresh).await;
+        for at_most in [Duration::MAX, Duration::ZERO] {
+            let mut found = self.installed_of(engine, at_most).await;
             if let Some(at) = found.iter().position(|i| means(version, &i.version)) {
                 let mut chosen = found.swap_remove(at);
                 chosen.user = self.parts.engine_user.clone().or(chosen.user);
@@ -120,7 +120,7 @@ impl Agent {
     }
 
     async fn entry(&self, engine: &dyn Engine) -> EngineEntry {
-        let (info, installed) = (engine.info(), self.installed_of(engine, false).await);
+        let (info, installed) = (engine.info(), self.installed_of(engine, LISTED_FOR).await);
         let can =
             [("failover", engine.failover().is_some()), ("backups", engine.backups().is_some()), ("accounts", engine.accounts().is_some())];
         EngineEntry {

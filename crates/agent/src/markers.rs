@@ -21,7 +21,7 @@ pub(crate) enum Stage {
     Checked,
     /// Swap it in; and what the call that made it answered.
     Ready {
-        reply: RestoredBeside,
+        reply: Box<RestoredBeside>,
     },
 }
 
@@ -62,14 +62,11 @@ impl Markers {
         blocking(move || remove_file(&file)).await
     }
 
-    pub async fn remove_all(&self, node: &NodeId) -> Result<()> {
-        let (dir, prefix) = (self.0.clone(), format!("{node}."));
-        blocking(move || {
-            let files = std::fs::read_dir(&dir)?.flatten();
-            let ours = files.filter(|f| f.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
-            ours.map(|f| f.path()).try_for_each(|path| remove_file(&path))
-        })
-        .await
+    /// Every restore of a node that has a marker.
+    pub fn labels(&self, node: &NodeId) -> Result<Vec<Label>> {
+        let prefix = format!("{node}.");
+        let label = |name: String| Label::parse(name.strip_prefix(&prefix)?.strip_suffix(".json")?).ok();
+        Ok(std::fs::read_dir(&self.0)?.flatten().filter_map(|f| label(f.file_name().into_string().ok()?)).collect())
     }
 
     fn file(&self, node: &NodeId, label: &Label) -> PathBuf {

@@ -112,9 +112,12 @@ impl Agent {
         self.end_isolated_of(Some(&id)).await?;
         self.parts.runtime.stop(&served(&id), StopMode::Graceful).await?;
         self.parts.runtime.remove(&served(&id)).await?;
+        for label in self.markers.labels(&id)? {
+            self.clear_isolated_files(&id, &label).await?;
+            self.markers.remove(&id, &label).await?;
+        }
         let (volumes, record, node) = (self.volumes.clone(), self.registry.find(&id)?, id.clone());
         crate::disk::blocking(move || volumes.remove(&node, record.as_ref().map(|r| &r.plan))).await?;
-        self.markers.remove_all(&id).await?;
         self.registry.remove(&id).await?;
         Ok(Done {})
     }
@@ -218,7 +221,8 @@ impl Agent {
         let node = self.node(plan).await?;
         let owner = Owner::of(node.installed.user.as_deref())?;
         let initialised = self.registry.get(&plan.id)?.initialised;
-        self.volumes.prepare(plan, owner.as_ref(), initialised)?;
+        let (volumes, plan) = (self.volumes.clone(), plan.clone());
+        crate::disk::blocking(move || volumes.prepare(&plan, owner.as_ref(), initialised)).await?;
         Ok(node)
     }
 
@@ -244,11 +248,9 @@ impl Agent {
             ready_within: service.ready_within,
             progress: &act.progress,
         };
-        let mut seen = self.wait_until(&awaited, is_ready).await?;
+        self.wait_until(&awaited, is_ready).await?;
         engine.started(node).await?;
-        if !good(&seen) {
-            seen = self.wait_until(&awaited, good).await?;
-        }
+        let seen = self.wait_until(&awaited, good).await?;
         self.registry.change(&node.plan.id, |r| r.role = seen.role).await?;
         Ok(seen)
     }

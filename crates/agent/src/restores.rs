@@ -69,7 +69,7 @@ impl Agent {
         let Some(marker) = self.markers.get(&verb.plan.id, label)?.filter(same) else { return Ok(None) };
         let there = self.volumes.own_root(&verb.plan)?.stands(label.as_str())? == Stands::Filled;
         Ok(match marker.stage {
-            Stage::Ready { reply } if there => Some(reply),
+            Stage::Ready { reply } if there => Some(*reply),
             _ => None,
         })
     }
@@ -108,7 +108,7 @@ impl Agent {
         self.sync(&beside).await?;
         self.clear_isolated_files(&verb.plan.id, label).await?;
         let reply = RestoredBeside { checks, facts, bytes, seconds: begun.elapsed().as_secs_f64(), start_seconds };
-        self.mark(&beside, Stage::Ready { reply: reply.clone() }).await?;
+        self.mark(&beside, Stage::Ready { reply: Box::new(reply.clone()) }).await?;
         Ok(reply)
     }
 
@@ -198,7 +198,7 @@ impl Agent {
         self.markers.remove(&plan.id, label).await
     }
 
-    async fn clear_isolated_files(&self, node: &NodeId, label: &Label) -> Result<()> {
+    pub(crate) async fn clear_isolated_files(&self, node: &NodeId, label: &Label) -> Result<()> {
         let (volumes, node, label) = (self.volumes.clone(), node.clone(), label.clone());
         blocking(move || volumes.drop_beside(&node, &label)).await
     }

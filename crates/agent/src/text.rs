@@ -51,10 +51,13 @@ pub(crate) fn fit(mut error: Error, arguments: &str) -> Error {
     let arguments = serde_json::from_str(arguments).unwrap_or(Value::Null);
     let mut secrets = vec![];
     collect(&arguments, false, &mut secrets);
-    let hide = |text: &str| secrets.iter().fold(clean(text), |text, secret| text.replace(secret, "•••"));
-    error.message = hide(&error.message);
-    error.inside = error.inside.as_deref().map(hide);
+    error.message = hide(&error.message, &secrets);
+    error.inside = error.inside.map(|inside| hide(&inside, &secrets));
     error
+}
+
+fn hide(text: &str, secrets: &[&str]) -> String {
+    secrets.iter().fold(clean(text), |text, secret| text.replace(secret, "•••"))
 }
 
 fn collect<'a>(value: &'a Value, secret: bool, found: &mut Vec<&'a str>) {

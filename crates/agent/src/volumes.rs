@@ -154,8 +154,7 @@ impl Volumes {
 
     /// Makes what is missing of a node's directories, once it is sure whose they are.
     /// `initialised` nodes have their data already: where it is gone, this fails.
-    pub fn prepare(&self, plan: &NodePlan, owner: Option<&Owner>, initialised: bool) -> Result<Paths> {
-        let paths = self.served(&plan.id);
+    pub fn prepare(&self, plan: &NodePlan, owner: Option<&Owner>, initialised: bool) -> Result<()> {
         if let Some(owner) = owner {
             owner.reaches(&self.data_dir.join("nodes"))?;
             owner.reaches(&self.sockets_root)?;
@@ -168,8 +167,7 @@ impl Volumes {
         } else {
             root.ensure_dir(DATA, owner)?;
         }
-        self.prepare_sockets(&paths.sockets, owner)?;
-        Ok(paths)
+        self.prepare_sockets(&self.served(&plan.id).sockets, owner)
     }
 
     /// The directories of an instance beside the live one; `data` itself is made by who fills it.
