@@ -1,7 +1,11 @@
 //! Backs a directory up into a local storage and restores it: the smallest source and sink there
 //! are, and a stopwatch.
 //!
+//! The restore's target must be there, the backup's place is made.
+//!
 //! `directory backup PLACE DIR [chunk KiB]`, `directory restore PLACE TARGET`, `directory verify PLACE`
+
+#![allow(clippy::result_large_err, reason = "the product's one error is as large as it is")]
 
 use mainstay_drivers::{Result, engine::Chunking, progress::Progress, storage::*};
 use mainstay_model::{BackupId, ClusterId, ProjectId, Secret, StorageId, Time, backup::Facts};
