@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 /// How the commands for a person name what only that person knows.
 const KEY_FILE: &str = "RECOVERY-KEY-FILE";
-const TARGET: &str = "RESTORED";
+/// The word engines use for it in their own steps.
+const TARGET: &str = "DIR";
 
 impl Agent {
     pub(crate) async fn check_storage(&self, verb: CheckStorage, _: &Act) -> Result<StorageReport> {
