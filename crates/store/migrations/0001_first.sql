@@ -76,10 +76,12 @@ CREATE TABLE restores (
     target TEXT NOT NULL,
     status TEXT NOT NULL,
     started_at BIGINT NOT NULL,
+    previous_until BIGINT,
     doc TEXT NOT NULL
 );
 CREATE INDEX restores_list ON restores (project, started_at, id);
 CREATE INDEX restores_target ON restores (target, started_at, id);
+CREATE INDEX restores_previous ON restores (previous_until) WHERE previous_until IS NOT NULL;
 
 CREATE TABLE secrets (
     owner TEXT NOT NULL,

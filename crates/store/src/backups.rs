@@ -22,7 +22,7 @@ pub struct BackupFilter {
     pub cluster: Option<ClusterId>,
     pub status: Option<BackupStatus>,
     pub kind: Option<BackupKind>,
-    /// With a copy there that is not expired.
+    /// With a copy there that neither failed nor expired.
     pub storage: Option<StorageId>,
 }
 
@@ -91,7 +91,7 @@ pub async fn delete(conn: &mut AnyConnection, id: &BackupId) -> Result<()> {
 
 /// Newest first.
 pub async fn list(conn: &mut AnyConnection, filter: &BackupFilter, paging: &Paging) -> Result<Page<Backup>> {
-    let in_storage = "id IN (SELECT backup FROM backup_copies WHERE storage = ? AND status <> 'expired')";
+    let in_storage = "id IN (SELECT backup FROM backup_copies WHERE storage = ? AND status NOT IN ('failed', 'expired'))";
     let select = Select::new("SELECT doc FROM backups")
         .and_if("project = ?", filter.project.as_ref().map(ToString::to_string))?
         .and_if("cluster = ?", filter.cluster.as_ref().map(ToString::to_string))?

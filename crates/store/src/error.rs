@@ -2,7 +2,7 @@
 //!
 //! The kinds that matter to callers are told apart by code, never by message: a unique value that
 //! is taken, no space, a store that is busy or away, and a device that failed to write. The last
-//! one has the code `store_io`: after a failed fsync nobody knows what is on disk, so the process
+//! one has the code `store_failed`: after a failed fsync nobody knows what is on disk, so the process
 //! must stop rather than try again.
 
 use mainstay_model::{Error, Kind, Result};
@@ -39,7 +39,7 @@ pub(crate) fn taken(e: sqlx::Error, code: &str, message: impl FnOnce() -> String
 
 /// Whether the whole transaction may simply be run again.
 pub(crate) fn is_rerun(e: &Error) -> bool {
-    matches!(e.code.as_str(), "store_busy" | "store_conflict")
+    e.code == "store_busy"
 }
 
 fn unavailable(message: &str) -> Error {
@@ -85,9 +85,7 @@ fn sqlite(code: i32) -> Option<Error> {
 fn postgres(code: &str) -> Option<Error> {
     Some(match (code, code.get(..2).unwrap_or_default()) {
         ("53100", _) => no_space(),
-        ("40001" | "40P01", _) => {
-            Error::unavailable("store_conflict", "somebody else changed the same thing at the same moment; try again")
-        }
+        ("40001" | "40P01", _) => Error::unavailable("store_busy", "somebody else changed the same thing at the same moment; try again"),
         ("55P03", _) => Error::unavailable("store_busy", "the store has been locked by another process for too long; try again"),
         ("25006", _) => {
             Error::unavailable("store_read_only", "the store cannot be written to: it is a replica, or a write was not begun as one")
@@ -109,7 +107,7 @@ fn no_space() -> Error {
 }
 
 fn device() -> Error {
-    Error::failed("store_io", "the device under the store failed to read or write; Mainstay must be restarted once it is sound")
+    Error::failed("store_failed", "the device under the store failed to read or write; Mainstay must be restarted once it is sound")
 }
 
 #[cfg(test)]
@@ -121,14 +119,14 @@ mod tests {
         let rows: [(Option<Error>, Kind, &str); 10] = [
             (sqlite(13), Kind::NoSpace, "no_space"),
             (sqlite(4874), Kind::NoSpace, "no_space"),
-            (sqlite(1034), Kind::Failed, "store_io"),
+            (sqlite(1034), Kind::Failed, "store_failed"),
             (sqlite(5), Kind::Unavailable, "store_busy"),
             (sqlite(517), Kind::Unavailable, "store_busy"),
             (sqlite(26), Kind::Integrity, "integrity"),
             (postgres("53100"), Kind::NoSpace, "no_space"),
             (postgres("57P01"), Kind::Unavailable, "store_unavailable"),
-            (postgres("40001"), Kind::Unavailable, "store_conflict"),
-            (postgres("58030"), Kind::Failed, "store_io"),
+            (postgres("40001"), Kind::Unavailable, "store_busy"),
+            (postgres("58030"), Kind::Failed, "store_failed"),
         ];
         for (e, kind, code) in rows {
             let e = e.expect(code);

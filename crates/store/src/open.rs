@@ -8,7 +8,7 @@
 
 use crate::{Sealer, error, error::is_rerun, schema, secrets, sqlite};
 use mainstay_model::{Error, Result, Secret};
-use sqlx::{Any, AnyConnection, AnyPool, Transaction, any::AnyConnectOptions, pool::PoolConnection, pool::PoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction, any::AnyConnectOptions, pool::PoolConnection, pool::PoolOptions};
 use std::{pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +193,10 @@ fn pool(kind: Kind, read_only: bool) -> PoolOptions<Any> {
     PoolOptions::new()
         // A file does not go away between two queries; a server does.
         .test_before_acquire(kind == Kind::Postgres)
+        // On a full disk SQLite ends the transaction by itself; the ROLLBACK that follows fails and
+        // sqlx counts the connection as in a transaction for ever. Without this check the one
+        // writer would stay unusable after there is space again.
+        .before_acquire(|conn: &mut AnyConnection, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
         .after_connect(move |conn, _| {
             Box::pin(async move {
                 for sql in settings.iter().copied().chain(read_only) {
@@ -201,4 +205,72 @@ fn pool(kind: Kind, read_only: bool) -> PoolOptions<Any> {
                 Ok(())
             })
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv;
+    use mainstay_model::Kind as ErrorKind;
+
+    async fn pragma(store: &Store, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&store.0.writer).await.unwrap();
+    }
+
+    async fn put(store: &Store, value: &str) -> Result<()> {
+        let mut tx = store.begin_write().await?;
+        kv::put(&mut tx, "a", value).await?;
+        error::commit(tx).await
+    }
+
+    #[tokio::test]
+    async fn a_full_store_says_so_and_goes_on_when_there_is_space_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = sqlite::url(&dir.path().join("store.db")).unwrap();
+        let store = Store::open(&url, Sealer::from_key([1; 32])).await.unwrap();
+        put(&store, "small").await.unwrap();
+        pragma(&store, "PRAGMA max_page_count = 1").await;
+        let e = put(&store, &"x".repeat(1_000_000)).await.expect_err("full");
+        assert_eq!(e.kind, ErrorKind::NoSpace, "{e:?}");
+        assert_eq!(kv::get(&mut store.read().await.unwrap(), "a").await, Ok(Some("small".into())));
+        pragma(&store, "PRAGMA max_page_count = 1000000").await;
+        put(&store, &"x".repeat(1_000_000)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_store_another_process_holds_is_busy_and_not_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = sqlite::url(&dir.path().join("store.db")).unwrap();
+        let (one, two) =
+            (Store::open(&url, Sealer::from_key([1; 32])).await.unwrap(), Store::open(&url, Sealer::from_key([1; 32])).await.unwrap());
+        pragma(&two, "PRAGMA busy_timeout = 20").await;
+        let held = one.begin_write().await.unwrap();
+        let e = put(&two, "x").await.expect_err("held");
+        assert_eq!((e.kind, e.code.as_str()), (ErrorKind::Unavailable, "store_busy"), "{e:?}");
+        drop(held);
+        put(&two, "x").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_file_of_the_store_is_its_owners_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let url = sqlite::url(&dir.path().join("store.db")).unwrap();
+        let store = Store::open(&url, Sealer::from_key([1; 32])).await.unwrap();
+        put(&store, "x").await.unwrap();
+        let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap).collect();
+        assert!(files.len() >= 2, "the file and its journal");
+        for file in files {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unusable_url_is_refused_without_showing_its_password() {
+        for url in ["", "mysql://u:hunter2@h/d", "postgres://u:hunter2@127.0.0.1:1:2/d", "sqlite:///nonexistent/hunter2/x.db?mode=hunter2"]
+        {
+            let e = Store::open(url, Sealer::from_key([1; 32])).await.expect_err(url);
+            assert!(!format!("{e:?}").contains("u:hunter2"), "{e:?}");
+        }
+    }
 }

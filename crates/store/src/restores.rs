@@ -6,7 +6,7 @@ use crate::{
     select::Select,
 };
 use mainstay_model::{
-    BackupId, ClusterId, Error, ProjectId, RestoreId, Result,
+    BackupId, ClusterId, Error, ProjectId, RestoreId, Result, Time,
     restore::{Restore, RestoreStatus},
 };
 use sqlx::AnyConnection;
@@ -23,14 +23,20 @@ pub struct RestoreFilter {
     pub status: Option<RestoreStatus>,
 }
 
+/// For the column: only where there is data aside.
+fn previous_until(restore: &Restore) -> Option<i64> {
+    restore.previous_label.as_ref().and(restore.previous_until).map(Time::micros)
+}
+
 pub async fn insert(conn: &mut AnyConnection, restore: &Restore) -> Result<()> {
-    sqlx::query("INSERT INTO restores (id, project, backup, target, status, started_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+    sqlx::query("INSERT INTO restores (id, project, backup, target, status, started_at, previous_until, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(restore.id.as_str())
         .bind(restore.project.as_str())
         .bind(restore.backup.as_str())
         .bind(restore.target.as_str())
         .bind(doc::word(&restore.status)?)
         .bind(restore.started_at.micros())
+        .bind(previous_until(restore))
         .bind(doc::write(restore)?)
         .execute(conn)
         .await
@@ -44,7 +50,7 @@ pub async fn get(conn: &mut AnyConnection, id: &RestoreId) -> Result<Restore> {
 }
 
 pub async fn update(conn: &mut AnyConnection, restore: &Restore) -> Result<()> {
-    let sql = "UPDATE restores SET project = $2, backup = $3, target = $4, status = $5, started_at = $6, doc = $7 WHERE id = $1";
+    let sql = "UPDATE restores SET project = $2, backup = $3, target = $4, status = $5, started_at = $6, previous_until = $7, doc = $8 WHERE id = $1";
     let done = sqlx::query(sql)
         .bind(restore.id.as_str())
         .bind(restore.project.as_str())
@@ -52,11 +58,18 @@ pub async fn update(conn: &mut AnyConnection, restore: &Restore) -> Result<()> {
         .bind(restore.target.as_str())
         .bind(doc::word(&restore.status)?)
         .bind(restore.started_at.micros())
+        .bind(previous_until(restore))
         .bind(doc::write(restore)?)
         .execute(conn)
         .await
         .map_err(error)?;
     if done.rows_affected() == 0 { Err(Error::not_found("restore", restore.id.as_str())) } else { Ok(()) }
+}
+
+/// Those whose data put aside has stood its time, the longest overdue first.
+pub async fn previous_due(conn: &mut AnyConnection, now: Time) -> Result<Vec<Restore>> {
+    let sql = "SELECT doc FROM restores WHERE previous_until <= $1 ORDER BY previous_until, id";
+    doc::read_all(&sqlx::query(sql).bind(now.micros()).fetch_all(conn).await.map_err(error)?)
 }
 
 /// Newest first.
@@ -69,10 +82,4 @@ pub async fn list(conn: &mut AnyConnection, filter: &RestoreFilter, paging: &Pag
         .after("(started_at, id) < (?, ?)", paging.after(LIST)?)?;
     let items = select.docs(conn, " ORDER BY started_at DESC, id DESC", paging.rows()?).await?;
     Ok(Page::of(items, paging, LIST, |r: &Restore| (r.started_at.micros(), r.id.to_string())))
-}
-
-/// Those whose replaced data stands aside for longer than it was to be kept.
-pub async fn previous_due(conn: &mut AnyConnection, now: mainstay_model::Time) -> Result<Vec<Restore>> {
-    let all: Vec<Restore> = doc::read_all(&sqlx::query("SELECT doc FROM restores ORDER BY id").fetch_all(conn).await.map_err(error)?)?;
-    Ok(all.into_iter().filter(|r| r.previous_label.is_some() && r.previous_until.is_some_and(|t| t <= now)).collect())
 }
