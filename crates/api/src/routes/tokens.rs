@@ -1,0 +1,74 @@
+//! API tokens.
+
+use super::whole;
+use crate::{
+    Shared,
+    auth::Caller,
+    body::Json as Body,
+    endpoint::{Endpoint, Method::*, Noun, OWNER},
+    problem::Answer,
+    views,
+};
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use mainstay_api_types as dto;
+use mainstay_control::{
+    projects,
+    tokens::{self, NewToken},
+};
+use mainstay_model::{Error, TokenId};
+use mainstay_store::tokens::TokenRow;
+
+pub fn routes() -> Noun {
+    Noun::new("tokens")
+        .route(Endpoint::new(Get, "/tokens", "listTokens", "Tokens, never their secret", OWNER).list::<dto::Token>(), list)
+        .route(
+            Endpoint::new(Post, "/tokens", "createToken", "A new token, shown this once", OWNER)
+                .body::<dto::CreateToken>()
+                .created::<dto::TokenCreated>(),
+            create,
+        )
+        .route(Endpoint::new(Delete, "/tokens/{id}", "revokeToken", "Revoke a token", OWNER), revoke)
+}
+
+/// An owner sees and revokes the tokens of the own project; the administrator all.
+fn sees(c: &Caller, row: &TokenRow) -> bool {
+    c.actor.administrator || (!row.is_administrator && row.project.as_ref() == Some(&c.project.id))
+}
+
+async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>) -> Answer {
+    let rows = tokens::list(&s.app).await?;
+    Ok(whole(rows.into_iter().filter(|r| sees(&c, r)).map(views::token).collect()).into_response())
+}
+
+async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b): Body<dto::CreateToken>) -> Answer {
+    let project = match &b.project {
+        Some(name) => projects::resolve(&s.app, name).await.map_err(|e| e.with_field("project"))?,
+        None => c.project.clone(),
+    };
+    if !c.actor.administrator && project.id != c.project.id {
+        return Err(Error::not_found("project", b.project.as_deref().unwrap_or_default()).into());
+    }
+    let new = NewToken { name: b.name, role: b.role, project: Some(project.id), expires_days: b.expires };
+    let (row, secret) = tokens::create(&s.app, new).await?;
+    Ok((StatusCode::CREATED, Json(dto::TokenCreated { id: row.id.to_string(), token: secret.reveal().into() })).into_response())
+}
+
+async fn revoke(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let missing = || Error::not_found("token", &id);
+    let id = TokenId::parse(&id).ok_or_else(missing)?;
+    let row = tokens::list(&s.app).await?.into_iter().find(|r| r.id == id && sees(&c, r)).ok_or_else(missing)?;
+    if row.is_administrator {
+        return Err(Error::conflict(
+            "last_admin",
+            "the administrator's token is revoked by replacing admin.token: remove the file and restart `mainstay up`",
+        )
+        .into());
+    }
+    tokens::revoke(&s.app, &id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,245 @@
+//! Nouns as callers see them.
+
+use mainstay_api_types as dto;
+use mainstay_control::{
+    clusters::{ClusterView, NodeView},
+    restores::Planned,
+};
+use mainstay_model::{
+    AuditEntry,
+    backup::{Backup, BackupKind, BackupStatus},
+    cluster::SocketAddress,
+    project::Project,
+    restore::Restore,
+};
+use mainstay_operations::{Status, View};
+use mainstay_store::{storages::StorageRow, tokens::TokenRow};
+
+pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
+    let has_replica = v.nodes.len() > 1;
+    let endpoint = |a: &SocketAddress| dto::Endpoint { host: a.host.clone(), port: a.port, url: format!("{}://{a}", v.url_scheme) };
+    let r = v.recoverability;
+    dto::Cluster {
+        id: v.cluster.id.to_string(),
+        name: v.cluster.name.to_string(),
+        project: v.project,
+        engine: v.cluster.engine.clone(),
+        version: v.cluster.version.clone(),
+        mode: v.cluster.mode,
+        status: v.status,
+        status_reason: v.status_reason,
+        protected: v.cluster.protected,
+        auto_failover: v.cluster.auto_failover,
+        endpoints: dto::Endpoints {
+            read_write: endpoint(&v.cluster.read_write),
+            read_only: v.cluster.read_only.as_ref().filter(|_| has_replica).map(endpoint),
+        },
+        nodes: v.nodes.into_iter().map(|n| node(n, host)).collect(),
+        allow_list: v.cluster.allow_list,
+        created_at: v.cluster.created_at,
+        deleted_at: v.cluster.deleted_at,
+        recoverability: dto::Recoverability {
+            to: r.to,
+            copies_verified: r.copies_verified,
+            copies: r.copies,
+            last_drill_at: r.last_drill_at,
+            last_drill_seconds: r.last_drill_seconds,
+            sentence: r.sentence,
+        },
+    }
+}
+
+pub fn node(v: NodeView, host: &str) -> dto::Node {
+    dto::Node {
+        id: v.node.id.to_string(),
+        name: v.node.name,
+        role: v.role,
+        status: v.status,
+        status_reason: v.status_reason,
+        host: host.into(),
+        address: v.node.address.host,
+        port: v.node.address.port,
+        lag_bytes: v.observed.lag_bytes,
+        lag_seconds: v.observed.lag_seconds,
+        position: v.observed.position.map(|p| p.text),
+        connections: v.observed.connections,
+        created_at: v.node.created_at,
+        observed_at: v.observed.at,
+    }
+}
+
+pub fn backup(b: Backup) -> dto::Backup {
+    dto::Backup {
+        id: b.id.to_string(),
+        cluster: b.cluster_name.to_string(),
+        kind: b.kind,
+        method: method(b.kind).into(),
+        status: b.status,
+        proof: b.proof,
+        keep_reason: keep_reason(&b),
+        description: b.description,
+        created_at: b.created_at,
+        finished_at: b.finished_at,
+        expires_at: b.expires_at,
+        engine: b.engine,
+        engine_version: b.engine_version,
+        position: b.facts.and_then(|f| f.stop).map(|p| p.text),
+        data_bytes: b.data_bytes,
+        checks: b.checks,
+        drill: b.drill,
+        pinned: b.pinned,
+        error: b.error,
+        copies: b.copies.into_iter().map(copy).collect(),
+    }
+}
+
+fn copy(c: mainstay_model::backup::Copy) -> dto::BackupCopy {
+    dto::BackupCopy {
+        storage: c.storage_name,
+        status: c.status,
+        added_bytes: c.added_bytes,
+        verified_at: c.verified_at,
+        error: c.error,
+        snapshot: c.snapshot,
+    }
+}
+
+/// The labels users of other services know; all storages here are local ones.
+fn method(kind: BackupKind) -> &'static str {
+    match kind {
+        BackupKind::Scheduled => "Automated local",
+        _ => "Manual local",
+    }
+}
+
+fn keep_reason(b: &Backup) -> String {
+    match (b.status, b.pinned, b.expires_at) {
+        (BackupStatus::Failed, ..) => "kept so that the failure can be looked into".into(),
+        (_, true, _) => "pinned".into(),
+        (_, false, Some(t)) => format!("kept until {t}"),
+        (_, false, None) => "kept until it is deleted".into(),
+    }
+}
+
+pub fn restore(r: Restore) -> dto::Restore {
+    dto::Restore {
+        id: r.id.to_string(),
+        backup: r.backup.to_string(),
+        target_cluster: r.target_name,
+        status: r.status,
+        started_at: r.started_at,
+        finished_at: r.finished_at,
+        previous_data_until: r.previous_until,
+        safety_backup: r.safety_backup.map(|b| b.to_string()),
+        error: r.error,
+    }
+}
+
+pub fn plan(p: Planned) -> dto::RestorePlan {
+    let action = serde_json::to_value(p.plan.action).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();
+    dto::RestorePlan {
+        hash: p.hash,
+        backup: p.plan.backup.to_string(),
+        storage: p.plan.storage_name,
+        target: p.plan.target,
+        action,
+        engine: p.plan.engine,
+        engine_version: p.plan.engine_version,
+        loses: p.plan.loses,
+        steps: p.plan.steps,
+        recovery_point: p.plan.recovery_point,
+        position: p.plan.position.map(|p| p.text),
+        space_needed_bytes: p.plan.space_needed_bytes,
+        warnings: p.plan.warnings,
+    }
+}
+
+pub fn operation(v: View) -> dto::Operation {
+    dto::Operation {
+        id: v.id.to_string(),
+        kind: v.kind,
+        cluster: v.cluster,
+        status: status(v.status),
+        step: v.step,
+        percent: v.percent,
+        sentence: v.sentence,
+        requested_by: v.requested_by,
+        created_at: v.created_at,
+        finished_at: v.finished_at,
+        error: v.error.map(|e| dto::OperationError { code: e.code, message: e.message, kind: e.kind }),
+        steps: v.steps.into_iter().map(step).collect(),
+        parent: v.parent.map(|p| p.to_string()),
+        output: v.output,
+        point_of_no_return_passed: v.point_of_no_return_passed,
+    }
+}
+
+fn step(s: mainstay_operations::StepView) -> dto::Step {
+    let status = serde_json::to_value(s.status).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();
+    dto::Step {
+        name: s.name,
+        title: s.title,
+        status,
+        started_at: s.started_at,
+        finished_at: s.finished_at,
+        error: s.error.map(|e| e.message),
+    }
+}
+
+fn status(s: Status) -> dto::OperationStatus {
+    match s {
+        Status::Queued => dto::OperationStatus::Queued,
+        Status::Running => dto::OperationStatus::Running,
+        Status::Unwinding => dto::OperationStatus::Unwinding,
+        Status::Succeeded => dto::OperationStatus::Succeeded,
+        Status::Failed => dto::OperationStatus::Failed,
+        Status::Stuck => dto::OperationStatus::Stuck,
+        Status::Cancelled => dto::OperationStatus::Cancelled,
+    }
+}
+
+pub fn storage(row: &StorageRow) -> dto::Storage {
+    let location = row.place.get("path").and_then(|p| p.as_str()).unwrap_or_default().to_string();
+    dto::Storage {
+        id: row.id.to_string(),
+        name: row.name.to_string(),
+        kind: row.kind.clone(),
+        region: row.region.clone(),
+        location,
+        created_at: row.created_at,
+    }
+}
+
+pub fn token(row: TokenRow) -> dto::Token {
+    dto::Token {
+        id: row.id.to_string(),
+        name: row.name,
+        role: row.role,
+        project: row.project.map(|p| p.to_string()),
+        administrator: row.is_administrator,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        last_used_at: row.last_used_at,
+        revoked_at: row.revoked_at,
+    }
+}
+
+pub fn project(p: Project, recovery_key_exported: bool) -> dto::Project {
+    dto::Project { id: p.id.to_string(), name: p.name.to_string(), created_at: p.created_at, recovery_key_exported }
+}
+
+pub fn audit(e: AuditEntry) -> dto::AuditEntry {
+    dto::AuditEntry {
+        id: e.id.to_string(),
+        at: e.at,
+        actor: e.actor,
+        action: e.action,
+        project: e.project.map(|p| p.to_string()),
+        object_kind: e.object_kind,
+        object_id: e.object_id,
+        object_name: e.object_name,
+        result: e.result.as_str().into(),
+        from: e.from,
+        detail: e.detail.get("message").and_then(|m| m.as_str()).unwrap_or_default().to_string(),
+    }
+}
