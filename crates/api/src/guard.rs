@@ -189,7 +189,8 @@ async fn admit(
 async fn authenticated(shared: &Shared, headers: &HeaderMap, peer: SocketAddr) -> Result<Actor> {
     shared.failures.check(peer.ip())?;
     let actor = auth::actor(&shared.app, headers, peer.ip()).await;
-    if actor.as_ref().is_err_and(|e| e.kind == Kind::Unauthenticated) {
+    // A missing token is no guess.
+    if headers.contains_key(header::AUTHORIZATION) && actor.as_ref().is_err_and(|e| e.kind == Kind::Unauthenticated) {
         shared.failures.note(peer.ip());
     }
     actor
