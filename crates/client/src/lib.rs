@@ -12,19 +12,30 @@ pub use events::Events;
 use bytes::Bytes;
 use futures::Stream;
 use mainstay_api_types::{List, Operation};
-use mainstay_model::{Error, Result};
+use mainstay_model::{Error, Result, error::shown};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// Where the API lies below the server's address.
 pub const BASE: &str = "/api/v1";
+
+/// A sentence that goes with an answer which is not an error.
+const WARNING: &str = "x-mainstay-warning";
+
+/// A server that says nothing for this long, not even that it is alive, is not there.
+const SILENCE: Duration = Duration::from_secs(120);
 
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     server: String,
     token: Option<String>,
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 /// What goes with a request besides its body.
@@ -46,12 +57,26 @@ pub type Download = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 impl Client {
     /// `server` is `http://host:port`.
     pub fn new(server: &str, token: Option<&str>) -> Result<Self> {
-        let usable = server.starts_with("http://") || server.starts_with("https://");
-        if !usable {
-            return Err(Error::invalid("server", format!("\"{server}\" is not an address such as http://127.0.0.1:8420")));
+        let url = reqwest::Url::parse(server).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+        if url.is_none_or(|u| u.query().is_some() || u.fragment().is_some()) {
+            return Err(Error::invalid("server", format!("\"{}\" is not an address such as http://127.0.0.1:8420", shown(server))));
         }
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).no_proxy().build().map_err(Error::internal)?;
-        Ok(Client { http, server: server.trim_end_matches('/').into(), token: token.map(Into::into) })
+        if token.is_some_and(|t| !t.bytes().all(|b| b.is_ascii_graphic())) {
+            return Err(Error::invalid("token", "a token has no spaces, line breaks or characters beyond ASCII"));
+        }
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).read_timeout(SILENCE).no_proxy();
+        let http = http.build().map_err(Error::internal)?;
+        Ok(Client { http, server: server.trim_end_matches('/').into(), token: token.map(Into::into), warnings: Arc::default() })
+    }
+
+    /// What answers warned of since the last call.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_warnings(&self, response: &Response) {
+        let texts = response.headers().get_all(WARNING).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(texts);
     }
 
     pub fn server(&self) -> &str {
@@ -118,6 +143,7 @@ impl Client {
             request = request.json(body);
         }
         let response = problem::check(request.send().await.map_err(unreachable)?).await?;
+        self.note_warnings(&response);
         read(response).await
     }
 
@@ -176,7 +202,10 @@ mod tests {
 
     #[test]
     fn a_server_needs_a_scheme() {
-        assert!(Client::new("127.0.0.1:8420", None).is_err());
+        for bad in ["127.0.0.1:8420", "http://", "ftp://a", "http://[", "http://a/?b", ""] {
+            assert!(Client::new(bad, None).is_err(), "{bad}");
+        }
+        assert!(Client::new("http://127.0.0.1:8420", Some("a\nb")).is_err());
         assert!(Client::new("http://127.0.0.1:8420/", None).is_ok_and(|c| c.server() == "http://127.0.0.1:8420"));
     }
 

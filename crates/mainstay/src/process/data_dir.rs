@@ -45,7 +45,10 @@ impl Lock {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let pid = holder(data_dir).map_or("another process".into(), |p| format!("process {p}"));
-            let why = format!("the data directory {} is in use by {pid}; stop it with `mainstay down`, or name another --data-dir", data_dir.display());
+            let why = format!(
+                "the data directory {} is in use by {pid}; stop it with `mainstay down`, or name another --data-dir",
+                data_dir.display()
+            );
             return Err(Error::conflict("data_dir_locked", why));
         }
         file.set_len(0)?;
@@ -78,9 +81,9 @@ pub fn sealer(data_dir: &Path) -> Result<Sealer> {
                 let why = format!("{} can be read by others (mode {mode:o}); mend it with: chmod 600 {}", path.display(), path.display());
                 return Err(Error::failed("key_exposed", why));
             }
-            let key: [u8; 32] = bytes
-                .try_into()
-                .map_err(|_| Error::failed("key_damaged", format!("{} is not a key of 32 bytes; put back the one from your backup", path.display())))?;
+            let key: [u8; 32] = bytes.try_into().map_err(|_| {
+                Error::failed("key_damaged", format!("{} is not a key of 32 bytes; put back the one from your backup", path.display()))
+            })?;
             Ok(Sealer::from_key(key))
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_key(data_dir, &path),
@@ -90,7 +93,8 @@ pub fn sealer(data_dir: &Path) -> Result<Sealer> {
 
 fn new_key(data_dir: &Path, path: &Path) -> Result<Sealer> {
     if data_dir.join("mainstay.db").exists() {
-        let why = format!("{} is missing and the secrets in the store cannot be read without it; put it back from your backup", path.display());
+        let why =
+            format!("{} is missing and the secrets in the store cannot be read without it; put it back from your backup", path.display());
         return Err(Error::failed("key_missing", why));
     }
     let sealer = Sealer::generate()?;

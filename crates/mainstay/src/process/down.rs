@@ -2,6 +2,7 @@
 //! was wanted running stays wanted: the next `up` starts it.
 
 use super::{data_dir, up};
+use crate::output::note;
 use mainstay_drivers::runtime::{InstanceId, StopMode};
 use mainstay_model::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -16,14 +17,16 @@ pub async fn run(data_dir: &Path, engines: bool) -> Result<()> {
     let data_dir = data_dir.canonicalize()?;
     match data_dir::holder(&data_dir) {
         Some(pid) => stop_up(&data_dir, pid).await?,
-        None => eprintln!("mainstay up is not running on {}", data_dir.display()),
+        None => note(format!("mainstay up is not running on {}", data_dir.display())),
     }
     if !engines {
-        eprintln!("databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them", data_dir.display());
+        note(format!("databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them", data_dir.display()));
         return Ok(());
     }
-    let _lock = data_dir::Lock::take(&data_dir)?;
-    stop_engines(&data_dir).await
+    let count = stop_engines(&data_dir).await?;
+    let plural = if count == 1 { "" } else { "s" };
+    note(format!("{count} engine{plural} and the gateway stopped; the next `mainstay up` starts them again"));
+    Ok(())
 }
 
 /// The pid comes from a lock that is held right now, so it is no stranger's.
@@ -37,13 +40,14 @@ async fn stop_up(data_dir: &Path, pid: i32) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    eprintln!("mainstay up (process {pid}) stopped");
+    note(format!("mainstay up (process {pid}) stopped"));
     Ok(())
 }
 
 /// Engines first, all at once; the gateway last, so that clients see their database end and not
 /// only their connection.
-async fn stop_engines(data_dir: &Path) -> Result<()> {
+pub async fn stop_engines(data_dir: &Path) -> Result<usize> {
+    let _lock = data_dir::Lock::take(data_dir)?;
     let runtime = up::open_runtime(data_dir)?;
     let gateway = InstanceId("gateway".into());
     let (gateways, engines): (Vec<_>, Vec<_>) = runtime.list().await?.into_iter().map(|i| i.id).partition(|id| *id == gateway);
@@ -53,6 +57,5 @@ async fn stop_engines(data_dir: &Path) -> Result<()> {
     for id in &gateways {
         runtime.stop(id, StopMode::Graceful).await?;
     }
-    eprintln!("{count} engine{} and the gateway stopped; the next `mainstay up` starts them again", if count == 1 { "" } else { "s" });
-    Ok(())
+    Ok(count)
 }

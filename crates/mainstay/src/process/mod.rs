@@ -5,7 +5,8 @@ pub mod down;
 pub mod gateway;
 pub mod up;
 
-use mainstay_model::Result;
+use mainstay_model::{Error, Result, error::shown};
+use std::{io::IsTerminal, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,18 @@ pub fn shutdown_on_signals() -> Result<CancellationToken> {
 }
 
 /// Logs go to standard error, for people; `filter` as in `RUST_LOG`.
-pub fn log_to_stderr(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+pub fn log_to_stderr(filter: &str) -> Result<()> {
+    let format = tracing_subscriber::fmt().with_env_filter(parsed(filter)?).with_writer(std::io::stderr).with_target(false);
+    let _ = format.with_ansi(std::io::stderr().is_terminal()).try_init();
+    Ok(())
+}
+
+pub fn log_to_file(filter: &str, file: std::fs::File) -> Result<()> {
+    let format = tracing_subscriber::fmt().with_env_filter(parsed(filter)?).with_writer(Arc::new(file)).with_target(false);
+    let _ = format.with_ansi(false).try_init();
+    Ok(())
+}
+
+fn parsed(filter: &str) -> Result<tracing_subscriber::EnvFilter> {
+    tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| Error::invalid("log", format!("\"{}\" is not a filter: {e}", shown(filter))))
 }

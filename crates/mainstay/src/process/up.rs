@@ -2,6 +2,7 @@
 //! reached through it, as one on another host would be.
 
 use super::{data_dir, gateway, shutdown_on_signals};
+use crate::output::{self, note};
 use mainstay_agent::{Agent, Gateway, ensure_gateway};
 use mainstay_control::{App, Options, Parts, tasks, tokens};
 use mainstay_drivers::runtime::Runtime;
@@ -33,11 +34,21 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Serves until a signal. Engines and the gateway go on after it.
 pub async fn run(config: Config) -> Result<()> {
+    let data_dir = config.data_dir.clone();
+    serve(config, shutdown_on_signals()?, |address, data_dir| announce(data_dir, address)).await?;
+    note(format!(
+        "Mainstay stopped. Databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them.",
+        data_dir.display()
+    ));
+    Ok(())
+}
+
+/// Serves until `shutdown`; says once where.
+pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr, &Path) + Send) -> Result<()> {
     refuse_plain_http_to_others(&config)?;
     let data_dir = data_dir::prepare(&config.data_dir)?;
     let _lock = data_dir::Lock::take(&data_dir)?;
     let sealer = data_dir::sealer(&data_dir)?;
-    let shutdown = shutdown_on_signals()?;
     let listener = listen(config.listen).await?;
     let socket = serve_agent(&config, &data_dir, &shutdown).await?;
     let store = Store::open(&mainstay_store::sqlite_url(&data_dir.join("mainstay.db"))?, sealer).await?;
@@ -46,13 +57,12 @@ pub async fn run(config: Config) -> Result<()> {
     tasks::start(&app, &shutdown);
     write_token(&app, &data_dir).await?;
     record_address(&data_dir, listener.local_addr()?)?;
-    announce(&data_dir, listener.local_addr()?);
+    ready(listener.local_addr()?, &data_dir);
     let options = mainstay_api::Options { public_url: config.public_url.clone() };
     let served = mainstay_api::serve(listener, app.clone(), options, shutdown.clone()).await;
     shutdown.cancel();
     let _ = tokio::time::timeout(LINGER, runner).await;
     store.close().await;
-    eprintln!("Mainstay stopped. Databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them.", data_dir.display());
     served
 }
 
@@ -60,13 +70,17 @@ fn refuse_plain_http_to_others(config: &Config) -> Result<()> {
     if config.listen.ip().is_loopback() {
         return Ok(());
     }
-    let why = format!("{} can be reached from other machines, where tokens must not travel in the clear; listen on a loopback address", config.listen);
+    let why = format!(
+        "{} can be reached from other machines, where tokens must not travel in the clear; listen on a loopback address",
+        config.listen
+    );
     Err(Error::invalid("listen", why))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
-        let holder = mainstay_gateway::holder_of(address).map(|h| format!(", held by {h}")).unwrap_or_default();
+        let holder =
+            mainstay_gateway::holder_of(address).map(|(pid, name)| format!(", held by {name} (process {pid})")).unwrap_or_default();
         Error::conflict("address_in_use", format!("cannot listen on {address}{holder}: {e}; choose another with --listen"))
     })
 }
@@ -119,11 +133,8 @@ fn now() -> mainstay_model::Time {
 }
 
 async fn open_app(config: &Config, data_dir: &Path, store: Store, socket: PathBuf) -> Result<Arc<App>> {
-    let options = Options {
-        endpoint_address: config.endpoint_address,
-        default_storage: data_dir.join("storages/local"),
-        ..Options::default()
-    };
+    let options =
+        Options { endpoint_address: config.endpoint_address, default_storage: data_dir.join("storages/local"), ..Options::default() };
     let agent = mainstay_rpc::Agent::on_socket(socket)?;
     App::open(Parts { store, agent, clock: Arc::new(SystemClock), options, runner_options: RunnerOptions::default() }).await
 }
@@ -150,5 +161,8 @@ fn record_address(data_dir: &Path, address: SocketAddr) -> Result<()> {
 }
 
 fn announce(data_dir: &Path, address: SocketAddr) {
-    println!("Mainstay serves at http://{address} (data directory {}, administrator's token in admin.token there)", data_dir.display());
+    let line =
+        format!("Mainstay serves at http://{address} (data directory {}, administrator's token in admin.token there)", data_dir.display());
+    // Whoever started it may have closed the other end; that stops nothing.
+    let _ = output::write(&line);
 }

@@ -1,0 +1,87 @@
+//! `mainstay backup …`
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Create(Create),
+    /// All backups of the project, or of one cluster
+    #[command(after_help = "Examples:\n  mainstay backup list\n  mainstay backup list shop")]
+    List {
+        /// The cluster's name or id
+        cluster: Option<String>,
+    },
+    /// One backup: copies, checks, and the commands that restore it without Mainstay
+    #[command(after_help = "Example:\n  mainstay backup show bk_…")]
+    Show(One),
+    /// Read every byte back and compare
+    #[command(after_help = "Exits 8 where the backup is damaged.\n\nExample:\n  mainstay backup verify bk_…")]
+    Verify(One),
+    /// Restore into a throw-away instance and check that
+    #[command(after_help = "Example:\n  mainstay backup drill bk_…")]
+    Drill(One),
+    Download(Download),
+    /// Delete a backup and all its copies
+    #[command(after_help = "Example:\n  mainstay backup delete bk_…")]
+    Delete(One),
+    /// Keep a backup whatever its expiry
+    #[command(after_help = "Example:\n  mainstay backup pin bk_…")]
+    Pin(One),
+    /// Let a backup expire again
+    #[command(after_help = "Example:\n  mainstay backup unpin bk_…")]
+    Unpin(One),
+}
+
+/// Make a backup now; the cluster goes on meanwhile
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The backup is read back and checked before it counts as completed.
+
+Examples:
+  mainstay backup create shop
+  mainstay backup create shop --description \"before the migration\" --retention-days 30
+  mainstay backup create shop --keep --storage local --storage second")]
+pub struct Create {
+    /// The cluster's name or id
+    pub cluster: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub description: String,
+    /// Days to keep it [default: 7]
+    #[arg(long, value_name = "N", conflicts_with = "keep", allow_negative_numbers = true)]
+    pub retention_days: Option<i64>,
+    /// Keep it until it is deleted
+    #[arg(long)]
+    pub keep: bool,
+    /// Where to; may be repeated [default: local]
+    #[arg(long = "storage", value_name = "STORAGE")]
+    pub storages: Vec<String>,
+}
+
+/// Fetch a backup as one plain file
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file is NOT encrypted. The download is recorded in the audit.
+
+Example:
+  mainstay backup download bk_… --file shop.tar.zst")]
+pub struct Download {
+    /// The backup's id
+    pub backup: String,
+    /// Where to write it; one that exists is replaced with --yes only
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    /// The backup's id
+    pub backup: String,
+}

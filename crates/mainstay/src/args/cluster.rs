@@ -1,0 +1,205 @@
+//! `mainstay cluster …`
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use mainstay_model::cluster::Mode;
+
+#[derive(Debug, Args)]
+pub struct Cluster {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Create(Create),
+    /// All clusters, or the deleted ones
+    #[command(after_help = "Examples:\n  mainstay cluster list\n  mainstay cluster list --deleted --output json")]
+    List {
+        /// Those that were deleted
+        #[arg(long)]
+        deleted: bool,
+    },
+    /// One cluster: status, nodes, endpoints, and how recoverable it is
+    #[command(after_help = "Example:\n  mainstay cluster show shop")]
+    Show(Named),
+    Delete(Delete),
+    /// Stop all nodes of a cluster; its data stays
+    #[command(after_help = "Example:\n  mainstay cluster stop shop")]
+    Stop(Named),
+    /// Start a stopped cluster
+    #[command(after_help = "Example:\n  mainstay cluster start shop")]
+    Start(Named),
+    /// Restart the nodes one after the other; the primary last, after a hand-over
+    #[command(after_help = "Example:\n  mainstay cluster restart shop")]
+    Restart(Named),
+    /// User, password and address (the look is recorded in the audit)
+    #[command(after_help = "Example:\n  mainstay cluster credentials shop --output json")]
+    Credentials(Named),
+    /// Give the user a new password; open sessions stay
+    #[command(after_help = "Example:\n  mainstay cluster rotate shop")]
+    Rotate(Named),
+    Settings(Settings),
+    Allow(Allow),
+    /// Termination protection: a protected cluster is neither deleted nor stopped
+    #[command(after_help = "Example:\n  mainstay cluster protect shop on")]
+    Protect(Switched),
+    /// Automatic failover
+    #[command(after_help = "Example:\n  mainstay cluster failover shop off")]
+    Failover(Switched),
+    /// Erase replicas and seed them again from the primary, one at a time
+    #[command(after_help = "Examples:\n  mainstay cluster resync shop\n  mainstay cluster resync shop --node shop-2")]
+    Resync {
+        /// The cluster's name or id
+        #[arg(value_name = "CLUSTER")]
+        name: String,
+        /// Only this replica; may be repeated [default: all]
+        #[arg(long = "node", value_name = "NODE")]
+        nodes: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub struct Switched {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    #[arg(value_enum)]
+    pub state: Switch,
+}
+
+fn modes() -> PossibleValuesParser {
+    PossibleValuesParser::new(Mode::ALL.map(Mode::as_str))
+}
+
+/// Deploy a cluster
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A single node is a primary already: replicas can be added later with `mainstay node add`.
+
+Examples:
+  mainstay cluster create shop --engine ENGINE
+  mainstay cluster create shop --engine ENGINE --replicas 2 --allow 10.0.0.0/8
+  mainstay cluster create shop --engine ENGINE --dry-run")]
+pub struct Create {
+    /// 3 to 40 lower-case letters, digits and dashes; never changes
+    pub name: String,
+    /// What to deploy, as `mainstay engine list` names it
+    #[arg(long, help = engine_help())]
+    pub engine: String,
+    /// Version, or the beginning of one [default: the newest installed]
+    #[arg(long)]
+    pub version: Option<String>,
+    /// How its nodes work together [default: single, or primary-replica with --replicas]
+    #[arg(long, value_parser = modes())]
+    pub mode: Option<String>,
+    /// Replicas next to the primary [default: 1 with primary-replica]
+    #[arg(long, value_name = "N")]
+    pub replicas: Option<u32>,
+    /// Do not promote a replica by itself when the primary is lost
+    #[arg(long)]
+    pub no_auto_failover: bool,
+    /// An engine parameter; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub settings: Vec<(String, String)>,
+    /// Addresses and networks that may connect [default: all]
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
+    pub allow: Vec<String>,
+}
+
+fn engine_help() -> String {
+    let names: Vec<&str> = mainstay_engines::all().iter().map(|e| e.info().name).collect();
+    format!("What to deploy: {}; `mainstay engine list` says what is installed", names.join(", "))
+}
+
+/// Delete a cluster, by default after a final backup
+#[derive(Debug, Args)]
+#[command(after_help = "\
+By default a final backup is made and checked first, and kept with the earlier ones; if it fails,
+nothing is deleted.
+
+Examples:
+  mainstay cluster delete shop
+  mainstay cluster delete shop --skip-final-backup                  the backups go too
+  mainstay cluster delete shop --skip-final-backup --keep-backups")]
+pub struct Delete {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// Make no final backup, and remove the backups there are
+    #[arg(long)]
+    pub skip_final_backup: bool,
+    /// Leave the backups there are
+    #[arg(long, requires = "skip_final_backup")]
+    pub keep_backups: bool,
+}
+
+/// Show or change the engine's parameters
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mainstay cluster settings shop
+  mainstay cluster settings shop --set NAME=VALUE --dry-run
+  mainstay cluster settings shop --reset NAME")]
+pub struct Settings {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// Set a parameter; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// Back to the default; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub reset: Vec<String>,
+}
+
+/// Show or change who may connect
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("change"),
+    after_help = "\
+An empty list is open to all. Sessions that no longer match are cut.
+
+Examples:
+  mainstay cluster allow shop
+  mainstay cluster allow shop --set 10.0.0.0/8,192.0.2.7
+  mainstay cluster allow shop --add 203.0.113.0/24 --note office
+  mainstay cluster allow shop --clear"
+)]
+pub struct Allow {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// The whole list
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', group = "change")]
+    pub set: Option<Vec<String>>,
+    /// One more
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', group = "change")]
+    pub add: Option<Vec<String>>,
+    /// One less
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', group = "change")]
+    pub remove: Option<Vec<String>>,
+    /// None: open to all
+    #[arg(long, group = "change")]
+    pub clear: bool,
+    /// What the new entries are
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub note: String,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
+    if name.is_empty() { Err("the name is missing before the =".into()) } else { Ok((name.into(), value.into())) }
+}

@@ -1,0 +1,12 @@
+//! The product from outside: the binary, real engines, `psql`, `redis-cli` and `restic`.
+//!
+//! Every test has a Mainstay of its own with its own data directory and address block, so that they
+//! run side by side; what a test started is gone when it ends, however it ends.
+#![allow(clippy::disallowed_methods, reason = "tests play the part of a person at a terminal")]
+
+mod access;
+mod damage;
+mod kill;
+mod main_job;
+mod nodes;
+mod support;
