@@ -41,10 +41,12 @@ pub async fn run(a: Demo) -> Outcome {
         outcome = play(&place, &a) => outcome,
         () = place::told_to_stop() => Err(Failure::new(Exit::Interrupted, "interrupted; everything the demo made is being removed")),
     };
-    let cleaned = place.clean_up().await;
-    let exit = outcome?;
-    cleaned?;
-    Ok(exit)
+    let dir = place.dir().to_path_buf();
+    if let Err(e) = place.clean_up().await {
+        let e = e.context(format!("the demo could not remove everything; `mainstay down --engines --data-dir {}` stops it", dir.display()));
+        return outcome.and(Err(e.into()));
+    }
+    outcome
 }
 
 async fn play(place: &Place, a: &Demo) -> Outcome {
@@ -88,7 +90,7 @@ fn say(text: &str) -> Outcome<()> {
 
 fn installed<'a>(engines: &'a [Engine], wanted: &[&str]) -> Outcome<&'a Engine> {
     let named = |name: &&str| engines.iter().find(|e| e.name == **name);
-    let found: Vec<&Engine> = wanted.iter().filter_map(|n| named(n)).collect();
+    let found: Vec<&Engine> = wanted.iter().filter_map(named).collect();
     found.iter().find(|e| e.available).copied().ok_or_else(|| {
         let how: Vec<String> = found.iter().map(|e| format!("{}: {}", e.title, e.install_hint)).collect();
         Failure::new(Exit::Failed, format!("the demo needs one of {} on this machine; {}", wanted.join(", "), how.join("; or ")))

@@ -9,7 +9,7 @@ use mainstay_model::{Error, Result};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -68,22 +68,35 @@ impl Place {
         let serving = up::serve(config, self.shutdown.clone(), move |address, _| {
             let _ = tell.send(address);
         });
-        let mut task = tokio::spawn(serving);
-        let address = tokio::select! {
-            address = told => address.map_err(Error::internal),
-            ended = &mut task => Err(ended.map_err(Error::internal)?.err().unwrap_or_else(|| Error::internal("the server ended at once"))),
-        }?;
-        *self.server.lock().unwrap_or_else(|e| e.into_inner()) = Some(task);
+        // Kept at once: whoever cleans up has to find it, even where this is not waited for.
+        *self.server() = Some(tokio::spawn(serving));
+        let Ok(address) = told.await else {
+            return Err(self.stop().await.err().unwrap_or_else(|| Error::internal("the server ended at once")));
+        };
         let token = std::fs::read_to_string(up::token_path(&self.dir))?.trim().to_string();
         Ok(Server { address: format!("http://{address}"), token })
     }
 
+    fn server(&self) -> MutexGuard<'_, Option<JoinHandle<Result<()>>>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn stop(&self) -> Result<()> {
+        self.shutdown.cancel();
+        let task = self.server().take();
+        match task {
+            Some(task) => tokio::time::timeout(PATIENCE, task)
+                .await
+                .map_err(|_| Error::timed_out("the server does not stop"))?
+                .map_err(Error::internal)?,
+            None => Ok(()),
+        }
+    }
+
     /// The server, the engines, the gateway, the directory: in that order.
     pub async fn clean_up(self) -> Result<()> {
-        self.shutdown.cancel();
-        let server = self.server.into_inner().unwrap_or_else(|e| e.into_inner());
-        if let Some(task) = server {
-            let _ = tokio::time::timeout(PATIENCE, task).await;
+        if let Err(e) = self.stop().await {
+            tracing::warn!("the server did not end well: {e}");
         }
         if self.dir.join("agent").exists() {
             down::stop_engines(&self.dir).await?;
