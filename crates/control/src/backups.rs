@@ -66,7 +66,7 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
     let mut tx = app.store.begin_write().await?;
     store::backups::insert(&mut tx, &backup).await?;
     let operation = app.runner.submit_in(&mut tx, submit).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     app.runner.wake();
     Ok((backup, operation))
 }
@@ -150,7 +150,7 @@ async fn reserve_child(
     let backup = row(app, &cluster, kind, description, days, vec![copy(&storage)]);
     store::backups::insert(&mut tx, &backup).await?;
     store::kv::put(&mut tx, &owner, backup.id.as_str()).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     Ok(backup.id)
 }
 
@@ -174,7 +174,7 @@ pub async fn set_pinned(app: &App, backup: &Backup, pinned: bool) -> Result<Back
     let mut row = store::backups::get(&mut tx, &backup.id).await?;
     row.pinned = pinned;
     store::backups::update(&mut tx, &row).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     Ok(row)
 }
 
@@ -274,7 +274,7 @@ async fn own_key(app: &App, cluster: &ClusterId) -> Result<mainstay_model::Secre
     }
     let key = app::new_password();
     store::secrets::put(&mut tx, app.store.sealer(), &owner, OWN_KEY, &key).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     Ok(key)
 }
 

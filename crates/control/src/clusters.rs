@@ -110,7 +110,7 @@ pub async fn create(app: &App, by: &Actor, project: &Project, new: NewCluster) -
     let mut tx = app.store.begin_write().await?;
     insert_rows(app, &mut tx, &cluster, &nodes, &accounts).await?;
     let operation = app.runner.submit_in(&mut tx, submit).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     app.runner.wake();
     Ok((cluster, operation))
 }
@@ -382,7 +382,7 @@ pub async fn set_switch(app: &App, cluster: &Cluster, change: impl FnOnce(&mut C
     let mut row = store::clusters::get(&mut tx, &cluster.id).await?;
     change(&mut row);
     store::clusters::update(&mut tx, &row).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     Ok(row)
 }
 

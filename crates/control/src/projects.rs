@@ -11,7 +11,7 @@ pub(crate) async fn ensure_default(app: &App) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
     let project = store::projects::ensure_default(&mut tx, app.now()).await?;
     ensure_recovery_key(app, &mut tx, &project.id).await?;
-    tx.commit().await.map_err(Error::internal)
+    store::commit(tx).await
 }
 
 /// Drawn with the project, so that every repository can be opened with it from its first backup on.

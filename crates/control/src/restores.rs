@@ -225,7 +225,7 @@ async fn submit_with_row(
     also(&mut tx).await?;
     store::restores::insert(&mut tx, &row).await?;
     let operation = app.runner.submit_in(&mut tx, submit).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     app.runner.wake();
     Ok((row, operation))
 }

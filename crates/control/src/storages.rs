@@ -32,7 +32,7 @@ pub(crate) async fn ensure_default(app: &App) -> Result<()> {
             Err(e) => return Err(e),
         }
     }
-    tx.commit().await.map_err(Error::internal)
+    store::commit(tx).await
 }
 
 fn row(project: &ProjectId, name: &str, place: &Place, region: Option<String>, now: mainstay_model::Time) -> Result<StorageRow> {
@@ -66,7 +66,7 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
     }
     let mut tx = app.store.begin_write().await?;
     store::storages::insert(&mut tx, &row).await?;
-    tx.commit().await.map_err(Error::internal)?;
+    store::commit(tx).await?;
     Ok((row, report))
 }
 
@@ -114,5 +114,5 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         return Err(Error::conflict("storage_in_use", format!("storage {} holds {}{more}; delete them first", row.name, named.join(", "))));
     }
     store::storages::delete(&mut tx, &row.id).await?;
-    tx.commit().await.map_err(Error::internal)
+    store::commit(tx).await
 }

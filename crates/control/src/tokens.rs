@@ -50,7 +50,7 @@ fn draw() -> Secret {
 async fn insert(app: &App, row: &TokenRow) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
     store::tokens::insert(&mut tx, row).await?;
-    tx.commit().await.map_err(Error::internal)
+    store::commit(tx).await
 }
 
 /// The administrator's token of this installation: `existing` is what the file holds. A token that
@@ -104,5 +104,5 @@ pub async fn list(app: &App) -> Result<Vec<TokenRow>> {
 pub async fn revoke(app: &App, id: &TokenId) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
     store::tokens::revoke(&mut tx, id, app.now()).await?;
-    tx.commit().await.map_err(Error::internal)
+    store::commit(tx).await
 }

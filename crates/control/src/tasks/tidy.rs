@@ -22,7 +22,7 @@ pub async fn all(app: &App) -> Result<()> {
         (restore.previous_label, restore.previous_until) = (None, None);
         let mut tx = app.store.begin_write().await?;
         store::restores::update(&mut tx, &restore).await?;
-        tx.commit().await.map_err(mainstay_model::Error::internal)?;
+        store::commit(tx).await?;
     }
     Ok(())
 }
