@@ -264,14 +264,14 @@ async fn submit<O: Operation>(app: &App, by: &Actor, cluster: &Cluster, state: &
 }
 
 /// Nothing is done to a cluster that is gone or going.
-pub(crate) fn alive(cluster: &Cluster) -> Result<()> {
+pub fn alive(cluster: &Cluster) -> Result<()> {
     if cluster.wanted == Wanted::Deleted {
         return Err(Error::conflict("cluster_deleted", format!("cluster {} was deleted", cluster.name)));
     }
     Ok(())
 }
 
-pub(crate) fn running(cluster: &Cluster) -> Result<()> {
+pub fn running(cluster: &Cluster) -> Result<()> {
     alive(cluster)?;
     if cluster.wanted == Wanted::Stopped {
         return Err(Error::conflict("cluster_stopped", format!("cluster {} is stopped; start it first", cluster.name)));
@@ -326,7 +326,8 @@ pub async fn delete(app: &App, by: &Actor, cluster: &Cluster, how: Deletion) -> 
     submit::<delete_cluster::DeleteCluster>(app, by, cluster, &state).await
 }
 
-fn unprotected(cluster: &Cluster, what: &str) -> Result<()> {
+/// A protected cluster can be neither stopped nor deleted.
+pub fn unprotected(cluster: &Cluster, what: &str) -> Result<()> {
     if cluster.protected {
         let why = format!("cluster {} is protected and cannot be {what}; `cluster protect {} off` lifts that", cluster.name, cluster.name);
         return Err(Error::conflict("deletion_protected", why));

@@ -34,3 +34,9 @@ pub async fn take(conn: &mut AnyConnection, owner: &str, first_host_number: i64)
 pub async fn release(conn: &mut AnyConnection, owner: &str) -> Result<()> {
     sqlx::query("DELETE FROM addresses WHERE owner = $1").bind(owner).execute(conn).await.map(drop).map_err(error)
 }
+
+/// Every owner with its host number, by number.
+pub async fn all(conn: &mut AnyConnection) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query("SELECT owner, host_number FROM addresses ORDER BY host_number").fetch_all(conn).await.map_err(error)?;
+    rows.iter().map(|r| Ok((r.try_get(0).map_err(error)?, r.try_get(1).map_err(error)?))).collect()
+}

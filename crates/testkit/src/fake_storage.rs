@@ -74,6 +74,17 @@ impl FakeStorages {
         lock(&self.repositories).iter().map(|(address, r)| (address.clone(), backups(r))).collect()
     }
 
+    /// A file as a backup holds it.
+    pub fn file(&self, backup: &str, path: &str) -> Option<Vec<u8>> {
+        let held = |r: &Repository| {
+            let snapshots = lock(&r.snapshots);
+            let kept = snapshots.values().find(|k| k.label.backup.as_str() == backup)?;
+            let piece = kept.entries.iter().find(|p| p.entry.path == std::path::Path::new(path))?;
+            Some(piece.bytes.to_vec())
+        };
+        lock(&self.repositories).values().find_map(|r| held(r))
+    }
+
     /// Flips a bit in the largest file of a snapshot.
     pub fn damage(&self, snapshot: &str) {
         for repository in lock(&self.repositories).values() {

@@ -61,7 +61,7 @@ impl FakeWorld {
         let faults = Faults::default();
         let runtime = Arc::new(FakeRuntime::new(faults.clone()));
         let [memo, ledger] = both(&runtime, &faults);
-        let dir = tempfile::Builder::new().prefix("mk").tempdir().expect("a temporary directory can be made");
+        let dir = scratch();
         let storage = StorageSpec { id: StorageId::new(), name: "local".into(), place: Place::Local { path: dir.path().join("storage") } };
         FakeWorld {
             storages: Arc::new(FakeStorages::new(faults.clone())),
@@ -156,6 +156,13 @@ impl FakeWorld {
         all.routes = self.endpoint.routes().into_iter().map(|(id, route)| (id.to_string(), leads(&route))).collect();
         all
     }
+}
+
+/// In memory where the machine has such a place: what tests sync to the disk has nobody to outlive.
+fn scratch() -> tempfile::TempDir {
+    let named = || tempfile::Builder::new().prefix("mk").to_owned();
+    let made = named().tempdir_in("/dev/shm").or_else(|_| named().tempdir());
+    made.expect("a temporary directory can be made")
 }
 
 fn walk(dir: &Path, top: &Path, all: &mut Snapshot) {

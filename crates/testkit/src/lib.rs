@@ -12,6 +12,8 @@ pub mod fake_runtime;
 pub mod fake_storage;
 pub mod fake_world;
 pub mod faults;
+#[cfg(feature = "world")]
+pub mod world;
 
 pub use fake_endpoint::FakeEndpoint;
 pub use fake_engine::{FakeEngine, Style};
@@ -19,6 +21,8 @@ pub use fake_runtime::FakeRuntime;
 pub use fake_storage::FakeStorages;
 pub use fake_world::{FakeWorld, Snapshot};
 pub use faults::Faults;
+#[cfg(feature = "world")]
+pub use world::World;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
