@@ -33,8 +33,8 @@ pub struct Up {
     /// The address browsers and scripts use, where it is not --listen
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// What to log, such as info, debug or mainstay_control=debug
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    /// What to log, such as debug or info,mainstay_control=debug
+    #[arg(long, value_name = "FILTER", default_value = "info,rustic_core=warn")]
     pub log: String,
 }
 

@@ -11,7 +11,9 @@ use crate::{
     session::{Ask, Begun, Session},
 };
 use data::{Data, Fingerprint};
-use mainstay_api_types::{Backup, Cluster, CreateBackup, CreateCluster, Credentials, Engine, Operation, RestorePlan, RestoreRequest};
+use mainstay_api_types::{
+    Backup, Cluster, CreateBackup, CreateCluster, Credentials, DeleteCluster, Engine, Operation, RestorePlan, RestoreRequest,
+};
 use mainstay_client::segment;
 use mainstay_model::Error;
 use place::Place;
@@ -69,7 +71,17 @@ async fn play(place: &Place, a: &Demo) -> Outcome {
     }
     say("\nEvery row and every key came back, in place and in the new clusters.")?;
     linger(place, &server.address).await?;
+    remove(&session).await?;
     Ok(Exit::Done)
+}
+
+/// As a person would: with them go the traces that are not in the demo's directory.
+async fn remove(s: &Session) -> Outcome<()> {
+    for cluster in s.list::<Cluster>("/clusters", &[]).await? {
+        let body = DeleteCluster { skip_final_backup: true, keep_backups: false, confirm: Some(cluster.name) };
+        s.perform(Ask::delete(format!("/clusters/{}", cluster.id), &body)).await?;
+    }
+    Ok(())
 }
 
 /// On a terminal everything stays until the person has seen enough.

@@ -3,7 +3,11 @@
 
 use crate::{
     output::note,
-    process::{self, data_dir, down, up},
+    process::{
+        self, data_dir,
+        down::{self, Stopped},
+        up,
+    },
 };
 use mainstay_model::{Error, Result};
 use std::{
@@ -46,7 +50,7 @@ impl Place {
             return Err(Error::invalid("data_dir", why));
         }
         let dir = data_dir::prepare(&dir)?;
-        process::log_to_file("info", std::fs::File::create(dir.join("demo.log"))?)?;
+        process::log_to_file("info,rustic_core=warn", std::fs::File::create(dir.join("demo.log"))?)?;
         Ok(Place { dir, made, shutdown: CancellationToken::new(), server: Mutex::new(None) })
     }
 
@@ -93,13 +97,25 @@ impl Place {
         }
     }
 
+    /// Again until nothing ran: a verb that was under way when the server stopped may have started
+    /// something after the first look.
+    async fn stop_engines(&self) -> Result<()> {
+        for _ in 0..5 {
+            if down::stop_engines(&self.dir).await? == (Stopped { engines: 0, gateways: 0 }) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        Err(Error::timed_out("engines keep starting"))
+    }
+
     /// The server, the engines, the gateway, the directory: in that order.
     pub async fn clean_up(self) -> Result<()> {
         if let Err(e) = self.stop().await {
             tracing::warn!("the server did not end well: {e}");
         }
         if self.dir.join("agent").exists() {
-            down::stop_engines(&self.dir).await?;
+            self.stop_engines().await?;
         }
         if self.made {
             std::fs::remove_dir_all(&self.dir)?;

@@ -3,7 +3,7 @@
 
 use super::{data_dir, up};
 use crate::output::note;
-use mainstay_drivers::runtime::{InstanceId, StopMode};
+use mainstay_drivers::runtime::{Instance, InstanceState, StopMode};
 use mainstay_model::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::{path::Path, time::Duration};
@@ -23,9 +23,9 @@ pub async fn run(data_dir: &Path, engines: bool) -> Result<()> {
         note(format!("databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them", data_dir.display()));
         return Ok(());
     }
-    let count = stop_engines(&data_dir).await?;
-    let plural = if count == 1 { "" } else { "s" };
-    note(format!("{count} engine{plural} and the gateway stopped; the next `mainstay up` starts them again"));
+    let stopped = stop_engines(&data_dir).await?;
+    let plural = if stopped.engines == 1 { "" } else { "s" };
+    note(format!("{} engine{plural} and the gateway stopped; the next `mainstay up` starts them again", stopped.engines));
     Ok(())
 }
 
@@ -44,18 +44,22 @@ async fn stop_up(data_dir: &Path, pid: i32) -> Result<()> {
     Ok(())
 }
 
+/// What ran and does no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    pub engines: usize,
+    pub gateways: usize,
+}
+
 /// Engines first, all at once; the gateway last, so that clients see their database end and not
 /// only their connection.
-pub async fn stop_engines(data_dir: &Path) -> Result<usize> {
+pub async fn stop_engines(data_dir: &Path) -> Result<Stopped> {
     let _lock = data_dir::Lock::take(data_dir)?;
     let runtime = up::open_runtime(data_dir)?;
-    let gateway = InstanceId("gateway".into());
-    let (gateways, engines): (Vec<_>, Vec<_>) = runtime.list().await?.into_iter().map(|i| i.id).partition(|id| *id == gateway);
-    let count = engines.len();
-    let stops = engines.iter().map(|id| runtime.stop(id, StopMode::Graceful));
-    futures::future::try_join_all(stops).await?;
-    for id in &gateways {
-        runtime.stop(id, StopMode::Graceful).await?;
-    }
-    Ok(count)
+    let all = runtime.list().await?;
+    let (gateways, engines): (Vec<_>, Vec<_>) = all.iter().partition(|i| i.id.0 == "gateway");
+    futures::future::try_join_all(engines.iter().map(|i| runtime.stop(&i.id, StopMode::Graceful))).await?;
+    futures::future::try_join_all(gateways.iter().map(|i| runtime.stop(&i.id, StopMode::Graceful))).await?;
+    let running = |list: &[&Instance]| list.iter().filter(|i| i.state == InstanceState::Running).count();
+    Ok(Stopped { engines: running(&engines), gateways: running(&gateways) })
 }

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Everything `up` was told, resolved and checked.
@@ -50,10 +50,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     let _lock = data_dir::Lock::take(&data_dir)?;
     let sealer = data_dir::sealer(&data_dir)?;
     let listener = listen(config.listen).await?;
-    let socket = serve_agent(&config, &data_dir, &shutdown).await?;
+    let agent = serve_agent(&config, &data_dir).await?;
     let store = Store::open(&mainstay_store::sqlite_url(&data_dir.join("mainstay.db"))?, sealer).await?;
-    let app = open_app(&config, &data_dir, store.clone(), socket).await?;
+    let app = open_app(&config, &data_dir, store.clone(), agent.socket.clone()).await?;
     let runner = app.runner.start(shutdown.clone()).await;
+    let journal = stop_with_the_journal(&app, &shutdown);
     tasks::start(&app, &shutdown);
     write_token(&app, &data_dir).await?;
     record_address(&data_dir, listener.local_addr()?)?;
@@ -62,8 +63,24 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     let served = mainstay_api::serve(listener, app.clone(), options, shutdown.clone()).await;
     shutdown.cancel();
     let _ = tokio::time::timeout(LINGER, runner).await;
+    // Steps that are ended by the shutdown still speak to the agent, so it outlives them.
+    agent.end().await;
     store.close().await;
-    served
+    match journal.await {
+        Ok(Some(fatal)) => Err(fatal),
+        _ => served,
+    }
+}
+
+/// Without a journal nothing may be acknowledged: when its disk fails, the process ends. Databases
+/// and their endpoints go on.
+fn stop_with_the_journal(app: &Arc<App>, shutdown: &CancellationToken) -> JoinHandle<Option<Error>> {
+    let (runner, shutdown) = (app.runner.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        let fatal = shutdown.run_until_cancelled(runner.died()).await.flatten();
+        shutdown.cancel();
+        fatal
+    })
 }
 
 fn refuse_plain_http_to_others(config: &Config) -> Result<()> {
@@ -85,8 +102,31 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
+/// The agent as it is served.
+struct Serving {
+    socket: PathBuf,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Nothing here watches over engines afterwards.
+    async fn end(mut self) {
+        self.stop.cancel();
+        if tokio::time::timeout(LINGER, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 /// Opens the agent and serves it; what runs already is found again, never restarted.
-async fn serve_agent(config: &Config, data_dir: &Path, shutdown: &CancellationToken) -> Result<PathBuf> {
+async fn serve_agent(config: &Config, data_dir: &Path) -> Result<Serving> {
     let runtime = open_runtime(data_dir)?;
     let exe = std::env::current_exe()?;
     ensure_gateway(&*runtime, exe, data_dir).await?;
@@ -107,19 +147,15 @@ async fn serve_agent(config: &Config, data_dir: &Path, shutdown: &CancellationTo
         tracing::info!("found node {} ({:?}, wanted {:?})", found.name, found.state, found.wanted);
     }
     let socket = data_dir::socket(data_dir, "agent.sock")?;
-    let (path, stop) = (socket.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        // Steps that are ended by the shutdown still speak to the agent, so it outlives them.
-        let linger = async move {
-            stop.cancelled().await;
-            tokio::time::sleep(LINGER).await;
-        };
-        if let Err(e) = mainstay_rpc::serve(&path, agent, linger).await {
+    let stop = CancellationToken::new();
+    let (path, stopped) = (socket.clone(), stop.clone().cancelled_owned());
+    let task = tokio::spawn(async move {
+        if let Err(e) = mainstay_rpc::serve(&path, agent, stopped).await {
             tracing::error!("the agent can no longer be reached: {e}");
             std::process::exit(1);
         }
     });
-    Ok(socket)
+    Ok(Serving { socket, stop, task })
 }
 
 /// The runtime of a data directory, also for `down`.
