@@ -5,14 +5,14 @@ from common import *
 def raw_postgres():
     with Scratch() as d:
         user, host, other = ("postgres" if os.geteuid() == 0 else None), address(), address()
-        conf = lambda h: ["-c", f"listen_addresses={h}", "-c", f"unix_socket_directories={d}"]
+        conf = lambda h, n: ["-c", f"listen_addresses={h}", "-c", f"unix_socket_directories={d}/{n}"]
         began = time.monotonic()
         run(pg("initdb"), "-D", d + "/a", "-U", "postgres", "--auth=trust", user=user)
         open(d + "/a/pg_hba.conf", "a").write("host replication all 127.0.0.0/8 trust\n")
-        run(pg("pg_ctl"), "-D", d + "/a", "-w", "-l", d + "/a.log", "-o", " ".join(conf(host)), "start", user=user)
+        run(pg("pg_ctl"), "-D", d + "/a", "-w", "-l", d + "/a.log", "-o", " ".join(conf(host, "a")), "start", user=user)
         try:
             run(pg("pg_basebackup"), "-h", host, "-U", "postgres", "-D", d + "/b", "-R", "-X", "stream", "-c", "fast", user=user)
-            run(pg("pg_ctl"), "-D", d + "/b", "-w", "-l", d + "/b.log", "-o", " ".join(conf(other)), "start", user=user)
+            run(pg("pg_ctl"), "-D", d + "/b", "-w", "-l", d + "/b.log", "-o", " ".join(conf(other, "b")), "start", user=user)
             while run("psql", "-h", host, "-U", "postgres", "-Atc", "select count(*) from pg_stat_replication where state='streaming'").strip() != "1":
                 time.sleep(0.01)
             return time.monotonic() - began
