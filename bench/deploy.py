@@ -5,7 +5,9 @@ from common import *
 def raw_postgres():
     with Scratch() as d:
         user, host, other = ("postgres" if os.geteuid() == 0 else None), address(), address()
-        conf = lambda h, n: ["-c", f"listen_addresses={h}", "-c", f"unix_socket_directories={d}/{n}"]
+        conf = lambda h, n: ["-c", f"listen_addresses={h}", "-c", f"unix_socket_directories={d}/sockets-{n}"]
+        for n in "ab":
+            os.mkdir(f"{d}/sockets-{n}"); os.chmod(f"{d}/sockets-{n}", 0o777)
         began = time.monotonic()
         run(pg("initdb"), "-D", d + "/a", "-U", "postgres", "--auth=trust", user=user)
         open(d + "/a/pg_hba.conf", "a").write("host replication all 127.0.0.0/8 trust\n")
