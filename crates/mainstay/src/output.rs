@@ -92,7 +92,8 @@ fn cell(text: &str) -> String {
 
 pub fn grid(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // Never broken into the terminal's width: an id in two pieces cannot be copied.
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().map(|h| h.to_uppercase()));
     for row in rows {
         table.add_row(row.iter().map(|c| cell(c)));

@@ -327,13 +327,26 @@ impl Up {
     fn start() -> Up {
         let home = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
         let data = home.path().join("data");
-        let mut c = command(home.path());
-        c.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data).stdout(Stdio::piped()).stderr(Stdio::null());
+        let child = Up::spawn(home.path(), &data, "127.0.0.1:0");
+        Up { child, data, _home: home }
+    }
+    /// Returns once it serves.
+    fn spawn(home: &Path, data: &Path, listen: &str) -> Child {
+        let mut c = command(home);
+        c.args(["up", "--listen", listen, "--data-dir"]).arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = c.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains("http://127.0.0.1:"), "{line:?}");
-        Up { child, data, _home: home }
+        child
+    }
+    /// Killed at once, away for a while, and back at the same address.
+    fn fall_and_rise(&mut self, away: Duration) {
+        let known: serde_json::Value = serde_json::from_slice(&std::fs::read(self.data.join("server.json")).unwrap()).unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::thread::sleep(away);
+        self.child = Up::spawn(self._home.path(), &self.data, known["server"].as_str().unwrap().strip_prefix("http://").unwrap());
     }
     fn ask(&self, args: &[&str]) -> Said {
         said(&command(self._home.path()).args(args).arg("--data-dir").arg(&self.data).output().unwrap())
@@ -391,6 +404,23 @@ fn a_token_is_shown_once_and_a_key_written_once() {
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions()) & 0o777, 0o600);
     assert_eq!(key(&up).code, 4, "an existing file is not overwritten");
     assert_eq!(std::fs::read(&file).unwrap(), first);
+}
+
+#[test]
+fn a_waiting_verb_outlives_its_server() {
+    let mut up = Up::start();
+    let engine = mainstay_engines::all()[0].info().name;
+    let mut c = command(up._home.path());
+    c.args(["cluster", "create", "abc", "--replicas", "1", "--output", "json", "--engine", engine, "--data-dir"]).arg(&up.data);
+    let waiting = c.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !up.ask(&["operation", "list", "--output", "json"]).out.contains("create_cluster") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    up.fall_and_rise(Duration::from_millis(1500));
+    let s = said(&waiting.wait_with_output().unwrap());
+    let cluster: serde_json::Value = serde_json::from_str(&s.out).unwrap_or_else(|e| panic!("{e}: {} {}", s.code, s.err));
+    assert!(s.code == 0 && cluster["status"] == "running", "{} {cluster}", s.code);
+    assert!(s.err.contains("connection to the server was lost"), "{}", s.err);
 }
 
 #[test]

@@ -76,7 +76,8 @@ pub enum Command {
     Openapi,
 }
 
-/// What every verb takes, before or after it.
+// What every verb takes, before or after it. No doc comment: it would become the description of each
+// command that takes it.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub struct Common {
@@ -136,9 +137,8 @@ const NOUNS: [&str; 10] = ["engine", "cluster", "node", "backup", "restore", "st
 impl Args {
     /// The common options are accepted before a noun, after it and after its verb.
     pub fn command_line() -> clap::Command {
-        let nouns =
-            |command: clap::Command, noun: &str| command.mut_subcommand(noun, |c| Common::augment_args(c).mut_args(|a| a.global(true)));
-        NOUNS.into_iter().fold(Args::command(), nouns)
+        let common = |noun: clap::Command| Common::augment_args(noun).mut_args(|a| a.global(true));
+        NOUNS.into_iter().fold(Args::command(), |command, noun| command.mut_subcommand(noun, common))
     }
 
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
@@ -177,6 +177,12 @@ mod tests {
     #[test]
     fn the_commands_are_sound() {
         Args::command_line().debug_assert();
+    }
+
+    #[test]
+    fn every_noun_says_what_it_is() {
+        let help = Args::command_line().render_help().to_string();
+        assert!(help.contains("Deploy clusters and work with them") && !help.contains("What every verb takes"), "{help}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
 };
 use mainstay_api_types::{AllowListEntry, Cluster, CreateCluster, DeleteCluster, Operation, PatchCluster, Resync};
 use mainstay_client::segment;
-use mainstay_model::cluster::{ClusterStatus, Mode};
+use mainstay_model::cluster::Mode;
 
 pub async fn run(s: &Session, verb: Verb) -> Outcome {
     match verb {
@@ -103,8 +103,7 @@ async fn delete(s: &Session, a: Delete) -> Outcome {
     let ask = Ask::delete(path(&a.name), &body);
     s.confirm(&ask, &cluster.name).await?;
     let Some(o) = s.perform(ask).await? else { return Ok(Exit::Done) };
-    let gone = Cluster { status: ClusterStatus::Deleted, status_reason: None, nodes: vec![], deleted_at: o.finished_at, ..cluster.clone() };
-    s.show(&gone)?;
+    s.show(&get(s, &cluster.id).await?)?;
     if let Some(backup) = o.output.get("backup").and_then(|v| v.as_str()) {
         note(format!("the final backup brings it back: mainstay restore run {backup} --new {}", cluster.name));
     }

@@ -39,9 +39,13 @@ struct Measured {
 
 pub async fn run(a: Demo) -> Outcome {
     let place = Place::choose(a.data_dir.clone())?;
-    let outcome = tokio::select! {
-        outcome = play(&place, &a) => outcome,
+    let played = tokio::select! {
+        played = play(&place, &a) => played,
         () = place::told_to_stop() => Err(Failure::new(Exit::Interrupted, "interrupted; everything the demo made is being removed")),
+    };
+    let outcome = match played {
+        Ok(session) => farewell(&place, &session).await,
+        Err(e) => Err(e),
     };
     let dir = place.dir().to_path_buf();
     if let Err(e) = place.clean_up().await {
@@ -51,7 +55,7 @@ pub async fn run(a: Demo) -> Outcome {
     outcome
 }
 
-async fn play(place: &Place, a: &Demo) -> Outcome {
+async fn play(place: &Place, a: &Demo) -> Outcome<Session> {
     say(&format!("Mainstay demo in {}: a server of its own, real engines, nothing left behind.", place.dir().display()))?;
     let server = place.serve(a.engine_dirs.clone()).await?;
     let common = Common { server: Some(server.address.clone()), token: Some(server.token.clone()), yes: true, ..Common::default() };
@@ -70,8 +74,12 @@ async fn play(place: &Place, a: &Demo) -> Outcome {
         return Err(Failure::new(Exit::Integrity, "what was restored is not what was backed up"));
     }
     say("\nEvery row and every key came back, in place and in the new clusters.")?;
-    linger(place, &server.address).await?;
-    remove(&session).await?;
+    Ok(session)
+}
+
+async fn farewell(place: &Place, s: &Session) -> Outcome {
+    linger(place, s.client.server()).await?;
+    remove(s).await?;
     Ok(Exit::Done)
 }
 
