@@ -30,6 +30,9 @@ pub struct Cluster {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Time>,
     pub recoverability: Recoverability,
+    /// What the owner should know although nothing is wrong right now, one sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -120,7 +123,7 @@ pub struct SetAllowList {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AllowList {
     pub allow_list: Vec<AllowEntry>,
-    /// The list is empty: the endpoint is open to all.
+    /// The list is empty, or names every address: the endpoint is open to all.
     pub open: bool,
 }
 

@@ -27,6 +27,17 @@ pub struct Operation {
     pub output: serde_json::Value,
     /// Whether it only goes forward by now.
     pub point_of_no_return_passed: bool,
+    /// What it makes, told with the answer that begins it: it can be looked at while it is being made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectRef>,
+}
+
+/// An object by its kind and id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ObjectRef {
+    /// `cluster`, `node`, `backup`, `restore`.
+    pub kind: String,
+    pub id: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

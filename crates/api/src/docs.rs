@@ -5,7 +5,8 @@ use crate::{
     endpoint::{Endpoint, Method, Need, Noun},
     routes,
 };
-use axum::{Router, http::header, response::IntoResponse, routing::get};
+use axum::{Router, body::Bytes, http::header, routing::get};
+use std::sync::LazyLock;
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HttpMethod, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, RefOr, Required, ResponseBuilder,
     path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
@@ -14,21 +15,20 @@ use utoipa::openapi::{
     security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
 };
 
+/// Made once: it never changes while the process lives.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| serde_json::to_vec(&document(&routes::all())).unwrap_or_default().into());
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
 pub fn router() -> Router<Shared> {
+    let file = |kind: &'static str, text: &'static str| get(async move || ([(header::CONTENT_TYPE, kind)], text));
     Router::new()
-        .route("/api/v1/openapi.json", get(async || axum::Json(document(&routes::all()))))
-        .route(
-            "/api/docs",
-            get(async || ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("docs/page.html")).into_response()),
-        )
-        .route(
-            "/api/docs/page.js",
-            get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("docs/page.js")).into_response()),
-        )
-        .route(
-            "/api/docs/page.css",
-            get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("docs/page.css")).into_response()),
-        )
+        .route("/api/v1/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone())))
+        .route("/api/docs", file(HTML, include_str!("docs/page.html")))
+        .route("/api/docs/page.js", file(SCRIPT, include_str!("docs/page.js")))
+        .route("/api/docs/page.css", file(STYLE, include_str!("docs/page.css")))
 }
 
 pub fn document(nouns: &[Noun]) -> OpenApi {
@@ -74,8 +74,14 @@ fn operation(noun: &str, e: &Endpoint) -> utoipa::openapi::path::Operation {
         op = op.parameter(parameter(name, ParameterIn::Path, "An id or a name."));
     }
     op = op.parameter(parameter("project", ParameterIn::Query, "A project's id or name; `default` where absent."));
-    for (name, description) in e.query {
+    for (name, description) in &e.query {
         op = op.parameter(parameter(name, ParameterIn::Query, description));
+    }
+    if e.method == Method::Post {
+        op = op.parameter(parameter("Idempotency-Key", ParameterIn::Header, "The same key again gets the same answer; done once."));
+    }
+    if let Some(meaning) = e.precondition {
+        op = op.parameter(parameter("If-Match", ParameterIn::Header, meaning));
     }
     if let Some(body) = &e.body {
         let content = ContentBuilder::new().schema(Some(body.clone())).build();
@@ -83,7 +89,14 @@ fn operation(noun: &str, e: &Endpoint) -> utoipa::openapi::path::Operation {
     }
     let mut reply = ResponseBuilder::new().description("Done");
     if let Some(schema) = &e.reply {
-        reply = reply.content("application/json", ContentBuilder::new().schema(Some(schema.clone())).build());
+        reply = reply.content(e.media, ContentBuilder::new().schema(Some(schema.clone())).build());
+    }
+    if e.media == "application/octet-stream" {
+        reply = reply.content(e.media, ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String).build())).build());
+    }
+    if e.takes("dry_run") {
+        let plan = ContentBuilder::new().schema(Some(Ref::from_schema_name("Plan"))).build();
+        op = op.response("200", ResponseBuilder::new().description("The plan of a dry run").content("application/json", plan).build());
     }
     let problem = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).build();
     op.response(e.status.to_string(), reply.build())

@@ -47,7 +47,12 @@ pub struct Endpoint {
     pub status: u16,
     pub body: Option<RefOr<Schema>>,
     pub reply: Option<RefOr<Schema>>,
-    pub query: &'static [(&'static str, &'static str)],
+    /// Names and meanings of the query parameters it takes besides `project`; others are refused.
+    pub query: Vec<(&'static str, &'static str)>,
+    /// What the answer's body is.
+    pub media: &'static str,
+    /// Takes `If-Match`, and how it must.
+    pub precondition: Option<&'static str>,
     /// A look that is audited like an act, because of what it shows.
     pub audited: bool,
     pub schemas: Vec<(String, RefOr<Schema>)>,
@@ -68,7 +73,9 @@ impl Endpoint {
             status: 200,
             body: None,
             reply: None,
-            query: &[],
+            query: vec![],
+            media: "application/json",
+            precondition: None,
             audited: method != Method::Get,
             schemas: vec![],
         };
@@ -90,6 +97,9 @@ impl Endpoint {
     pub fn created<T: ToSchema>(self) -> Self {
         Endpoint { status: 201, ..self.reply::<T>() }
     }
+    pub fn status(self, status: u16) -> Self {
+        Endpoint { status, ..self }
+    }
     /// 202 with the operation.
     pub fn operation(self) -> Self {
         Endpoint { status: 202, ..self.reply::<mainstay_api_types::Operation>() }
@@ -99,10 +109,29 @@ impl Endpoint {
         let items = ArrayBuilder::new().items(named::<T>());
         let list = ObjectBuilder::new().property("items", items).property("next", next).required("items").required("next");
         self.reply = Some(list.into());
-        self.note::<T>()
+        self.query(&[("limit", "1 to 500; 100 where absent."), ("cursor", "`next` of the page before.")]).note::<T>()
     }
-    pub fn query(self, query: &'static [(&'static str, &'static str)]) -> Self {
-        Endpoint { query, ..self }
+    pub fn query(mut self, query: &[(&'static str, &'static str)]) -> Self {
+        self.query.extend_from_slice(query);
+        self
+    }
+    /// Takes `?dry_run=true`.
+    pub fn dry(self) -> Self {
+        self.query(&[("dry_run", "`true` answers 200 with the plan and does nothing.")]).note::<mainstay_api_types::Plan>()
+    }
+    /// An act that may be tied to what was seen before it.
+    pub fn guarded(self) -> Self {
+        self.precondition("The ETag of what was looked at: 412 where that has changed since.")
+    }
+    pub fn precondition(self, meaning: &'static str) -> Self {
+        Endpoint { precondition: Some(meaning), ..self }
+    }
+    /// Answers with something else than JSON.
+    pub fn media(self, media: &'static str) -> Self {
+        Endpoint { media, ..self }
+    }
+    pub fn takes(&self, parameter: &str) -> bool {
+        parameter == "project" || self.query.iter().any(|(name, _)| *name == parameter)
     }
     pub fn audited(self) -> Self {
         Endpoint { audited: true, ..self }
@@ -142,6 +171,15 @@ impl Noun {
 }
 
 impl Method {
+    pub fn of_http(self) -> axum::http::Method {
+        match self {
+            Method::Get => axum::http::Method::GET,
+            Method::Post => axum::http::Method::POST,
+            Method::Put => axum::http::Method::PUT,
+            Method::Patch => axum::http::Method::PATCH,
+            Method::Delete => axum::http::Method::DELETE,
+        }
+    }
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",

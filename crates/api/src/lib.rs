@@ -10,6 +10,7 @@ mod body;
 mod docs;
 mod endpoint;
 mod guard;
+mod hosts;
 mod idempotency;
 mod problem;
 mod routes;
@@ -20,7 +21,7 @@ pub use endpoint::{Endpoint, Need};
 use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
 use mainstay_control::App;
 use mainstay_model::{Error, Result};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +39,12 @@ pub struct Options {
 pub struct Shared {
     pub app: Arc<App>,
     pub(crate) shutdown: CancellationToken,
-    pub(crate) hosts: Arc<guard::Hosts>,
-    pub(crate) failures: Arc<auth::Failures>,
+    pub(crate) hosts: Arc<hosts::Hosts>,
+    /// Attempts with a token that lets nobody in.
+    pub(crate) failures: Arc<auth::Rate>,
+    /// Acts without a known caller.
+    pub(crate) strangers: Arc<auth::Rate>,
+    pub(crate) touched: Arc<auth::Touched>,
 }
 
 /// Every route there is.
@@ -52,10 +57,24 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     docs::document(&routes::all())
 }
 
-pub fn router(app: Arc<App>, options: &Options, shutdown: CancellationToken) -> Router {
-    let shared = Shared { app, shutdown, hosts: Arc::new(guard::Hosts::new(options)), failures: Arc::default() };
-    guard::router(shared)
+/// `listen` is the address it will be served at, which is one of its names.
+pub fn router(app: Arc<App>, options: &Options, listen: Option<SocketAddr>, shutdown: CancellationToken) -> Router {
+    guard::router(Shared {
+        app,
+        shutdown,
+        hosts: Arc::new(hosts::Hosts::new(options.public_url.as_deref(), listen)),
+        failures: Arc::new(auth::Rate::new(FAILURES)),
+        strangers: Arc::new(auth::Rate::new(FAILURES)),
+        touched: Arc::default(),
+    })
 }
+
+/// Failed attempts of one address a minute.
+const FAILURES: u32 = 30;
+
+/// How long answers under way may take after a shutdown. A download that nobody reads on must not
+/// keep the process.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`. Streams end with it too.
 pub async fn serve(listener: TcpListener, app: Arc<App>, options: Options, shutdown: CancellationToken) -> Result<()> {
@@ -64,8 +83,13 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, options: Options, shutd
         mainstay_store::idempotency::abandon_all(&mut tx).await?;
         mainstay_store::commit(tx).await?;
     }
+    let listen = listener.local_addr().ok();
     let service: IntoMakeServiceWithConnectInfo<Router, SocketAddr> =
-        router(app, &options, shutdown.clone()).into_make_service_with_connect_info();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await }).await;
-    served.map_err(|e| Error::failed("serve", format!("the API stopped serving: {e}")))
+        router(app, &options, listen, shutdown.clone()).into_make_service_with_connect_info();
+    let late = shutdown.clone();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await });
+    tokio::select! {
+        served = async { served.await } => served.map_err(|e| Error::failed("serve", format!("the API stopped serving: {e}"))),
+        () = async { late.cancelled().await; tokio::time::sleep(LINGER).await } => Ok(()),
+    }
 }

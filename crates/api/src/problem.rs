@@ -48,32 +48,67 @@ fn of_kind(kind: Kind) -> StatusCode {
     }
 }
 
-/// The answer with the id of the request that it answers.
-pub fn answer(error: &Error, request_id: &str) -> Response {
+/// An answer as it goes out: what was carried, or what the framework refused by itself, becomes a
+/// problem with the id of the request.
+pub fn told(mut response: Response, request_id: &str) -> Response {
+    if let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() {
+        let mut problem = answer(&error, request_id);
+        let allow = response.headers_mut().remove(header::ALLOW);
+        problem.headers_mut().extend(allow.map(|a| (header::ALLOW, a)));
+        return problem;
+    }
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    answer(&refused_by_framework(status), request_id)
+}
+
+fn refused_by_framework(status: StatusCode) -> Error {
+    if status.is_server_error() {
+        return Error::internal(format!("the framework answered {status}"));
+    }
+    Error::malformed("the request does not read; its address may hold bytes that are no text")
+}
+
+/// The problem with the id of the request that it answers. Logged here, once, where it is Mainstay
+/// or what it stands on that failed.
+fn answer(error: &Error, request_id: &str) -> Response {
     let status = status(error);
-    if error.kind == Kind::Internal {
-        tracing::error!(request_id, inside = error.inside, "a request failed: {error}");
+    if status.is_server_error() {
+        tracing::error!(request_id, code = error.code, inside = error.inside, "a request failed: {error}");
     }
     let problem = Problem {
         r#type: format!("about:blank#{}", error.code),
         title: status.canonical_reason().unwrap_or("Error").into(),
         status: status.as_u16(),
-        detail: error.message.clone(),
+        detail: plain(&error.message),
         code: error.code.clone(),
         request_id: request_id.into(),
-        field: error.field.clone(),
+        field: error.field.as_deref().map(plain),
         operation: error.operation.clone(),
     };
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = (status, Body::from(body)).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"))),
+        StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
+        StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        _ => {}
     }
     response
+}
+
+/// Messages may quote what callers sent; nothing of it steers a terminal or a page.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' || is_steering(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Characters that turn the direction of what follows.
+fn is_steering(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 impl IntoResponse for Fault {
@@ -97,5 +132,10 @@ mod tests {
         for kind in Kind::ALL {
             assert!(of_kind(kind).as_u16() >= 400, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn what_is_quoted_steers_nothing() {
+        assert_eq!(plain("a\x1b[31m\u{202e}b\r"), "a\u{fffd}[31m\u{fffd}b\u{fffd}");
     }
 }

@@ -18,6 +18,7 @@ use mainstay_store::{storages::StorageRow, tokens::TokenRow};
 pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
     let has_replica = v.nodes.len() > 1;
     let endpoint = |a: &SocketAddress| dto::Endpoint { host: a.host.clone(), port: a.port, url: format!("{}://{a}", v.url_scheme) };
+    let warnings = warnings(&v);
     let r = v.recoverability;
     dto::Cluster {
         id: v.cluster.id.to_string(),
@@ -46,7 +47,25 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
             last_drill_seconds: r.last_drill_seconds,
             sentence: r.sentence,
         },
+        warnings,
     }
+}
+
+fn warnings(v: &ClusterView) -> Vec<String> {
+    let mut out = Vec::new();
+    if v.cluster.deleted_at.is_some() {
+        return out;
+    }
+    if v.nodes.len() > 1 {
+        out.push("all nodes are on one host: losing it loses them together".into());
+    }
+    if v.nodes.len() > 1 && v.cluster.auto_failover {
+        out.push("automatic failover is wanted, but this version does not fail over by itself: promote a replica by hand".into());
+    }
+    if v.cluster.allow_list.is_empty() {
+        out.push("the endpoint is open to every address that can reach it; `cluster allow` restricts it".into());
+    }
+    out
 }
 
 pub fn node(v: NodeView, host: &str) -> dto::Node {
@@ -104,18 +123,19 @@ fn copy(c: mainstay_model::backup::Copy) -> dto::BackupCopy {
     }
 }
 
-/// The labels users of other services know; all storages here are local ones.
+/// The labels users of other services know; all storages here are local ones. What no person asked
+/// for was automated, whatever it was for.
 fn method(kind: BackupKind) -> &'static str {
     match kind {
-        BackupKind::Scheduled => "Automated local",
-        _ => "Manual local",
+        BackupKind::Manual => "Manual local",
+        BackupKind::Scheduled | BackupKind::Promotion | BackupKind::Final | BackupKind::PreRestore => "Automated snapshot",
     }
 }
 
 fn keep_reason(b: &Backup) -> String {
     match (b.status, b.pinned, b.expires_at) {
         (BackupStatus::Failed, ..) => "kept so that the failure can be looked into".into(),
-        (_, true, _) => "pinned".into(),
+        (_, true, _) => "pinned: kept until it is unpinned".into(),
         (_, false, Some(t)) => format!("kept until {t}"),
         (_, false, None) => "kept until it is deleted".into(),
     }
@@ -171,6 +191,7 @@ pub fn operation(v: View) -> dto::Operation {
         parent: v.parent.map(|p| p.to_string()),
         output: v.output,
         point_of_no_return_passed: v.point_of_no_return_passed,
+        object: None,
     }
 }
 
@@ -240,6 +261,20 @@ pub fn audit(e: AuditEntry) -> dto::AuditEntry {
         object_name: e.object_name,
         result: e.result.as_str().into(),
         from: e.from,
-        detail: e.detail.get("message").and_then(|m| m.as_str()).unwrap_or_default().to_string(),
+        detail: in_words(&e.detail),
     }
+}
+
+/// `operation op_…; asked {"replicas":1}`: the parts of an entry's detail, one after the other.
+fn in_words(detail: &serde_json::Value) -> String {
+    let Some(parts) = detail.as_object() else { return String::new() };
+    let part = |(name, value): (&String, &serde_json::Value)| match (name.as_str(), value.as_str()) {
+        ("code", _) => None,
+        ("message", Some(text)) => Some(text.to_string()),
+        (_, Some(text)) => Some(format!("{name} {text}")),
+        (_, None) => Some(format!("{name} {value}")),
+    };
+    // What was refused comes first: it says most.
+    let (messages, others): (Vec<_>, Vec<_>) = parts.iter().partition(|(name, _)| *name == "message");
+    messages.into_iter().chain(others).filter_map(part).collect::<Vec<_>>().join("; ")
 }

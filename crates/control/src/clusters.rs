@@ -293,8 +293,13 @@ pub async fn start(app: &App, by: &Actor, cluster: &Cluster) -> Result<Operation
 
 pub async fn restart(app: &App, by: &Actor, cluster: &Cluster) -> Result<OperationId> {
     running(cluster)?;
-    submit::<restart_cluster::RestartCluster>(app, by, cluster, &restart_cluster::State { cluster: cluster.id.clone(), primary: None })
-        .await
+    submit::<restart_cluster::RestartCluster>(
+        app,
+        by,
+        cluster,
+        &restart_cluster::State { cluster: cluster.id.clone(), primary: None, next: None },
+    )
+    .await
 }
 
 #[derive(Debug, Clone, Default)]

@@ -23,6 +23,10 @@ impl FakeEndpoint {
     pub fn routes(&self) -> BTreeMap<ClusterId, ClusterRoute> {
         lock(&self.routes).clone()
     }
+
+    pub(crate) fn put_back(&self, routes: BTreeMap<ClusterId, ClusterRoute>) {
+        *lock(&self.routes) = routes;
+    }
 }
 
 fn status(route: &ClusterRoute) -> RouteStatus {

@@ -86,6 +86,10 @@ impl FakeRuntime {
         lock(&self.machine).processes.clone()
     }
 
+    pub(crate) fn put_back(&self, processes: BTreeMap<InstanceId, Process>) {
+        lock(&self.machine).processes = processes;
+    }
+
     /// Changes what a running process has in memory.
     pub fn remember(&self, id: &InstanceId, key: &str, value: Option<&str>) {
         if let Some(process) = lock(&self.machine).processes.get_mut(id).filter(|p| p.runs()) {

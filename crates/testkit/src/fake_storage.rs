@@ -35,6 +35,10 @@ struct Repository {
     snapshots: Mutex<BTreeMap<String, Kept>>,
 }
 
+/// Everything in the storages at one moment.
+#[derive(Clone, Default)]
+pub(crate) struct Saved(BTreeMap<String, (Vec<Secret>, BTreeMap<String, Kept>)>);
+
 #[derive(Clone)]
 struct Kept {
     label: SnapshotLabel,
@@ -72,6 +76,16 @@ impl FakeStorages {
     pub fn published(&self) -> BTreeMap<String, Vec<String>> {
         let backups = |r: &Repository| lock(&r.snapshots).values().map(|k| k.label.backup.to_string()).collect();
         lock(&self.repositories).iter().map(|(address, r)| (address.clone(), backups(r))).collect()
+    }
+
+    pub(crate) fn save(&self) -> Saved {
+        let of = |r: &Repository| (lock(&r.keys).clone(), lock(&r.snapshots).clone());
+        Saved(lock(&self.repositories).iter().map(|(address, r)| (address.clone(), of(r))).collect())
+    }
+
+    pub(crate) fn put_back(&self, saved: Saved) {
+        let of = |(keys, snapshots)| Arc::new(Repository { keys: Mutex::new(keys), snapshots: Mutex::new(snapshots) });
+        *lock(&self.repositories) = saved.0.into_iter().map(|(address, kept)| (address, of(kept))).collect();
     }
 
     /// A file as a backup holds it.

@@ -5,14 +5,18 @@
 use crate::{
     FakeEndpoint, FakeEngine, FakeRuntime, FakeStorages, Faults,
     fake_engine::{both, read_db, read_log},
+    fake_runtime::Process,
+    fake_storage,
 };
 use mainstay_drivers::{
     engine::{Chunking, Engine, NodePlan, Upstream},
+    runtime::InstanceId,
     storage::{Place, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageSpec},
 };
 use mainstay_model::{
     BackupId, ClusterId, ClusterName, NodeId, ProjectId, Secret, StorageId,
     credentials::{Accounts, Credentials},
+    route::ClusterRoute,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +52,14 @@ pub struct Snapshot {
     pub repositories: BTreeMap<String, Vec<String>>,
     /// Where each cluster's route leads.
     pub routes: BTreeMap<String, String>,
+}
+
+/// A world at one moment: tests that begin there again and again need not make it each time.
+pub struct Saved {
+    processes: BTreeMap<InstanceId, Process>,
+    storages: fake_storage::Saved,
+    routes: BTreeMap<ClusterId, ClusterRoute>,
+    files: tempfile::TempDir,
 }
 
 impl Default for FakeWorld {
@@ -140,6 +152,27 @@ impl FakeWorld {
         }
     }
 
+    /// Keeps everything there is, files included. Nothing may be working meanwhile.
+    pub fn save(&self) -> std::io::Result<Saved> {
+        let files = scratch();
+        copy(self.dir.path(), files.path())?;
+        Ok(Saved { processes: self.runtime.processes(), storages: self.storages.save(), routes: self.endpoint.routes(), files })
+    }
+
+    /// The world is again as it was, and nothing of what it was since is left.
+    pub fn put_back(&self, saved: &Saved) -> std::io::Result<()> {
+        self.faults.clear();
+        for entry in std::fs::read_dir(self.dir.path())?.flatten() {
+            let is_dir = entry.file_type()?.is_dir();
+            if is_dir { std::fs::remove_dir_all(entry.path())? } else { std::fs::remove_file(entry.path())? }
+        }
+        copy(saved.files.path(), self.dir.path())?;
+        self.runtime.put_back(saved.processes.clone());
+        self.storages.put_back(saved.storages.clone());
+        self.endpoint.put_back(saved.routes.clone());
+        Ok(())
+    }
+
     /// What there is outside Mainstay, and what Mainstay has on this machine.
     pub fn snapshot(&self) -> Snapshot {
         let mut all = Snapshot::default();
@@ -152,7 +185,7 @@ impl FakeWorld {
             walk(&top, self.dir.path(), &mut all);
         }
         all.repositories = self.storages.published();
-        let leads = |r: &mainstay_model::route::ClusterRoute| format!("{:?} {:?} {:?}", r.read_write, r.read_only, r.allow_list);
+        let leads = |r: &ClusterRoute| format!("{:?} {:?} {:?}", r.read_write, r.read_only, r.allow_list);
         all.routes = self.endpoint.routes().into_iter().map(|(id, route)| (id.to_string(), leads(&route))).collect();
         all
     }
@@ -163,6 +196,22 @@ fn scratch() -> tempfile::TempDir {
     let named = || tempfile::Builder::new().prefix("mk").to_owned();
     let made = named().tempdir_in("/dev/shm").or_else(|_| named().tempdir());
     made.expect("a temporary directory can be made")
+}
+
+/// Directories and plain files with their modes. Sockets are nobody's past.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            std::fs::create_dir(&target)?;
+            copy(&entry.path(), &target)?;
+            std::fs::set_permissions(&target, entry.metadata()?.permissions())?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
 }
 
 fn walk(dir: &Path, top: &Path, all: &mut Snapshot) {

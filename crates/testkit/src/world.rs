@@ -28,9 +28,12 @@ use tokio_util::sync::CancellationToken;
 pub struct World {
     pub outside: Arc<FakeWorld>,
     pub clients: Arc<Clients>,
-    pub store: Store,
+    store: Mutex<Store>,
     agent: Mutex<Option<tokio::runtime::Runtime>>,
 }
+
+/// A world at one moment, the store included.
+pub struct Saved(crate::fake_world::Saved);
 
 /// A control plane that runs.
 pub struct Desk {
@@ -54,12 +57,32 @@ impl World {
     /// An empty store, and an agent that runs.
     pub async fn new() -> Result<World> {
         let outside = Arc::new(FakeWorld::new());
-        let url = mainstay_store::sqlite_url(&outside.scratch().join("mainstay.db"))?;
-        let store = Store::open(&url, Sealer::from_key([7; 32])).await?;
+        let store = Mutex::new(open_store(&outside).await?);
         let clients = Arc::new(Clients::new(outside.clone()));
         let world = World { outside, clients, store, agent: Mutex::default() };
         world.start_agent().await?;
         Ok(world)
+    }
+
+    /// Stops agent and store, and keeps all there is. Go on with [`World::put_back`].
+    pub async fn save(&self) -> Result<Saved> {
+        self.kill_agent().await;
+        self.store().close().await;
+        Ok(Saved(self.outside.save()?))
+    }
+
+    /// All is as it was when it was saved, and nobody remembers anything else.
+    pub async fn put_back(&self, saved: &Saved) -> Result<()> {
+        self.kill_agent().await;
+        self.store().close().await;
+        self.outside.put_back(&saved.0)?;
+        *lock(&self.store) = open_store(&self.outside).await?;
+        self.clients.forget();
+        self.start_agent().await
+    }
+
+    pub fn store(&self) -> Store {
+        lock(&self.store).clone()
     }
 
     fn socket(&self) -> PathBuf {
@@ -113,7 +136,7 @@ impl World {
     pub async fn open(&self, mut options: RunnerOptions) -> Result<Arc<App>> {
         options.faults = self.clients.watching(options.faults);
         let parts = Parts {
-            store: self.store.clone(),
+            store: self.store(),
             agent: mainstay_rpc::Agent::on_socket(self.socket())?,
             clock: Arc::new(SystemClock),
             options: Options { catch_up_ms: 2_000, default_storage: self.outside.scratch().join("storage"), ..Options::default() },
@@ -140,11 +163,26 @@ impl World {
         read_log(&self.outside.data_dir().join("nodes").join(node.as_str()).join("data"))
     }
 
+    /// The rows in a directory beside a node's data.
+    pub fn rows_aside(&self, node: &NodeId, label: &str) -> Vec<String> {
+        read_log(&self.outside.data_dir().join("nodes").join(node.as_str()).join(label))
+    }
+
+    /// Whether the database that took this write is the one its cluster's clients are led to.
+    pub fn is_live(&self, ack: &Ack) -> bool {
+        self.clients.timeline(&ack.cluster) == Some(ack.timeline)
+    }
+
     /// The rows a backup holds.
     pub fn rows_in(&self, backup: &Backup) -> Vec<String> {
         let bytes = self.outside.storages.file(backup.id.as_str(), "data/log").unwrap_or_default();
         String::from_utf8_lossy(&bytes).lines().map(String::from).collect()
     }
+}
+
+async fn open_store(outside: &FakeWorld) -> Result<Store> {
+    let url = mainstay_store::sqlite_url(&outside.scratch().join("mainstay.db"))?;
+    Store::open(&url, Sealer::from_key([7; 32])).await
 }
 
 impl Drop for World {

@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::{Extension, Json, extract::State, response::IntoResponse};
 use mainstay_api_types as dto;
+use mainstay_control::{clusters, storages};
 use mainstay_model::AuditResult;
 use mainstay_store::audit::{self, AuditFilter};
 
@@ -20,10 +21,10 @@ pub fn routes() -> Noun {
             Endpoint::new(Get, "/audit", "listAudit", "Who did what, newest first", ADMIN).list::<dto::AuditEntry>().query(&[
                 ("actor", "Only by this one."),
                 ("action", "Only this action."),
-                ("object", "Only on this object, as it was named."),
+                ("object", "Only on this object: its id, or the name of a cluster or storage."),
                 ("result", "done, refused or failed"),
-                ("limit", "1 to 500"),
-                ("cursor", "`next` of the page before"),
+                ("since", "From this moment on."),
+                ("until", "Before this moment."),
             ]),
             list,
         )
@@ -37,16 +38,30 @@ pub fn routes() -> Noun {
 async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
     // The administrator sees what belongs to no project as well.
     let project = if c.actor.administrator && q.get("project").is_none() { None } else { Some(c.project.id.clone()) };
+    let object_id = match q.get("object") {
+        Some(named) => Some(id_of(&s, &c, named).await),
+        None => None,
+    };
     let filter = AuditFilter {
         project,
         actor: q.get("actor").map(String::from),
         action: q.get("action").map(String::from),
-        object_id: q.get("object").map(String::from),
+        object_id,
         result: q.word::<AuditResult>("result")?,
+        since: q.time("since")?,
+        until: q.time("until")?,
         ..AuditFilter::default()
     };
-    let found = audit::list(&mut *s.app.store.read().await.map_err(crate::problem::Fault)?, &filter, &q.paging()?).await?;
+    let found = audit::list(&mut *s.app.store.read().await?, &filter, &q.paging()?).await?;
     Ok(page(found, views::audit).into_response())
+}
+
+/// Rows carry ids; people know names. What has neither was written down as it was typed.
+async fn id_of(s: &Shared, c: &Caller, named: &str) -> String {
+    if let Ok(cluster) = clusters::resolve(&s.app, &c.project.id, named).await {
+        return cluster.id.to_string();
+    }
+    storages::resolve(&s.app, &c.project.id, named).await.map_or_else(|_| named.into(), |row| row.id.to_string())
 }
 
 async fn verify(State(s): State<Shared>) -> Answer {

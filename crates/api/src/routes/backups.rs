@@ -1,6 +1,6 @@
 //! Backups.
 
-use super::{accepted, clusters::find, dry_run, etag, page, still, with_etag};
+use super::{Would, accepted, clusters::find, etag, page, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -17,40 +17,47 @@ use axum::{
     response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::backups::{self, DEFAULT_RETENTION_DAYS, NewBackup};
+use mainstay_control::{
+    backups::{self, DEFAULT_RETENTION_DAYS, NewBackup},
+    clusters::running,
+    ops::{back_up, delete_backup, drill, verify},
+};
 use mainstay_model::{ClusterId, Error, Result, backup::Backup};
 use mainstay_store::backups::BackupFilter;
 
-const DRY: (&str, &str) = ("dry_run", "`true` answers with the plan and does nothing.");
-const LIST: &[(&str, &str)] = &[
-    ("cluster", "Only of this cluster."),
-    ("status", "Only with this status."),
-    ("kind", "Only of this kind."),
-    ("limit", "1 to 500"),
-    ("cursor", "`next` of the page before"),
-];
+const FILTERS: &[(&str, &str)] = &[("status", "Only with this status."), ("kind", "Only of this kind.")];
 
 pub fn routes() -> Noun {
-    let verb = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).operation().query(&[DRY]);
+    let verb = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).operation().dry().guarded();
     let pin = |path, id, summary| Endpoint::new(Post, path, id, summary, OPERATOR).reply::<dto::Backup>();
     Noun::new("backups")
         .route(
-            Endpoint::new(Get, "/backups", "listBackups", "Backups of a project, newest first", VIEWER).list::<dto::Backup>().query(LIST),
+            Endpoint::new(Get, "/backups", "listBackups", "Backups of a project, newest first", VIEWER)
+                .list::<dto::Backup>()
+                .query(FILTERS)
+                .query(&[("cluster", "Only of this cluster.")]),
             list,
         )
         .route(
             Endpoint::new(Get, "/clusters/{id}/backups", "listClusterBackups", "Backups of a cluster, newest first", VIEWER)
                 .list::<dto::Backup>()
-                .query(LIST),
+                .query(FILTERS),
             of_cluster,
         )
-        .route(verb("/clusters/{id}/backups", "createBackup", "Back up now", OPERATOR).body::<dto::CreateBackup>(), create)
+        .route(
+            Endpoint::new(Post, "/clusters/{id}/backups", "createBackup", "Back up now", OPERATOR)
+                .body::<dto::CreateBackup>()
+                .operation()
+                .dry(),
+            create,
+        )
         .route(Endpoint::new(Get, "/backups/{id}", "showBackup", "One backup", VIEWER).reply::<dto::Backup>(), show)
         .route(
             Endpoint::new(Delete, "/backups/{id}", "deleteBackup", "Delete a backup", ADMIN)
                 .body::<dto::Confirm>()
                 .operation()
-                .query(&[DRY]),
+                .dry()
+                .guarded(),
             delete,
         )
         .route(verb("/backups/{id}/verify", "verifyBackup", "Read every byte again", OPERATOR), verify)
@@ -58,7 +65,9 @@ pub fn routes() -> Noun {
         .route(pin("/backups/{id}/pin", "pinBackup", "Never delete it by policy"), pin_it)
         .route(pin("/backups/{id}/unpin", "unpinBackup", "Let policies delete it again"), unpin)
         .route(
-            Endpoint::new(Get, "/backups/{id}/download", "downloadBackup", "The data as one file, not encrypted", ADMIN).audited(),
+            Endpoint::new(Get, "/backups/{id}/download", "downloadBackup", "The data as one file, not encrypted", ADMIN)
+                .media("application/octet-stream")
+                .audited(),
             download,
         )
         .route(
@@ -69,7 +78,15 @@ pub fn routes() -> Noun {
 }
 
 async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Backup> {
-    backups::resolve(&s.app, &c.project.id, id).await
+    let backup = backups::resolve(&s.app, &c.project.id, id).await?;
+    c.on("backup", backup.id.as_str(), &format!("{} {}", backup.cluster_name, backup.created_at));
+    Ok(backup)
+}
+
+/// Of what a decision about a backup rests on.
+fn tag(b: &Backup) -> String {
+    let copies: Vec<_> = b.copies.iter().map(|c| (&c.storage, c.status, &c.snapshot)).collect();
+    etag(&(&b.id, b.status, b.proof, b.pinned, b.expires_at, copies))
 }
 
 async fn filtered(s: &Shared, c: &Caller, q: &Query, cluster: Option<ClusterId>) -> Answer {
@@ -107,18 +124,20 @@ async fn create(
     if b.keep && b.retention_days.is_some() {
         return Err(Error::invalid("keep", "either keep or retention_days").into());
     }
-    if let Some(answer) = dry_run(&s, &q, "back_up", vec![format!("{} is backed up", cluster.name)], vec![])? {
-        return Ok(answer);
-    }
     let retention_days = if b.keep { None } else { Some(b.retention_days.unwrap_or(DEFAULT_RETENTION_DAYS)) };
     let new = NewBackup { description: b.description, retention_days, storages: b.storages };
-    let (_, operation) = backups::create(&s.app, &c.actor, &cluster, new).await?;
-    accepted(&s, &operation).await
+    if q.is_true("dry_run") {
+        running(&cluster)?;
+        let kept = retention_days.map_or("until it is deleted".into(), |days| format!("{days} days"));
+        return Would::of::<back_up::BackUp>(format!("{} is backed up, kept {kept}", cluster.name)).planned(&s).await;
+    }
+    let (backup, operation) = backups::create(&s.app, &c.actor, &cluster, new).await?;
+    accepted(&s, &operation, Some(("backup", backup.id.as_str()))).await
 }
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let backup = get(&s, &c, &id).await?;
-    Ok(with_etag(&etag(&backup), Json(views::backup(backup))))
+    Ok(with_etag(&tag(&backup), Json(views::backup(backup))))
 }
 
 async fn delete(
@@ -126,48 +145,58 @@ async fn delete(
     Extension(c): Extension<Caller>,
     Path(id): Path<String>,
     q: Query,
-    h: HeaderMap,
+    headers: HeaderMap,
     Body(b): Body<dto::Confirm>,
 ) -> Answer {
     let backup = get(&s, &c, &id).await?;
-    still(&h, &etag(&backup))?;
-    if let Some(answer) =
-        dry_run(&s, &q, "delete_backup", vec![format!("backup {} of {} is removed", backup.id, backup.cluster_name)], vec![])?
-    {
-        return Ok(answer);
+    still(&headers, &[&tag(&backup)])?;
+    if q.is_true("dry_run") {
+        let would = Would::of::<delete_backup::DeleteBackup>(format!("backup {} of {} is removed", backup.id, backup.cluster_name));
+        return would.locking(backup.id.as_str()).planned(&s).await;
     }
-    if b.confirm.as_deref() != Some(backup.id.as_str()) {
-        return Err(Error::invalid("confirm", format!("type the id \"{}\" to confirm", backup.id))
-            .with_code("confirmation_mismatch")
-            .into());
-    }
-    accepted(&s, &backups::delete(&s.app, &c.actor, &backup).await?).await
+    confirmed(b.confirm.as_deref(), "id", backup.id.as_str())?;
+    accepted(&s, &backups::delete(&s.app, &c.actor, &backup).await?, None).await
 }
 
-async fn verify(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query) -> Answer {
-    let backup = get(&s, &c, &id).await?;
-    if let Some(answer) = dry_run(&s, &q, "verify", vec![format!("every byte of backup {} is read", backup.id)], vec![])? {
-        return Ok(answer);
+/// Refuses what does not match what had to be typed.
+pub(super) fn confirmed(typed: Option<&str>, what: &str, name: &str) -> Result<()> {
+    if typed == Some(name) {
+        return Ok(());
     }
-    accepted(&s, &backups::verify(&s.app, &c.actor, &backup).await?).await
+    Err(Error::invalid("confirm", format!("type the {what} \"{name}\" to confirm")).with_code("confirmation_mismatch"))
 }
 
-async fn drill(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query) -> Answer {
+async fn verify(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
     let backup = get(&s, &c, &id).await?;
-    if let Some(answer) = dry_run(&s, &q, "drill", vec![format!("backup {} is restored into a throw-away instance", backup.id)], vec![])? {
-        return Ok(answer);
+    still(&headers, &[&tag(&backup)])?;
+    if q.is_true("dry_run") {
+        let would = Would::of::<verify::Verify>(format!("every byte of backup {} is read", backup.id));
+        return would.locking(backup.id.as_str()).planned(&s).await;
     }
-    accepted(&s, &backups::drill(&s.app, &c.actor, &backup).await?).await
+    accepted(&s, &backups::verify(&s.app, &c.actor, &backup).await?, None).await
+}
+
+async fn drill(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let backup = get(&s, &c, &id).await?;
+    still(&headers, &[&tag(&backup)])?;
+    if q.is_true("dry_run") {
+        let would = Would::of::<drill::Drill>(format!("backup {} is restored into a throw-away instance", backup.id));
+        return would.locking(backup.id.as_str()).planned(&s).await;
+    }
+    accepted(&s, &backups::drill(&s.app, &c.actor, &backup).await?, None).await
 }
 
 async fn pin_it(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let backup = get(&s, &c, &id).await?;
-    Ok(Json(views::backup(backups::set_pinned(&s.app, &backup, true).await?)).into_response())
+    pinned(&s, &c, &id, true).await
 }
 
 async fn unpin(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let backup = get(&s, &c, &id).await?;
-    Ok(Json(views::backup(backups::set_pinned(&s.app, &backup, false).await?)).into_response())
+    pinned(&s, &c, &id, false).await
+}
+
+async fn pinned(s: &Shared, c: &Caller, id: &str, pinned: bool) -> Answer {
+    let backup = backups::set_pinned(&s.app, &get(s, c, id).await?, pinned).await?;
+    Ok(with_etag(&tag(&backup), Json(views::backup(backup))))
 }
 
 /// The file's name is made of a cluster's name and an id: nothing in it needs escaping.

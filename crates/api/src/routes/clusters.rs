@@ -1,6 +1,6 @@
 //! Clusters.
 
-use super::{accepted, dry_run, etag, page, still, with_etag};
+use super::{Would, accepted, etag, page, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -12,39 +12,44 @@ use crate::{
 use axum::{
     Extension, Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue},
-    response::{IntoResponse, Response},
+    http::HeaderMap,
+    response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::clusters::{self, Deletion, NewCluster};
+use mainstay_control::{
+    clusters::{self, Deletion, NewCluster, alive, running, unprotected},
+    ops::{create_cluster, delete_cluster, restart_cluster, resync, rotate, start_cluster, stop_cluster},
+};
 use mainstay_model::{AllowEntry, OperationId, Result, cluster::Cluster};
-
-const DRY: (&str, &str) = ("dry_run", "`true` answers with the plan and does nothing.");
+use mainstay_operations::Operation;
 
 pub fn routes() -> Noun {
-    let verb = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).operation().query(&[DRY]);
+    let verb = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).operation().dry().guarded();
     Noun::new("clusters")
         .route(
-            Endpoint::new(Get, "/clusters", "listClusters", "Clusters of a project", VIEWER).list::<dto::Cluster>().query(&[
-                ("deleted", "`true` lists deleted ones too."),
-                ("limit", "1 to 500"),
-                ("cursor", "`next` of the page before"),
-            ]),
+            Endpoint::new(Get, "/clusters", "listClusters", "Clusters of a project", VIEWER)
+                .list::<dto::Cluster>()
+                .query(&[("deleted", "`true` lists deleted ones too.")]),
             list,
         )
-        .route(verb("/clusters", "createCluster", "Deploy a cluster", ADMIN).body::<dto::CreateCluster>(), create)
+        .route(
+            Endpoint::new(Post, "/clusters", "createCluster", "Deploy a cluster", ADMIN).body::<dto::CreateCluster>().operation().dry(),
+            create,
+        )
         .route(Endpoint::new(Get, "/clusters/{id}", "showCluster", "One cluster as it is now", VIEWER).reply::<dto::Cluster>(), show)
         .route(
             Endpoint::new(Patch, "/clusters/{id}", "patchCluster", "Switches: termination protection, failover", ADMIN)
                 .body::<dto::PatchCluster>()
-                .reply::<dto::Cluster>(),
+                .reply::<dto::Cluster>()
+                .guarded(),
             patch,
         )
         .route(
             Endpoint::new(Delete, "/clusters/{id}", "deleteCluster", "Delete a cluster, after a final backup", OWNER)
                 .body::<dto::DeleteCluster>()
                 .operation()
-                .query(&[DRY]),
+                .dry()
+                .guarded(),
             delete,
         )
         .route(verb("/clusters/{id}/stop", "stopCluster", "Stop every node", ADMIN), stop)
@@ -52,28 +57,6 @@ pub fn routes() -> Noun {
         .route(verb("/clusters/{id}/restart", "restartCluster", "Restart in order, with a hand-over", OPERATOR), restart)
         .route(verb("/clusters/{id}/rotate", "rotateCredentials", "A new password; open sessions stay", ADMIN), rotate)
         .route(verb("/clusters/{id}/resync", "resyncCluster", "Seed replicas again from the primary", ADMIN).body::<dto::Resync>(), resync)
-        .route(
-            Endpoint::new(Get, "/clusters/{id}/settings", "showSettings", "What is set and what can be", VIEWER).reply::<dto::Settings>(),
-            settings,
-        )
-        .route(
-            Endpoint::new(Patch, "/clusters/{id}/settings", "patchSettings", "Change engine parameters", ADMIN)
-                .body::<dto::PatchSettings>()
-                .operation()
-                .query(&[DRY]),
-            patch_settings,
-        )
-        .route(
-            Endpoint::new(Get, "/clusters/{id}/allow-list", "showAllowList", "Who may connect", VIEWER).reply::<dto::AllowList>(),
-            allow_list,
-        )
-        .route(
-            Endpoint::new(Put, "/clusters/{id}/allow-list", "setAllowList", "Say who may connect", ADMIN)
-                .body::<dto::SetAllowList>()
-                .operation()
-                .query(&[DRY]),
-            set_allow_list,
-        )
         .route(
             Endpoint::new(Get, "/clusters/{id}/credentials", "showCredentials", "User, password, endpoint; the look is audited", ADMIN)
                 .reply::<dto::Credentials>()
@@ -83,30 +66,34 @@ pub fn routes() -> Noun {
 }
 
 pub(super) async fn find(s: &Shared, c: &Caller, id: &str) -> Result<Cluster> {
-    clusters::resolve(&s.app, &c.project.id, id).await
+    let cluster = clusters::resolve(&s.app, &c.project.id, id).await?;
+    c.on("cluster", cluster.id.as_str(), cluster.name.as_str());
+    Ok(cluster)
 }
 
-pub(super) fn tag(cluster: &Cluster) -> String {
-    etag(cluster)
+/// Of what a decision about a cluster rests on; not of what operations count in it.
+pub(super) fn tag(c: &Cluster) -> String {
+    let shape = (&c.id, &c.version, c.mode, c.wanted, &c.primary, c.next_node);
+    etag(&(shape, c.protected, c.auto_failover, &c.settings, &c.allow_list))
 }
 
-async fn host(s: &Shared) -> Result<String> {
-    Ok(s.app.description().await?.host_name)
+/// A host whose agent does not answer has no known name, and its clusters are shown all the same.
+pub(super) async fn host(s: &Shared) -> String {
+    s.app.description().await.map_or_else(|_| "unknown".into(), |d| d.host_name)
 }
 
 async fn shown(s: &Shared, cluster: &Cluster) -> Answer {
     let view = clusters::show(&s.app, cluster).await?;
-    let host = host(s).await?;
-    Ok(with_etag(&tag(cluster), Json(views::cluster(view, &host))))
+    Ok(with_etag(&tag(cluster), Json(views::cluster(view, &host(s).await))))
 }
 
 async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
     let found = clusters::list(&s.app, &c.project.id, q.is_true("deleted"), &q.paging()?).await?;
-    let host = host(&s).await?;
+    let host = host(&s).await;
     Ok(page(found, |v| views::cluster(v, &host)).into_response())
 }
 
-fn entries(list: Vec<dto::AllowListEntry>) -> Result<Vec<AllowEntry>> {
+pub(super) fn entries(list: Vec<dto::AllowListEntry>) -> Result<Vec<AllowEntry>> {
     list.iter().enumerate().map(|(i, e)| AllowEntry::parse(&e.cidr, &e.note, i)).collect()
 }
 
@@ -121,14 +108,14 @@ async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Que
         settings: b.settings,
         allow_list: entries(b.allow_list)?,
     };
-    let plan = clusters::plan_create(&s.app, &c.project, &new).await?;
-    let summary =
-        vec![format!("{} {} named {}, {} with {} replicas", plan.engine, plan.version, plan.name, plan.mode.as_str(), plan.replicas)];
-    if let Some(answer) = dry_run(&s, &q, "create_cluster", summary, plan.warnings)? {
-        return Ok(answer);
+    if q.is_true("dry_run") {
+        let p = clusters::plan_create(&s.app, &c.project, &new).await?;
+        let summary = format!("{} {} named {}, {}, with {} replicas", p.engine, p.version, p.name, p.mode.as_str(), p.replicas);
+        return Would::of::<create_cluster::CreateCluster>(summary).warning(p.warnings).planned(&s).await;
     }
-    let (_, operation) = clusters::create(&s.app, &c.actor, &c.project, new).await?;
-    accepted(&s, &operation).await
+    let (cluster, operation) = clusters::create(&s.app, &c.actor, &c.project, new).await?;
+    c.on("cluster", cluster.id.as_str(), cluster.name.as_str());
+    accepted(&s, &operation, Some(("cluster", cluster.id.as_str()))).await
 }
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
@@ -144,7 +131,7 @@ async fn patch(
     Body(b): Body<dto::PatchCluster>,
 ) -> Answer {
     let cluster = find(&s, &c, &id).await?;
-    still(&headers, &tag(&cluster))?;
+    still(&headers, &[&tag(&cluster)])?;
     let changed = clusters::set_switch(&s.app, &cluster, |row| {
         row.protected = b.protected.unwrap_or(row.protected);
         row.auto_failover = b.auto_failover.unwrap_or(row.auto_failover);
@@ -162,49 +149,82 @@ async fn delete(
     Body(b): Body<dto::DeleteCluster>,
 ) -> Answer {
     let cluster = find(&s, &c, &id).await?;
-    still(&headers, &tag(&cluster))?;
-    let summary = match (b.skip_final_backup, b.keep_backups) {
+    still(&headers, &[&tag(&cluster)])?;
+    if q.is_true("dry_run") {
+        alive(&cluster)?;
+        unprotected(&cluster, "deleted")?;
+        let would = Would::of::<delete_cluster::DeleteCluster>(format!("cluster {} and all its nodes are removed", cluster.name));
+        return would.also(what_stays(&b)).locking(cluster.id.as_str()).planned(&s).await;
+    }
+    let how = Deletion { skip_final_backup: b.skip_final_backup, keep_backups: b.keep_backups, confirm: b.confirm };
+    accepted(&s, &clusters::delete(&s.app, &c.actor, &cluster, how).await?, None).await
+}
+
+fn what_stays(b: &dto::DeleteCluster) -> &'static str {
+    match (b.skip_final_backup, b.keep_backups) {
         (false, _) => "a final backup is made, read back and kept 15 days; earlier backups stay",
         (true, true) => "no final backup is made; earlier backups stay",
         (true, false) => "no final backup is made, and every backup of the cluster is removed",
-    };
-    if let Some(answer) =
-        dry_run(&s, &q, "delete_cluster", vec![format!("cluster {} and all its nodes are removed", cluster.name), summary.into()], vec![])?
+    }
+}
+
+/// What came in with a verb on a cluster.
+pub(super) struct On<'a> {
+    pub s: &'a Shared,
+    pub c: &'a Caller,
+    pub id: &'a str,
+    pub q: &'a Query,
+    pub headers: &'a HeaderMap,
+}
+
+impl On<'_> {
+    /// `check` refuses what the verb itself would refuse, for a plan as well.
+    pub async fn run<O, C, A>(self, summary: &str, check: C, act: A) -> Answer
+    where
+        O: Operation,
+        C: AsyncFnOnce(&Cluster) -> Result<()>,
+        A: AsyncFnOnce(&Cluster) -> Result<OperationId>,
     {
-        return Ok(answer);
+        let cluster = find(self.s, self.c, self.id).await?;
+        still(self.headers, &[&tag(&cluster)])?;
+        check(&cluster).await?;
+        if self.q.is_true("dry_run") {
+            return Would::of::<O>(format!("{}: {summary}", cluster.name)).locking(cluster.id.as_str()).planned(self.s).await;
+        }
+        accepted(self.s, &act(&cluster).await?, None).await
     }
-    let how = Deletion { skip_final_backup: b.skip_final_backup, keep_backups: b.keep_backups, confirm: b.confirm };
-    accepted(&s, &clusters::delete(&s.app, &c.actor, &cluster, how).await?).await
 }
 
-/// The four verbs that take a cluster and nothing else.
-async fn simple<F>(s: &Shared, c: &Caller, id: &str, q: &Query, headers: &HeaderMap, kind: &str, act: F) -> Answer<Response>
-where
-    F: AsyncFnOnce(&Cluster) -> Result<OperationId>,
-{
-    let cluster = find(s, c, id).await?;
-    still(headers, &tag(&cluster))?;
-    if let Some(answer) = dry_run(s, q, kind, vec![format!("on cluster {}", cluster.name)], vec![])? {
-        return Ok(answer);
-    }
-    let operation = act(&cluster).await?;
-    accepted(s, &operation).await
+async fn stop(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let on = On { s: &s, c: &c, id: &id, q: &q, headers: &headers };
+    let check = async |cluster: &Cluster| alive(cluster).and_then(|()| unprotected(cluster, "stopped"));
+    on.run::<stop_cluster::StopCluster, _, _>("every node stops, clients are cut", check, async |cluster| {
+        clusters::stop(&s.app, &c.actor, cluster).await
+    })
+    .await
 }
 
-async fn stop(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, h: HeaderMap) -> Answer {
-    simple(&s, &c, &id, &q, &h, "stop_cluster", async |cluster| clusters::stop(&s.app, &c.actor, cluster).await).await
+async fn start(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let on = On { s: &s, c: &c, id: &id, q: &q, headers: &headers };
+    let act = async |cluster: &Cluster| clusters::start(&s.app, &c.actor, cluster).await;
+    on.run::<start_cluster::StartCluster, _, _>("every node starts", async |cluster| alive(cluster), act).await
 }
 
-async fn start(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, h: HeaderMap) -> Answer {
-    simple(&s, &c, &id, &q, &h, "start_cluster", async |cluster| clusters::start(&s.app, &c.actor, cluster).await).await
+async fn restart(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let on = On { s: &s, c: &c, id: &id, q: &q, headers: &headers };
+    let act = async |cluster: &Cluster| clusters::restart(&s.app, &c.actor, cluster).await;
+    on.run::<restart_cluster::RestartCluster, _, _>(
+        "every node stops and starts, one after the other",
+        async |cluster| running(cluster),
+        act,
+    )
+    .await
 }
 
-async fn restart(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, h: HeaderMap) -> Answer {
-    simple(&s, &c, &id, &q, &h, "restart_cluster", async |cluster| clusters::restart(&s.app, &c.actor, cluster).await).await
-}
-
-async fn rotate(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, h: HeaderMap) -> Answer {
-    simple(&s, &c, &id, &q, &h, "rotate_credentials", async |cluster| clusters::rotate(&s.app, &c.actor, cluster).await).await
+async fn rotate(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let on = On { s: &s, c: &c, id: &id, q: &q, headers: &headers };
+    let act = async |cluster: &Cluster| clusters::rotate(&s.app, &c.actor, cluster).await;
+    on.run::<rotate::Rotate, _, _>("a new password; the old one no longer lets anybody in", async |cluster| running(cluster), act).await
 }
 
 async fn resync(
@@ -212,54 +232,17 @@ async fn resync(
     Extension(c): Extension<Caller>,
     Path(id): Path<String>,
     q: Query,
-    h: HeaderMap,
+    headers: HeaderMap,
     Body(b): Body<dto::Resync>,
 ) -> Answer {
+    let on = On { s: &s, c: &c, id: &id, q: &q, headers: &headers };
     let act = async |cluster: &Cluster| clusters::resync(&s.app, &c.actor, cluster, &b.nodes, b.confirm.as_deref()).await;
-    simple(&s, &c, &id, &q, &h, "resync", act).await
-}
-
-async fn settings(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    let entry = mainstay_control::engines::get(&s.app, &cluster.engine).await?;
-    Ok(with_etag(&tag(&cluster), Json(dto::Settings { settings: cluster.settings.clone(), parameters: entry.parameters })))
-}
-
-async fn patch_settings(
-    State(s): State<Shared>,
-    Extension(c): Extension<Caller>,
-    Path(id): Path<String>,
-    q: Query,
-    h: HeaderMap,
-    Body(b): Body<dto::PatchSettings>,
-) -> Answer {
-    let act = async |cluster: &Cluster| clusters::configure(&s.app, &c.actor, cluster, b.settings.clone()).await;
-    simple(&s, &c, &id, &q, &h, "configure", act).await
-}
-
-async fn allow_list(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    let open = cluster.allow_list.is_empty();
-    Ok(with_etag(&tag(&cluster), Json(dto::AllowList { allow_list: cluster.allow_list, open })))
-}
-
-async fn set_allow_list(
-    State(s): State<Shared>,
-    Extension(c): Extension<Caller>,
-    Path(id): Path<String>,
-    q: Query,
-    h: HeaderMap,
-    Body(b): Body<dto::SetAllowList>,
-) -> Answer {
-    let list = entries(b.allow_list)?;
-    let out = clusters::locks_out(&list, c.actor.from);
-    let act = async |cluster: &Cluster| clusters::set_allow_list(&s.app, &c.actor, cluster, list.clone()).await;
-    let mut answer = simple(&s, &c, &id, &q, &h, "set_allow_list", act).await?;
-    if out {
-        let warning = HeaderValue::from_static("your own address is not on this list: you can no longer connect to the cluster from here");
-        answer.headers_mut().insert("x-mainstay-warning", warning);
-    }
-    Ok(answer)
+    let check = async |cluster: &Cluster| {
+        running(cluster)?;
+        let topology = super::nodes::topology(&s, cluster).await?;
+        b.nodes.iter().try_for_each(|node| super::nodes::replica(&topology, node).map(drop))
+    };
+    on.run::<resync::Resync, _, _>("the data of the chosen replicas is erased and copied anew from the primary", check, act).await
 }
 
 async fn credentials(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {

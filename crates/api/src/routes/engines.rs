@@ -1,8 +1,9 @@
 //! The catalogue.
 
-use super::whole;
+use super::part;
 use crate::{
     Shared,
+    body::Query,
     endpoint::{Endpoint, Method::*, Noun, VIEWER},
     problem::Answer,
 };
@@ -24,8 +25,8 @@ pub fn routes() -> Noun {
         .route(Endpoint::new(Get, "/engines/{name}", "showEngine", "One engine with its parameters", VIEWER).reply::<dto::Engine>(), show)
 }
 
-async fn list(State(s): State<Shared>) -> Answer {
-    Ok(whole(engines::list(&s.app).await?).into_response())
+async fn list(State(s): State<Shared>, q: Query) -> Answer {
+    Ok(part(&q, engines::list(&s.app).await?, |e| &e.name)?.into_response())
 }
 
 async fn show(State(s): State<Shared>, Path(name): Path<String>) -> Answer {

@@ -8,11 +8,13 @@ mod nodes;
 mod operations;
 mod projects;
 mod restores;
+mod settings;
 mod storages;
 mod tokens;
 
 use crate::{
     Shared,
+    audit::Begun,
     body::Query,
     endpoint::Noun,
     problem::{Answer, Fault},
@@ -25,6 +27,7 @@ use axum::{
 };
 use mainstay_api_types as dto;
 use mainstay_model::{Error, Kind, OperationId};
+use mainstay_operations::{Operation, Step};
 use sha2::{Digest, Sha256};
 
 pub fn all() -> Vec<Noun> {
@@ -32,6 +35,7 @@ pub fn all() -> Vec<Noun> {
         projects::routes(),
         engines::routes(),
         clusters::routes(),
+        settings::routes(),
         nodes::routes(),
         backups::routes(),
         restores::routes(),
@@ -42,37 +46,83 @@ pub fn all() -> Vec<Noun> {
     ]
 }
 
-/// 202: the operation as it stands, and where to look at it.
-async fn accepted(shared: &Shared, id: &OperationId) -> Answer {
-    let view = shared.app.runner.get(id).await?;
+/// What is begun: the kind and id of what an operation makes.
+type Made<'a> = Option<(&'static str, &'a str)>;
+
+/// 202: the operation as it stands, where to look at it, and what it makes.
+async fn accepted(shared: &Shared, id: &OperationId, made: Made<'_>) -> Answer {
+    let mut view = views::operation(shared.app.runner.get(id).await?);
+    view.object = made.map(|(kind, id)| dto::ObjectRef { kind: kind.into(), id: id.into() });
     let location = format!("{}/operations/{id}", crate::BASE);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(views::operation(view))).into_response())
+    let mut answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(view)).into_response();
+    answer.extensions_mut().insert(Begun { operation: id.to_string(), made: made.map(|(kind, id)| (kind, id.to_string())) });
+    Ok(answer)
 }
 
-/// What the verb would do, where `?dry_run=true` asks for no more.
-fn dry_run(shared: &Shared, query: &Query, kind: &str, summary: Vec<String>, warnings: Vec<String>) -> Answer<Option<Response>> {
-    if !query.is_true("dry_run") {
-        return Ok(None);
+/// What a verb would do.
+struct Would<'a> {
+    kind: &'static str,
+    steps: &'static [Step],
+    /// Whose lock it takes: a cluster's or a backup's id.
+    locks: Option<&'a str>,
+    summary: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Would<'a> {
+    fn of<O: Operation>(summary: impl Into<String>) -> Self {
+        Would { kind: O::KIND, steps: O::STEPS, locks: None, summary: vec![summary.into()], warnings: vec![] }
     }
-    let steps = shared.app.runner.plan(kind).ok_or_else(|| Error::internal(format!("no operation {kind}")))?;
-    let step = |s: &mainstay_operations::Step| dto::PlannedStep {
-        name: s.name.into(),
-        title: s.title.into(),
-        point_of_no_return: s.point_of_no_return,
-    };
-    let plan = dto::Plan { kind: kind.into(), summary, steps: steps.iter().map(step).collect(), warnings };
-    Ok(Some(Json(plan).into_response()))
+    fn locking(self, key: &'a str) -> Self {
+        Would { locks: Some(key), ..self }
+    }
+    fn also(mut self, sentence: impl Into<String>) -> Self {
+        self.summary.push(sentence.into());
+        self
+    }
+    fn warning(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// The answer to `?dry_run=true`.
+    async fn planned(mut self, shared: &Shared) -> Answer {
+        let holder = match self.locks {
+            Some(key) => shared.app.runner.holder(key).await?,
+            None => None,
+        };
+        self.warnings.extend(holder.map(|h| format!("{} ({}) is under way; until it ends this is refused", h.kind, h.id)));
+        let step = |s: &Step| dto::PlannedStep { name: s.name.into(), title: s.title.into(), point_of_no_return: s.point_of_no_return };
+        let steps = self.steps.iter().map(step).collect();
+        Ok(Json(dto::Plan { kind: self.kind.into(), summary: self.summary, steps, warnings: self.warnings }).into_response())
+    }
 }
 
 fn page<T, U>(page: mainstay_store::Page<T>, view: impl Fn(T) -> U) -> Json<dto::List<U>> {
     Json(dto::List { items: page.items.into_iter().map(view).collect(), next: page.next })
 }
 
-fn whole<T>(items: Vec<T>) -> Json<dto::List<T>> {
-    Json(dto::List { items, next: None })
+/// A page of a list that is short enough to be read whole. The cursor is the key of the last item.
+fn part<T>(q: &Query, items: Vec<T>, key: impl Fn(&T) -> &str) -> Answer<Json<dto::List<T>>> {
+    let paging = q.paging()?;
+    let limit = paging.limit as usize;
+    let start = match &paging.cursor {
+        None => 0,
+        Some(cursor) => match items.iter().position(|item| key(item) == cursor) {
+            Some(last) => last + 1,
+            None => {
+                let why = "the cursor is none that this list gave out, or its item is gone; start without one";
+                return Err(Error::malformed(why).with_code("invalid_cursor").into());
+            }
+        },
+    };
+    let more = items.len() > start + limit;
+    let items: Vec<T> = items.into_iter().skip(start).take(limit).collect();
+    let next = items.last().filter(|_| more).map(|last| key(last).to_string());
+    Ok(Json(dto::List { items, next }))
 }
 
-/// A short hash of what matters for a decision about the object.
+/// A short hash of what matters for a decision about an object.
 fn etag(of: &impl serde::Serialize) -> String {
     let text = serde_json::to_vec(of).unwrap_or_default();
     hex::encode(&Sha256::digest(&text)[..12])
@@ -86,16 +136,51 @@ fn with_etag(tag: &str, body: impl IntoResponse) -> Response {
     response
 }
 
-fn if_match(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::IF_MATCH).and_then(|v| v.to_str().ok()).map(|v| v.trim().trim_matches('"').to_string())
+/// The tags of `If-Match`, without their quotes. A weak one matches nothing.
+fn if_match(headers: &HeaderMap) -> Option<Vec<&str>> {
+    let text = headers.get(header::IF_MATCH)?.to_str().unwrap_or("?");
+    Some(text.split(',').map(|tag| tag.trim().trim_matches('"')).collect())
 }
 
-/// Refuses an act on something that is no longer what the caller saw.
-fn still(headers: &HeaderMap, tag: &str) -> Answer<()> {
-    match if_match(headers) {
-        Some(seen) if seen != "*" && seen != tag => {
-            Err(Fault(Error::new(Kind::Stale, "stale", "it has changed since you looked at it; look again and decide anew")))
+/// Refuses an act on something that is no longer what the caller saw; `tags` are those of what the
+/// caller may have looked at.
+fn still(headers: &HeaderMap, tags: &[&str]) -> Answer<()> {
+    let Some(seen) = if_match(headers) else { return Ok(()) };
+    if seen.iter().any(|tag| *tag == "*" || tags.contains(tag)) {
+        return Ok(());
+    }
+    Err(Fault(Error::new(Kind::Stale, "stale", "it has changed since you looked at it; look again and decide anew")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::IF_MATCH, header::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn tags_of_before_are_stale() {
+        assert!(still(&HeaderMap::new(), &["a"]).is_ok());
+        for ok in ["\"a\"", "a", "*", "\"x\", \"b\""] {
+            assert!(still(&seen(ok), &["a", "b"]).is_ok(), "{ok}");
         }
-        _ => Ok(()),
+        for stale in ["\"x\"", "", "W/\"a\"", "\"ab\""] {
+            assert_eq!(still(&seen(stale), &["a", "b"]).unwrap_err().0.kind, Kind::Stale, "{stale}");
+        }
+    }
+
+    #[test]
+    fn a_short_list_is_leafed_through() {
+        let read = |query: &str| {
+            let q = Query::read(&format!("/x?{query}").parse().unwrap()).unwrap();
+            part(&q, vec!["a", "b", "c"], |t| t).map(|Json(list)| (list.items, list.next))
+        };
+        assert_eq!(read("").unwrap(), (vec!["a", "b", "c"], None));
+        assert_eq!(read("limit=2").unwrap(), (vec!["a", "b"], Some("b".into())));
+        assert_eq!(read("limit=2&cursor=b").unwrap(), (vec!["c"], None));
+        assert_eq!(read("cursor=x").unwrap_err().0.kind, Kind::Malformed);
+        assert_eq!(read("limit=0").unwrap_err().0.field.as_deref(), Some("limit"));
     }
 }

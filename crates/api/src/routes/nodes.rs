@@ -1,9 +1,9 @@
 //! Nodes of a cluster.
 
 use super::{
-    accepted,
-    clusters::{find, tag},
-    dry_run, still, whole,
+    Would, accepted,
+    clusters::{find, host, tag},
+    etag, part, still, with_etag,
 };
 use crate::{
     Shared,
@@ -20,12 +20,16 @@ use axum::{
     response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::nodes;
-
-const DRY: (&str, &str) = ("dry_run", "`true` answers with the plan and does nothing.");
+use mainstay_control::{
+    clusters::running,
+    nodes,
+    ops::{self, promote::may_promote},
+    topology::Topology,
+};
+use mainstay_model::{Error, Result, cluster::Cluster, node::Node};
 
 pub fn routes() -> Noun {
-    let verb = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).operation().query(&[DRY]);
+    let verb = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).operation().dry().guarded();
     Noun::new("nodes")
         .route(Endpoint::new(Get, "/clusters/{id}/nodes", "listNodes", "Nodes as they are now", VIEWER).list::<dto::Node>(), list)
         .route(verb("/clusters/{id}/nodes", "addNode", "Add a replica", ADMIN), add)
@@ -34,7 +38,8 @@ pub fn routes() -> Noun {
             Endpoint::new(Delete, "/clusters/{id}/nodes/{node}", "removeNode", "Remove a replica", ADMIN)
                 .body::<dto::Confirm>()
                 .operation()
-                .query(&[DRY]),
+                .dry()
+                .guarded(),
             remove,
         )
         .route(
@@ -55,45 +60,81 @@ pub fn routes() -> Noun {
         )
 }
 
-async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    let host = s.app.description().await?.host_name;
-    let found = nodes::list(&s.app, &cluster).await?;
-    Ok(whole(found.into_iter().map(|n| views::node(n, &host)).collect()).into_response())
+pub(super) async fn topology(s: &Shared, cluster: &Cluster) -> Result<Topology> {
+    Topology::load(&s.app, &cluster.id).await
 }
 
-async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path((id, node)): Path<(String, String)>) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    let host = s.app.description().await?.host_name;
-    Ok(Json(views::node(nodes::show(&s.app, &cluster, &node).await?, &host)).into_response())
-}
-
-async fn add(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, h: HeaderMap) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    still(&h, &tag(&cluster))?;
-    if let Some(answer) = dry_run(&s, &q, "add_node", vec![format!("{} gets a replica", cluster.name)], vec![])? {
-        return Ok(answer);
+/// A node of the cluster that is not its primary.
+pub(super) fn replica<'a>(topology: &'a Topology, name: &str) -> Result<&'a Node> {
+    let node = nodes::find(topology, name)?;
+    match topology.is_primary(node) {
+        true => Err(Error::conflict("is_primary", format!("{} is the primary; promote another node first", node.name))),
+        false => Ok(node),
     }
-    let (_, operation) = nodes::add(&s.app, &c.actor, &cluster).await?;
-    accepted(&s, &operation).await
+}
+
+/// Of the node, its place in the cluster, and the cluster it is in.
+fn node_tag(topology: &Topology, node: &Node) -> String {
+    etag(&(&node.id, topology.is_primary(node), tag(&topology.cluster)))
+}
+
+async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query) -> Answer {
+    let cluster = find(&s, &c, &id).await?;
+    let host = host(&s).await;
+    let found = nodes::list(&s.app, &cluster).await?;
+    let items: Vec<dto::Node> = found.into_iter().map(|n| views::node(n, &host)).collect();
+    Ok(part(&q, items, |n| &n.id)?.into_response())
 }
 
 type Named = Path<(String, String)>;
+
+async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path((id, node)): Named) -> Answer {
+    let cluster = find(&s, &c, &id).await?;
+    let topology = topology(&s, &cluster).await?;
+    let tag = node_tag(&topology, nodes::find(&topology, &node)?);
+    let view = nodes::show(&s.app, &cluster, &node).await?;
+    Ok(with_etag(&tag, Json(views::node(view, &host(&s).await))))
+}
+
+async fn add(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let cluster = find(&s, &c, &id).await?;
+    still(&headers, &[&tag(&cluster)])?;
+    if q.is_true("dry_run") {
+        running(&cluster)?;
+        let would = Would::of::<ops::add_node::AddNode>(format!("{} gets a replica, seeded from the cluster", cluster.name));
+        return would.locking(cluster.id.as_str()).planned(&s).await;
+    }
+    let (node, operation) = nodes::add(&s.app, &c.actor, &cluster).await?;
+    accepted(&s, &operation, Some(("node", node.as_str()))).await
+}
+
+/// The cluster and its nodes for a verb on `node`, where they are still what the caller saw.
+async fn seen(s: &Shared, c: &Caller, id: &str, node: &str, headers: &HeaderMap) -> Answer<(Cluster, Topology)> {
+    let cluster = find(s, c, id).await?;
+    let topology = topology(s, &cluster).await?;
+    let tags = [tag(&cluster), node_tag(&topology, nodes::find(&topology, node)?)];
+    still(headers, &[&tags[0], &tags[1]])?;
+    Ok((cluster, topology))
+}
 
 async fn remove(
     State(s): State<Shared>,
     Extension(c): Extension<Caller>,
     Path((id, node)): Named,
     q: Query,
-    h: HeaderMap,
+    headers: HeaderMap,
     Body(b): Body<dto::Confirm>,
 ) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    still(&h, &tag(&cluster))?;
-    if let Some(answer) = dry_run(&s, &q, "remove_node", vec![format!("{node} and its data are removed")], vec![])? {
-        return Ok(answer);
+    let (cluster, topology) = seen(&s, &c, &id, &node, &headers).await?;
+    if q.is_true("dry_run") {
+        running(&cluster)?;
+        let node = replica(&topology, &node)?;
+        return Would::of::<ops::remove_node::RemoveNode>(format!("{} and its data are removed", node.name))
+            .locking(cluster.id.as_str())
+            .planned(&s)
+            .await;
     }
-    accepted(&s, &nodes::remove(&s.app, &c.actor, &cluster, &node, b.confirm.as_deref()).await?).await
+    accepted(&s, &nodes::remove(&s.app, &c.actor, &cluster, &node, b.confirm.as_deref()).await?, None).await
 }
 
 async fn promote(
@@ -101,16 +142,19 @@ async fn promote(
     Extension(c): Extension<Caller>,
     Path((id, node)): Named,
     q: Query,
-    h: HeaderMap,
+    headers: HeaderMap,
     Body(b): Body<dto::Confirm>,
 ) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    still(&h, &tag(&cluster))?;
-    let summary = vec![format!("{node} becomes the primary of {}", cluster.name), "new connections wait, open sessions end".into()];
-    if let Some(answer) = dry_run(&s, &q, "promote", summary, vec![])? {
-        return Ok(answer);
+    let (cluster, topology) = seen(&s, &c, &id, &node, &headers).await?;
+    if q.is_true("dry_run") {
+        running(&cluster)?;
+        let node = replica(&topology, &node)?;
+        let lag = may_promote(&s.app, &topology, &node.id).await?;
+        let would =
+            Would::of::<ops::promote::Promote>(format!("{} becomes the primary of {}; it is {lag} bytes behind", node.name, cluster.name));
+        return would.also("new connections wait, open sessions are closed").locking(cluster.id.as_str()).planned(&s).await;
     }
-    accepted(&s, &nodes::promote(&s.app, &c.actor, &cluster, &node, b.confirm.as_deref()).await?).await
+    accepted(&s, &nodes::promote(&s.app, &c.actor, &cluster, &node, b.confirm.as_deref()).await?, None).await
 }
 
 async fn reboot(
@@ -118,21 +162,26 @@ async fn reboot(
     Extension(c): Extension<Caller>,
     Path((id, node)): Named,
     q: Query,
-    h: HeaderMap,
+    headers: HeaderMap,
     Body(_): Body<dto::Confirm>,
 ) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    still(&h, &tag(&cluster))?;
-    if let Some(answer) = dry_run(&s, &q, "restart_node", vec![format!("{node} stops and starts")], vec![])? {
-        return Ok(answer);
+    let (cluster, topology) = seen(&s, &c, &id, &node, &headers).await?;
+    if q.is_true("dry_run") {
+        running(&cluster)?;
+        let node = nodes::find(&topology, &node)?;
+        return Would::of::<ops::restart_node::RestartNode>(format!("{} stops and starts", node.name))
+            .locking(cluster.id.as_str())
+            .planned(&s)
+            .await;
     }
-    accepted(&s, &nodes::reboot(&s.app, &c.actor, &cluster, &node).await?).await
+    accepted(&s, &nodes::reboot(&s.app, &c.actor, &cluster, &node).await?, None).await
 }
 
 async fn logs(State(s): State<Shared>, Extension(c): Extension<Caller>, Path((id, node)): Named, q: Query) -> Answer {
     let cluster = find(&s, &c, &id).await?;
+    let name = nodes::find(&topology(&s, &cluster).await?, &node)?.name.clone();
     let lines = nodes::logs(&s.app, &cluster, &node, q.number("lines")?.unwrap_or(100)).await?;
-    Ok(Json(dto::Logs { node, lines }).into_response())
+    Ok(Json(dto::Logs { node: name, lines }).into_response())
 }
 
 async fn metrics(State(s): State<Shared>, Extension(c): Extension<Caller>, Path((id, node)): Named) -> Answer {

@@ -1,6 +1,6 @@
 //! Operations: look, watch, choose.
 
-use super::clusters::find;
+use super::{clusters::find, etag, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -12,6 +12,7 @@ use crate::{
 use axum::{
     Extension, Json,
     extract::{Path, State},
+    http::HeaderMap,
     response::{
         IntoResponse, Sse,
         sse::{Event, KeepAlive},
@@ -24,7 +25,7 @@ use mainstay_operations::{Filter, Status, View};
 use std::{convert::Infallible, time::Duration};
 
 pub fn routes() -> Noun {
-    let choice = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).reply::<dto::Operation>();
+    let choice = |path, id, summary, need| Endpoint::new(Post, path, id, summary, need).reply::<dto::Operation>().guarded();
     Noun::new("operations")
         .route(
             Endpoint::new(Get, "/operations", "listOperations", "Operations, newest first", VIEWER).list::<dto::Operation>().query(&[
@@ -32,8 +33,6 @@ pub fn routes() -> Noun {
                 ("status", "Only with this status."),
                 ("kind", "Only of this kind."),
                 ("active", "`true`: only those that have not ended."),
-                ("limit", "1 to 500"),
-                ("cursor", "`next` of the page before"),
             ]),
             list,
         )
@@ -43,7 +42,8 @@ pub fn routes() -> Noun {
         )
         .route(
             Endpoint::new(Get, "/operations/{id}/events", "watchOperation", "Its states as server-sent events, until it is over", VIEWER)
-                .reply::<dto::Operation>(),
+                .reply::<dto::Operation>()
+                .media("text/event-stream"),
             events,
         )
         .route(choice("/operations/{id}/cancel", "cancelOperation", "Undo it, where it can still be undone", OPERATOR), cancel)
@@ -55,10 +55,24 @@ pub fn routes() -> Noun {
 async fn get(s: &Shared, c: &Caller, id: &str) -> Result<View> {
     let missing = || Error::not_found("operation", id);
     let view = s.app.runner.get(&OperationId::parse(id).ok_or_else(missing)?).await?;
-    match &view.project {
-        Some(p) if p != c.project.id.as_str() => Err(missing()),
-        _ => Ok(view),
+    let is_here = match &view.project {
+        Some(project) => project == c.project.id.as_str(),
+        None => c.actor.project.is_none(),
+    };
+    if !is_here {
+        return Err(missing());
     }
+    c.on("operation", view.id.as_str(), &view.kind);
+    Ok(view)
+}
+
+/// Of what a choice about it rests on: where it stands, not how far its step is.
+fn tag(v: &View) -> String {
+    etag(&(&v.id, v.status, v.steps.iter().map(|s| s.status).collect::<Vec<_>>()))
+}
+
+fn shown(view: View) -> Answer {
+    Ok(with_etag(&tag(&view), Json(views::operation(view))))
 }
 
 async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
@@ -79,7 +93,7 @@ async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query
 }
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    Ok(Json(views::operation(get(&s, &c, &id).await?)).into_response())
+    shown(get(&s, &c, &id).await?)
 }
 
 async fn events(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
@@ -100,22 +114,29 @@ fn until_over(stream: impl Stream<Item = View> + Send + 'static) -> impl Stream<
     })
 }
 
-async fn cancel(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let view = get(&s, &c, &id).await?;
-    Ok(Json(views::operation(s.app.runner.cancel(&view.id, &c.actor.name).await?)).into_response())
+/// The operation to choose about, where it still stands as the caller saw it.
+async fn chosen(s: &Shared, c: &Caller, id: &str, headers: &HeaderMap) -> Answer<OperationId> {
+    let view = get(s, c, id).await?;
+    still(headers, &[&tag(&view)])?;
+    Ok(view.id)
 }
 
-async fn retry(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let view = get(&s, &c, &id).await?;
-    Ok(Json(views::operation(s.app.runner.retry(&view.id, &c.actor.name).await?)).into_response())
+async fn cancel(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let id = chosen(&s, &c, &id, &headers).await?;
+    shown(s.app.runner.cancel(&id, &c.actor.name).await?)
 }
 
-async fn skip(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let view = get(&s, &c, &id).await?;
-    Ok(Json(views::operation(s.app.runner.skip(&view.id, &c.actor.name).await?)).into_response())
+async fn retry(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let id = chosen(&s, &c, &id, &headers).await?;
+    shown(s.app.runner.retry(&id, &c.actor.name).await?)
 }
 
-async fn abandon(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let view = get(&s, &c, &id).await?;
-    Ok(Json(views::operation(s.app.runner.abandon(&view.id, &c.actor.name).await?)).into_response())
+async fn skip(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let id = chosen(&s, &c, &id, &headers).await?;
+    shown(s.app.runner.skip(&id, &c.actor.name).await?)
+}
+
+async fn abandon(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let id = chosen(&s, &c, &id, &headers).await?;
+    shown(s.app.runner.abandon(&id, &c.actor.name).await?)
 }

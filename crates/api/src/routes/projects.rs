@@ -1,9 +1,10 @@
 //! Projects and their recovery keys.
 
-use super::whole;
+use super::{etag, part, with_etag};
 use crate::{
     Shared,
-    auth::Caller,
+    auth::{self, Caller},
+    body::Query,
     endpoint::{Endpoint, Method::*, Noun, OWNER, VIEWER},
     problem::Answer,
     views,
@@ -15,7 +16,7 @@ use axum::{
 };
 use mainstay_api_types as dto;
 use mainstay_control::projects;
-use mainstay_model::{Error, ProjectId, Result, project::Project};
+use mainstay_model::{ProjectId, Result, project::Project};
 use mainstay_store as store;
 
 pub fn routes() -> Noun {
@@ -44,27 +45,25 @@ async fn view(s: &Shared, project: Project) -> Result<dto::Project> {
     Ok(views::project(project, mark.is_some()))
 }
 
-async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>) -> Answer {
+async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
     let mut items = Vec::new();
     for project in projects::list(&s.app).await? {
         if c.actor.project.as_ref().is_none_or(|own| own == &project.id) {
             items.push(view(&s, project).await?);
         }
     }
-    Ok(whole(items).into_response())
+    Ok(part(&q, items, |p| &p.id)?.into_response())
 }
 
 async fn seen(s: &Shared, c: &Caller, id: &str) -> Result<Project> {
-    let project = projects::resolve(&s.app, id).await?;
-    match &c.actor.project {
-        Some(own) if own != &project.id => Err(Error::not_found("project", id)),
-        _ => Ok(project),
-    }
+    let project = auth::seen(&s.app, &c.actor, id).await?;
+    c.on("project", project.id.as_str(), project.name.as_str());
+    Ok(project)
 }
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let project = seen(&s, &c, &id).await?;
-    Ok(Json(view(&s, project).await?).into_response())
+    Ok(with_etag(&etag(&project), Json(view(&s, project).await?)))
 }
 
 async fn recovery_key(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer<Response> {

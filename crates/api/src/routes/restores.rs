@@ -1,6 +1,6 @@
 //! Restores: a plan, then exactly that plan.
 
-use super::{accepted, clusters::find, dry_run, if_match, page};
+use super::{Would, accepted, backups::confirmed, clusters::find, etag, if_match, page, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -16,8 +16,11 @@ use axum::{
     response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::restores::{self, RestoreRequest};
-use mainstay_model::{Error, Kind, role::Role};
+use mainstay_control::{
+    ops::{restore_in_place, restore_new, undo_restore},
+    restores::{self, RestoreRequest},
+};
+use mainstay_model::{Error, Kind, Result, restore::Restore, role::Role};
 use mainstay_store::restores::RestoreFilter;
 
 pub fn routes() -> Noun {
@@ -30,11 +33,9 @@ pub fn routes() -> Noun {
             plan,
         )
         .route(
-            Endpoint::new(Get, "/restores", "listRestores", "Restores of a project, newest first", VIEWER).list::<dto::Restore>().query(&[
-                ("cluster", "Only into this cluster."),
-                ("limit", "1 to 500"),
-                ("cursor", "`next` of the page before"),
-            ]),
+            Endpoint::new(Get, "/restores", "listRestores", "Restores of a project, newest first", VIEWER)
+                .list::<dto::Restore>()
+                .query(&[("cluster", "Only into this cluster.")]),
             list,
         )
         .route(
@@ -46,7 +47,9 @@ pub fn routes() -> Noun {
                 OPERATOR,
             )
             .body::<dto::RestoreRequest>()
-            .operation(),
+            .operation()
+            .dry()
+            .precondition("The hash of the plan that is confirmed. Needed but for a dry run: 428 where it is absent, 412 where the plan would be another one now."),
             run,
         )
         .route(Endpoint::new(Get, "/restores/{id}", "showRestore", "One restore", VIEWER).reply::<dto::Restore>(), show)
@@ -54,7 +57,8 @@ pub fn routes() -> Noun {
             Endpoint::new(Post, "/restores/{id}/undo", "undoRestore", "Bring the replaced data back", ADMIN)
                 .body::<dto::Confirm>()
                 .operation()
-                .query(&[("dry_run", "`true` answers with the plan and does nothing.")]),
+                .dry()
+                .guarded(),
             undo,
         )
 }
@@ -68,20 +72,35 @@ async fn plan(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b):
     Ok(Json(views::plan(planned)).into_response())
 }
 
-async fn run(State(s): State<Shared>, Extension(c): Extension<Caller>, h: HeaderMap, Body(b): Body<dto::RestoreRequest>) -> Answer {
+async fn run(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    q: Query,
+    headers: HeaderMap,
+    Body(b): Body<dto::RestoreRequest>,
+) -> Answer {
     if b.to.is_some() {
         c.require(Role::Admin)?;
     }
+    let request = request(b);
+    if q.is_true("dry_run") {
+        let plan = restores::plan(&s.app, &c.project.id, &request).await?.plan;
+        let summary = format!("backup {} is restored to {}", plan.backup, plan.target);
+        let would = match request.to {
+            Some(_) => Would::of::<restore_in_place::RestoreInPlace>(summary),
+            None => Would::of::<restore_new::RestoreNew>(summary),
+        };
+        return would.warning(plan.loses).warning(plan.warnings).planned(&s).await;
+    }
     let missing = || {
-        Error::new(
-            Kind::PreconditionRequired,
-            "plan_required",
-            "send the hash of the plan you confirm as If-Match; POST /restores/plan makes one",
-        )
+        let why = "send the hash of the plan you confirm as If-Match; POST /restores/plan makes one";
+        Error::new(Kind::PreconditionRequired, "plan_required", why)
     };
-    let hash = if_match(&h).ok_or_else(missing)?;
-    let (_, operation) = restores::run(&s.app, &c.actor, &c.project.id, &request(b), &hash).await?;
-    accepted(&s, &operation).await
+    let hashes = if_match(&headers).ok_or_else(missing)?;
+    let hash = hashes.first().copied().unwrap_or_default();
+    let (restore, operation) = restores::run(&s.app, &c.actor, &c.project.id, &request, hash).await?;
+    c.on("cluster", restore.target.as_str(), &restore.target_name);
+    accepted(&s, &operation, Some(("restore", restore.id.as_str()))).await
 }
 
 async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
@@ -93,8 +112,19 @@ async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query
     Ok(page(restores::list(&s.app, &filter, &q.paging()?).await?, views::restore).into_response())
 }
 
+async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Restore> {
+    let restore = restores::resolve(&s.app, &c.project.id, id).await?;
+    c.on("restore", restore.id.as_str(), &restore.target_name);
+    Ok(restore)
+}
+
+fn tag(r: &Restore) -> String {
+    etag(&(&r.id, r.status, &r.previous_label))
+}
+
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    Ok(Json(views::restore(restores::resolve(&s.app, &c.project.id, &id).await?)).into_response())
+    let restore = get(&s, &c, &id).await?;
+    Ok(with_etag(&tag(&restore), Json(views::restore(restore))))
 }
 
 async fn undo(
@@ -102,17 +132,16 @@ async fn undo(
     Extension(c): Extension<Caller>,
     Path(id): Path<String>,
     q: Query,
+    headers: HeaderMap,
     Body(b): Body<dto::Confirm>,
 ) -> Answer {
-    let restore = restores::resolve(&s.app, &c.project.id, &id).await?;
-    let summary = vec![format!("the data {} had before this restore comes back; what was written since is put aside", restore.target_name)];
-    if let Some(answer) = dry_run(&s, &q, "undo_restore", summary, vec![])? {
-        return Ok(answer);
+    let restore = get(&s, &c, &id).await?;
+    still(&headers, &[&tag(&restore)])?;
+    if q.is_true("dry_run") {
+        let summary = format!("the data {} had before this restore comes back", restore.target_name);
+        let would = Would::of::<undo_restore::UndoRestore>(summary).also("what was written since the restore is put aside");
+        return would.locking(restore.target.as_str()).planned(&s).await;
     }
-    if b.confirm.as_deref() != Some(restore.target_name.as_str()) {
-        return Err(Error::invalid("confirm", format!("type the name \"{}\" to confirm", restore.target_name))
-            .with_code("confirmation_mismatch")
-            .into());
-    }
-    accepted(&s, &restores::undo(&s.app, &c.actor, &restore).await?).await
+    confirmed(b.confirm.as_deref(), "name", &restore.target_name)?;
+    accepted(&s, &restores::undo(&s.app, &c.actor, &restore).await?, None).await
 }

@@ -1,10 +1,10 @@
 //! API tokens.
 
-use super::whole;
+use super::part;
 use crate::{
     Shared,
-    auth::Caller,
-    body::Json as Body,
+    auth::{self, Caller},
+    body::{Json as Body, Query},
     endpoint::{Endpoint, Method::*, Noun, OWNER},
     problem::Answer,
     views,
@@ -16,11 +16,8 @@ use axum::{
     response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::{
-    projects,
-    tokens::{self, NewToken},
-};
-use mainstay_model::{Error, TokenId};
+use mainstay_control::tokens::{self, NewToken};
+use mainstay_model::{Error, Kind, TokenId};
 use mainstay_store::tokens::TokenRow;
 
 pub fn routes() -> Noun {
@@ -32,7 +29,7 @@ pub fn routes() -> Noun {
                 .created::<dto::TokenCreated>(),
             create,
         )
-        .route(Endpoint::new(Delete, "/tokens/{id}", "revokeToken", "Revoke a token", OWNER), revoke)
+        .route(Endpoint::new(Delete, "/tokens/{id}", "revokeToken", "Revoke a token", OWNER).status(204), revoke)
 }
 
 /// An owner sees and revokes the tokens of the own project; the administrator all.
@@ -40,28 +37,29 @@ fn sees(c: &Caller, row: &TokenRow) -> bool {
     c.actor.administrator || (!row.is_administrator && row.project.as_ref() == Some(&c.project.id))
 }
 
-async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>) -> Answer {
+async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
     let rows = tokens::list(&s.app).await?;
-    Ok(whole(rows.into_iter().filter(|r| sees(&c, r)).map(views::token).collect()).into_response())
+    let items = rows.into_iter().filter(|r| sees(&c, r)).map(views::token).collect();
+    Ok(part(&q, items, |t: &dto::Token| &t.id)?.into_response())
 }
 
 async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b): Body<dto::CreateToken>) -> Answer {
     let project = match &b.project {
-        Some(name) => projects::resolve(&s.app, name).await.map_err(|e| e.with_field("project"))?,
+        Some(name) => auth::seen(&s.app, &c.actor, name).await.map_err(|e| e.with_field("project"))?,
         None => c.project.clone(),
     };
-    if !c.actor.administrator && project.id != c.project.id {
-        return Err(Error::not_found("project", b.project.as_deref().unwrap_or_default()).into());
-    }
     let new = NewToken { name: b.name, role: b.role, project: Some(project.id), expires_days: b.expires };
     let (row, secret) = tokens::create(&s.app, new).await?;
+    c.on("token", row.id.as_str(), &row.name);
     Ok((StatusCode::CREATED, Json(dto::TokenCreated { id: row.id.to_string(), token: secret.reveal().into() })).into_response())
 }
 
 async fn revoke(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let missing = || Error::not_found("token", &id);
+    // What was typed is not quoted: it may be a token and not its id.
+    let missing = || Error::new(Kind::NotFound, "not_found", "no token with that id here; `token list` shows them");
     let id = TokenId::parse(&id).ok_or_else(missing)?;
     let row = tokens::list(&s.app).await?.into_iter().find(|r| r.id == id && sees(&c, r)).ok_or_else(missing)?;
+    c.on("token", row.id.as_str(), &row.name);
     if row.is_administrator {
         return Err(Error::conflict(
             "last_admin",

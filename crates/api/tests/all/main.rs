@@ -1,6 +1,11 @@
-//! The API over a real store and a real socket, with an agent that says yes.
+//! The API over a real store and a real socket: with an agent that does nothing where what is tested
+//! comes before it, with the real one in a fake world where things are to happen.
 
 mod access;
 mod documents;
+mod isolation;
+mod journey;
+mod once;
 mod requests;
+mod streams;
 mod support;

@@ -39,7 +39,7 @@ impl Operation for AddNode {
         Step::effect("prepare_node", "Make the node's directory", Undo::With),
         Step::effect("seed", "Seed the node from the primary and let it catch up", Undo::With),
         Step::db("ready", "Mark the node as serving", Undo::With),
-        Step::effect("open_endpoint", "Lead readers to the node", Undo::Nothing("routed anew when the node is gone")),
+        Step::effect("open_endpoint", "Lead readers to the node", Undo::With),
     ];
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
@@ -65,6 +65,7 @@ impl Operation for AddNode {
         match step {
             "prepare_node" => act(cx, RemoveNode { node: s.node.clone() }).await.map(drop),
             "seed" => leave(cx, s).await,
+            "open_endpoint" => close(cx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -145,6 +146,15 @@ async fn open(cx: &Cx<App>, s: &State) -> Result<()> {
     routes::lead_by_role(cx, &s.cluster).await?;
     let topology = Topology::load(&cx.world, &s.cluster).await?;
     crate::tasks::observe::look(&cx.world, &topology).await.map(drop)
+}
+
+/// The route as it was without the node, before the node goes.
+async fn close(cx: &Cx<App>, s: &State) -> Result<()> {
+    let mut topology = Topology::load(&cx.world, &s.cluster).await?;
+    if !s.had_read_only {
+        topology.cluster.read_only = None;
+    }
+    routes::lead(cx, &topology, &routes::Lead::Roles { without: vec![s.node.clone()] }).await.map(drop)
 }
 
 async fn set_node_phase(tx: &mut Tx, s: &State, phase: Option<NodeStatus>) -> Result<()> {

@@ -14,6 +14,8 @@ pub struct State {
     pub cluster: ClusterId,
     /// The primary when it began: the one to restart last, whoever leads by then.
     pub primary: Option<NodeId>,
+    /// The replica that takes over meanwhile. Chosen once: who leads changes on the way.
+    pub next: Option<NodeId>,
 }
 
 pub struct RestartCluster;
@@ -27,9 +29,9 @@ impl Operation for RestartCluster {
     const KIND: &'static str = "restart_cluster";
     const VERSION: i64 = 1;
     const STEPS: &'static [Step] = &[
-        Step::db("note_primary", "Note who leads", Undo::Nothing("only notes")),
+        Step::db("note_primary", "Note who leads and who takes over", Undo::Nothing("only notes")),
         Step::effect("replicas", "Restart the replicas, one after the other", DONE),
-        Step::effect("hand_over", "Hand over to a replica, where there is one", DONE),
+        Step::effect("hand_over", "Hand over to a replica, where there is one", Undo::With),
         Step::effect("primary", "Restart the node that was the primary", DONE),
     ];
 
@@ -46,8 +48,17 @@ impl Operation for RestartCluster {
         match step {
             "note_primary" => {
                 s.primary = store::clusters::get(tx, &s.cluster).await?.primary;
+                let nodes = store::nodes::of_cluster(tx, &s.cluster).await?;
+                s.next = nodes.into_iter().map(|n| n.id).find(|n| Some(n) != s.primary.as_ref());
                 Ok(())
             }
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        match step {
+            "hand_over" => hand_back(cx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -71,12 +82,25 @@ async fn replicas(cx: &Cx<App>, s: &State) -> Result<()> {
 }
 
 async fn hand_over(cx: &Cx<App>, s: &State) -> Result<()> {
-    let topology = Topology::load(&cx.world, &s.cluster).await?;
-    let Some(old) = s.primary.clone().filter(|p| topology.cluster.primary.as_ref() == Some(p)) else { return Ok(()) };
-    let Some(next) = topology.replicas().next() else { return Ok(()) };
+    match (s.next.clone(), s.primary.clone()) {
+        (Some(next), Some(old)) => promote(cx, s, "hand-over", next, old).await,
+        _ => Ok(()),
+    }
+}
+
+/// Undoing a promotion is another promotion.
+async fn hand_back(cx: &Cx<App>, s: &State) -> Result<()> {
+    let leads = Topology::load(&cx.world, &s.cluster).await?.primary()?.id.clone();
+    match s.primary.clone().filter(|p| *p != leads) {
+        Some(first) => promote(cx, s, "hand-back", first, leads).await,
+        None => Ok(()),
+    }
+}
+
+async fn promote(cx: &Cx<App>, s: &State, key: &str, node: NodeId, old: NodeId) -> Result<()> {
     let state = promote::State {
         cluster: s.cluster.clone(),
-        node: next.id.clone(),
+        node,
         old,
         position: None,
         held_at: None,
@@ -84,7 +108,7 @@ async fn hand_over(cx: &Cx<App>, s: &State) -> Result<()> {
         with_backup: true,
         backup: None,
     };
-    child::<promote::Promote>(cx, "hand-over", &state).await.map(drop)
+    child::<promote::Promote>(cx, key, &state).await.map(drop)
 }
 
 async fn primary(cx: &Cx<App>, s: &State) -> Result<()> {

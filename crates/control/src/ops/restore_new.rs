@@ -6,7 +6,7 @@ use crate::{App, app::act, backups, routes, topology::Topology};
 use async_trait::async_trait;
 use mainstay_model::{BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, restore::RestoreStatus};
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{EnsureAccounts, RemoveNode, RestoreBeside, StartNode, SwapData};
+use mainstay_rpc::verbs::{DropBeside, EnsureAccounts, RemoveNode, RestoreBeside, StartNode, SwapData};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ impl Operation for RestoreNew {
             "prepare_node" => create_cluster::prepare(cx, &s.create.cluster).await,
             "restore" => restore(cx, s).await,
             "swap_in" => swap_in(cx, s).await,
-            "start" => start(cx, &s.create.cluster).await,
+            "start" => start(cx, s).await,
             "open_endpoint" => create_cluster::open_endpoint(cx, &s.create).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
@@ -112,13 +112,18 @@ async fn restore(cx: &Cx<App>, s: &State) -> Result<()> {
     act(cx, RestoreBeside { plan, repository, snapshot, label: LABEL.into() }).await.map(drop)
 }
 
+/// Where the new node's empty directory goes that the data takes the place of.
+const EMPTY: &str = "before-restore";
+
 async fn swap_in(cx: &Cx<App>, s: &State) -> Result<()> {
     let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
-    act(cx, SwapData { plan, label: LABEL.into(), aside: "before-restore".into() }).await.map(drop)
+    act(cx, SwapData { plan, label: LABEL.into(), aside: EMPTY.into() }).await.map(drop)
 }
 
-async fn start(cx: &Cx<App>, cluster: &ClusterId) -> Result<()> {
-    let plan = Topology::load(&cx.world, cluster).await?.primary_plan()?;
+/// The empty directory goes only here: it is how a second swap knows that the first was done.
+async fn start(cx: &Cx<App>, s: &State) -> Result<()> {
+    let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
+    act(cx, DropBeside { node: s.node.clone(), label: EMPTY.into() }).await?;
     act(cx, StartNode { plan: plan.clone() }).await?;
     act(cx, EnsureAccounts { plan }).await.map(drop)
 }

@@ -55,11 +55,9 @@ impl Operation for ResyncNode {
         match step {
             "drain" => routes::lead_by_role(cx, &s.cluster).await.map(drop),
             "stop" => act(cx, StartNode { plan }).await.map(drop),
-            "put_aside" => {
-                let broken = label("broken", &cx.operation);
-                act(cx, SwapBack { plan, label: broken.clone(), aside: label("old", &cx.operation) }).await?;
-                act(cx, DropBeside { node: s.node.clone(), label: broken }).await.map(drop)
-            }
+            // Without a label: a copy made meanwhile is given up, and where nothing was put aside
+            // nothing has to come back.
+            "put_aside" => act(cx, SwapBack { plan, label: String::new(), aside: label("old", &cx.operation) }).await.map(drop),
             "seed" => act(cx, StopNode { node: s.node.clone() }).await.map(drop),
             _ => Err(unknown_step(Self::KIND, step)),
         }

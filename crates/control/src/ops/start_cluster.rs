@@ -1,12 +1,20 @@
 //! Start a cluster: the primary, its replicas, the endpoint. Also what brings clusters back after
 //! the machine was restarted; what runs already is left alone.
+//!
+//! Once clients are let in there is no way back: a replica that does not come up is no reason to
+//! take the primary from them again.
 
 use super::serving;
-use crate::{App, app::act, routes, topology::Topology};
+use crate::{
+    App,
+    app::act,
+    routes::{self, Lead},
+    topology::Topology,
+};
 use async_trait::async_trait;
 use mainstay_model::{ClusterId, Result, cluster::Wanted};
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::StartNode;
+use mainstay_rpc::verbs::{StartNode, StopNode};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,7 +25,7 @@ pub struct State {
 
 pub struct StartCluster;
 
-const RUNS: Undo = Undo::Nothing("a node that runs is stopped by the next stop");
+const FORWARD: Undo = Undo::Nothing("past the point of no return; the primary serves");
 
 #[async_trait]
 impl Operation for StartCluster {
@@ -27,10 +35,10 @@ impl Operation for StartCluster {
     const VERSION: i64 = 1;
     const STEPS: &'static [Step] = &[
         Step::db("want", "Want the cluster running", Undo::With),
-        Step::effect("start_primary", "Start the primary", RUNS),
-        Step::effect("open_endpoint", "Open the endpoint", Undo::Nothing("it leads to what runs")),
-        Step::effect("start_replicas", "Start the replicas", RUNS),
-        Step::effect("wait_running", "Wait until every node runs", Undo::Nothing("only waits")),
+        Step::effect("start_primary", "Start the primary", Undo::With),
+        Step::effect("open_endpoint", "Open the endpoint", Undo::With),
+        Step::effect("start_replicas", "Start the replicas", FORWARD).no_return(),
+        Step::effect("wait_running", "Wait until every node runs", FORWARD),
     ];
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
@@ -52,6 +60,19 @@ impl Operation for StartCluster {
                 s.wanted_before = Some(serving::set_wanted(tx, &s.cluster, Wanted::Running).await?);
                 Ok(())
             }
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    /// A cluster that was wanted running is left as it is: what runs of it serves.
+    async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        if s.wanted_before == Some(Wanted::Running) {
+            return Ok(());
+        }
+        let topology = Topology::load(&cx.world, &s.cluster).await?;
+        match step {
+            "start_primary" => act(cx, StopNode { node: topology.primary()?.id.clone() }).await.map(drop),
+            "open_endpoint" => routes::lead(cx, &topology, &Lead::Closed).await.map(drop),
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }

@@ -1,24 +1,24 @@
 //! Backups: made, verified, tried, deleted.
 
-use crate::scene::Story;
+use crate::scene::{Shop, Story, wrong};
 use async_trait::async_trait;
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    ops::back_up,
+    ops::{back_up, delete_backup::DeleteBackup, drill, verify},
 };
-use mainstay_model::{Error, OperationId, Result};
+use mainstay_model::{
+    Error, OperationId, Result,
+    backup::{Backup, Proof},
+};
 use mainstay_operations::Operation;
 use mainstay_testkit::{
     World,
-    world::{Desk, cluster, somebody},
+    world::{Desk, cluster, project, somebody},
 };
 
 #[derive(Clone)]
-pub struct BackUp {
-    pub engine: &'static str,
-    pub replicas: u32,
-}
+pub struct BackUp(pub Shop);
 
 #[async_trait]
 impl Story for BackUp {
@@ -26,12 +26,9 @@ impl Story for BackUp {
         back_up::BackUp::KIND
     }
     async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
-        let cluster = desk.deploy("shop", self.engine, self.replicas).await?;
-        world.write(&cluster, "a")?;
-        desk.back_up(&cluster).await?;
-        world.write(&cluster, "b")
+        self.0.open(world, desk).await.map(drop)
     }
-    async fn submit(&self, _: &World, app: &App) -> Result<OperationId> {
+    async fn submit(&self, app: &App) -> Result<OperationId> {
         Ok(backups::create(app, &somebody(), &cluster(app, "shop").await?, NewBackup::default()).await?.1)
     }
     /// It holds all that was acknowledged before it was asked for, and if it failed the one before
@@ -42,8 +39,84 @@ impl Story for BackUp {
         let newest = good.last().map(|b| world.rows_in(b)).unwrap_or_default();
         let wanted = if succeeded { (2, true) } else { (1, false) };
         if (good.len(), newest.contains(&"b".to_string())) != wanted || !newest.contains(&"a".to_string()) {
-            return Err(Error::failed("backup", format!("{good:?} holds {newest:?}")));
+            return wrong(format!("{good:?} holds {newest:?}"));
         }
         Ok(())
+    }
+}
+
+/// The cluster's oldest backup.
+pub async fn oldest(app: &App) -> Result<Backup> {
+    let filter = mainstay_store::backups::BackupFilter { project: Some(project(app).await?.id), ..Default::default() };
+    let paging = mainstay_store::Paging::new(None, None)?;
+    backups::list(app, &filter, &paging).await?.items.pop().ok_or_else(|| Error::not_found("backup", "any"))
+}
+
+/// Verified before, so that to find the same again changes nothing.
+#[derive(Clone)]
+pub struct Verify(pub Shop);
+
+#[async_trait]
+impl Story for Verify {
+    fn kind(&self) -> &'static str {
+        verify::Verify::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        self.0.open(world, desk).await?;
+        desk.done(&self.submit(&desk.app).await?).await.map(drop)
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        backups::verify(app, &somebody(), &oldest(app).await?).await
+    }
+    async fn check(&self, _: &World, app: &App, _: bool) -> Result<()> {
+        let backup = oldest(app).await?;
+        if backup.is_good() && backup.proof == Proof::Verified { Ok(()) } else { wrong(format!("{backup:?}")) }
+    }
+}
+
+#[derive(Clone)]
+pub struct Drill(pub Shop);
+
+#[async_trait]
+impl Story for Drill {
+    fn kind(&self) -> &'static str {
+        drill::Drill::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        self.0.open(world, desk).await.map(drop)
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        backups::drill(app, &somebody(), &oldest(app).await?).await
+    }
+    async fn check(&self, _: &World, app: &App, succeeded: bool) -> Result<()> {
+        let backup = oldest(app).await?;
+        let proof = if succeeded { Proof::Drilled } else { Proof::Verified };
+        if backup.is_good() && backup.proof == proof { Ok(()) } else { wrong(format!("{backup:?}")) }
+    }
+}
+
+/// The older of two.
+#[derive(Clone)]
+pub struct Delete(pub Shop);
+
+#[async_trait]
+impl Story for Delete {
+    fn kind(&self) -> &'static str {
+        DeleteBackup::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        let (cluster, _) = self.0.open(world, desk).await?;
+        desk.back_up(&cluster).await.map(drop)
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        backups::delete(app, &somebody(), &oldest(app).await?).await
+    }
+    async fn check(&self, world: &World, _: &App, succeeded: bool) -> Result<()> {
+        let all = world.backups().await?;
+        let wanted = if succeeded { 1 } else { 2 };
+        if all.len() == wanted && all.iter().all(Backup::is_good) && world.rows_in(&all[wanted - 1]) == ["a", "b"] {
+            return Ok(());
+        }
+        wrong(format!("{all:?}"))
     }
 }

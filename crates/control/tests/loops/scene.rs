@@ -3,14 +3,18 @@
 
 use async_trait::async_trait;
 use mainstay_control::App;
-use mainstay_model::{BackupId, Error, OperationId, Result, backup::BackupKind};
+use mainstay_model::{
+    BackupId, Error, OperationId, Result,
+    backup::{Backup, BackupKind},
+    cluster::Cluster,
+};
 use mainstay_operations::{
     Runner, RunnerOptions, Status,
     harness::{self, Booted, Report, Scenario, Stage},
 };
 use mainstay_testkit::{
     World,
-    world::{Ack, Desk},
+    world::{Ack, Desk, Saved},
 };
 use std::{
     collections::BTreeSet,
@@ -28,7 +32,7 @@ pub trait Story: Clone + Send + Sync + 'static {
     /// What there must be before, made by a desk that nothing disturbs.
     async fn prepare(&self, world: &World, desk: &Desk) -> Result<()>;
 
-    async fn submit(&self, world: &World, app: &App) -> Result<OperationId>;
+    async fn submit(&self, app: &App) -> Result<OperationId>;
 
     /// Backups of this kind are made on the way and stay, also when the rest is undone.
     fn leaves(&self) -> Option<BackupKind> {
@@ -48,11 +52,41 @@ pub trait Story: Clone + Send + Sync + 'static {
     }
 }
 
-pub struct Scene<S>(pub S);
+/// What most stories begin with: the cluster `shop` with a row, a backup of it, and a row since.
+#[derive(Clone, Copy)]
+pub struct Shop {
+    pub engine: &'static str,
+    pub replicas: u32,
+}
+
+impl Shop {
+    pub async fn open(&self, world: &World, desk: &Desk) -> Result<(Cluster, Backup)> {
+        let cluster = desk.deploy("shop", self.engine, self.replicas).await?;
+        world.write(&cluster, "a")?;
+        let backup = desk.back_up(&cluster).await?;
+        world.write(&cluster, "b")?;
+        Ok((cluster, backup))
+    }
+}
+
+pub fn wrong<T>(what: impl Into<String>) -> Result<T> {
+    Err(Error::failed("wrong", what))
+}
+
+/// All plays of a story begin in the same world, which is made once and put back each time.
+pub struct Scene<S> {
+    story: S,
+    made: tokio::sync::OnceCell<Made>,
+}
+
+struct Made {
+    world: Arc<World>,
+    begin: Saved,
+}
 
 struct Set<S> {
     story: S,
-    world: World,
+    world: Arc<World>,
     /// What there was before.
     backups: BTreeSet<BackupId>,
     boots: AtomicUsize,
@@ -65,19 +99,27 @@ impl<S: Story> Scenario for Scene<S> {
     type World = App;
 
     fn kind(&self) -> &'static str {
-        self.0.kind()
+        self.story.kind()
     }
 
     async fn stage(&self) -> Result<Box<dyn Stage<App>>> {
-        let world = World::new().await?;
+        let Made { world, begin } = self.made.get_or_try_init(|| self.make()).await?;
+        world.put_back(begin).await?;
+        let backups = world.backups().await?.into_iter().map(|b| b.id).collect();
+        let (story, world) = (self.story.clone(), world.clone());
+        Ok(Box::new(Set { story, world, backups, boots: AtomicUsize::new(0), app: Mutex::default(), operation: Mutex::default() }))
+    }
+}
+
+impl<S: Story> Scene<S> {
+    async fn make(&self) -> Result<Made> {
+        let world = Arc::new(World::new().await?);
         let desk = world.desk().await?;
         world.clients.stay_away(true);
-        self.0.prepare(&world, &desk).await.map_err(|e| e.context("preparing"))?;
+        self.story.prepare(&world, &desk).await.map_err(|e| e.context("preparing"))?;
         world.clients.stay_away(false);
-        let backups = world.backups().await?.into_iter().map(|b| b.id).collect();
         desk.close().await;
-        let set = Set { story: self.0.clone(), world, backups, boots: AtomicUsize::new(0), app: Mutex::default(), operation: Mutex::default() };
-        Ok(Box::new(set))
+        Ok(Made { begin: world.save().await?, world })
     }
 }
 
@@ -119,7 +161,7 @@ impl<S: Story> Stage<App> for Set<S> {
     }
 
     async fn submit(&self, _: &Runner<App>) -> Result<OperationId> {
-        let id = self.story.submit(&self.world, &self.app()).await?;
+        let id = self.story.submit(&self.app()).await?;
         *self.operation.lock().unwrap() = Some(id.clone());
         Ok(id)
     }
@@ -133,7 +175,9 @@ impl<S: Story> Stage<App> for Set<S> {
 /// All loops, and how long they took.
 pub async fn survives<S: Story>(story: S) {
     let begun = Instant::now();
-    let reports = harness::all(&Scene(story)).await.unwrap_or_else(|e| panic!("{}: {}\n{:?}", e.code, e.message, e.inside));
+    let reports = harness::all(&Scene { story, made: Default::default() })
+        .await
+        .unwrap_or_else(|e| panic!("{}: {}\n{:?}", e.code, e.message, e.inside));
     let points = |r: &Report| format!("{} {}", r.check, r.points);
     println!("{}: {} in {:?}", reports[0].kind, reports.iter().map(points).collect::<Vec<_>>().join(", "), begun.elapsed());
 }

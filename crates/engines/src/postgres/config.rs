@@ -151,8 +151,6 @@ fn served_lines(node: &Node) -> Vec<Line> {
         ("wal_log_hints", "on".into()),
         ("max_wal_senders", MAX_WAL_SENDERS.to_string()),
         ("max_replication_slots", MAX_WAL_SENDERS.to_string()),
-        // A replica that stays away must not fill the primary's disk for ever.
-        ("max_slot_wal_keep_size", "8GB".into()),
         ("wal_sender_timeout", "20s".into()),
         ("wal_receiver_timeout", "20s".into()),
         ("wal_receiver_status_interval", "1s".into()),
@@ -161,9 +159,8 @@ fn served_lines(node: &Node) -> Vec<Line> {
         ("tcp_keepalives_idle", "30".into()),
         ("tcp_keepalives_interval", "5".into()),
         ("tcp_keepalives_count", "4".into()),
-        ("shared_buffers", "32MB".into()),
     ];
-    lines.extend(parameters::chosen(&node.plan.version, &node.plan.settings));
+    lines.extend(parameters::lines(&node.plan.version, &node.plan.settings));
     lines
 }
 

@@ -121,10 +121,12 @@ pub(super) fn all(_version: &str) -> Vec<Parameter> {
         .collect()
 }
 
-/// The chosen values, as lines for the configuration file. A name that is not in the list never
-/// reaches the file, whoever let it into the plan.
-pub(super) fn chosen(_version: &str, settings: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
-    rows().into_iter().filter_map(|row| Some((row.0, settings.get(row.0)?.clone()))).collect()
+/// Every parameter with the value it is to have, as lines for the configuration file: the chosen one
+/// or the listed default. With all of them written, what is listed is what the server has, and a
+/// setting that is taken back before a restart leaves nothing that waits for one. A name that is not
+/// in the list never reaches the file, whoever let it into the plan.
+pub(super) fn lines(_version: &str, settings: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
+    rows().into_iter().map(|row| (row.0, settings.get(row.0).cloned().unwrap_or_else(|| row.2.into()))).collect()
 }
 
 #[cfg(test)]
@@ -144,6 +146,9 @@ mod tests {
     #[test]
     fn what_is_not_listed_is_not_written() {
         let settings = [("work_mem", "8MB"), ("archive_command", "rm -rf /")].map(|(k, v)| (k.to_string(), v.to_string())).into();
-        assert_eq!(chosen("15", &settings), [("work_mem", "8MB".to_string())]);
+        let written = lines("15", &settings);
+        assert_eq!(written.len(), rows().len());
+        assert!(written.contains(&("work_mem", "8MB".into())) && written.contains(&("jit", "on".into())));
+        assert!(!written.iter().any(|(name, _)| *name == "archive_command"));
     }
 }

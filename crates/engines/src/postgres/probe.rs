@@ -25,6 +25,11 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// A replica's timeline is that of what it receives, or of the newest log it ever received: its
 /// control file learns of a new one much later.
+///
+/// A receiver calls itself streaming as soon as it is connected, before its primary agreed to send
+/// anything. It has fetched the primary's newer history by then: while it is not on the newest one
+/// it knows of, it has not followed yet, and never will where it holds writes of its own. Until a
+/// first message came, the times of sending and receipt are one.
 const WHERE: &str = "
 SELECT r.recovering,
        (SELECT system_identifier::text FROM pg_control_system()) AS system,
@@ -38,6 +43,11 @@ SELECT r.recovering,
        END::text AS held,
        CASE WHEN r.recovering THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text AS replayed,
        w.status AS link,
+       w.pid AS receiver,
+       w.last_msg_send_time IS DISTINCT FROM w.last_msg_receipt_time AS spoken_to,
+       CASE WHEN r.recovering
+            THEN (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{8}[.]history$')
+       END AS newest,
        w.latest_end_lsn::text AS sent,
        extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8 AS since
   FROM (SELECT pg_is_in_recovery() AS recovering) r
@@ -58,6 +68,10 @@ pub(super) struct Standing {
     pub held: Option<u64>,
     pub replayed: Option<u64>,
     link: Option<String>,
+    receiver: Option<i32>,
+    spoken_to: bool,
+    /// The newest timeline anybody told this replica of.
+    newest: Option<u32>,
     sent: Option<u64>,
     since: Option<f64>,
 }
@@ -73,6 +87,9 @@ impl Standing {
             held: bytes("held"),
             replayed: bytes("replayed"),
             link: row.get("link"),
+            receiver: row.get("receiver"),
+            spoken_to: row.get("spoken_to"),
+            newest: row.get::<_, Option<i32>>("newest").and_then(|t| u32::try_from(t).ok()),
             sent: bytes("sent"),
             since: row.get("since"),
         })
@@ -83,7 +100,12 @@ impl Standing {
     }
 
     fn is_streaming(&self) -> bool {
-        self.link.as_deref() == Some("streaming")
+        self.link.as_deref() == Some("streaming") && self.newer_timeline().is_none()
+    }
+
+    /// A timeline of the primary's that this replica has not come to.
+    fn newer_timeline(&self) -> Option<u32> {
+        self.newest.filter(|newest| self.timeline.is_some_and(|here| here < *newest))
     }
 
     /// Bytes not yet replayed of what the primary said it has. Without a link nobody says.
@@ -134,7 +156,7 @@ async fn without_server(node: &Node, now: Time, e: &tokio_postgres::Error) -> Ob
 }
 
 async fn observe(session: &Session, now: Time) -> Result<Observed, tokio_postgres::Error> {
-    let (standing, who) = tokio::try_join!(Standing::look(session), session.query_one(WHO, &[]))?;
+    let (standing, who) = tokio::try_join!(settled(session), session.query_one(WHO, &[]))?;
     let lost: Option<String> = who.get("lost");
     let mut seen = Observed {
         state: EngineState::Ready,
@@ -150,10 +172,26 @@ async fn observe(session: &Session, now: Time) -> Result<Observed, tokio_postgre
         seen.lag_bytes = standing.lag_bytes();
         seen.lag_seconds = lag_seconds(session, &standing).await?;
         if !standing.is_streaming() {
-            seen.detail = Some("not receiving from its primary".into());
+            seen.detail = Some(match standing.newer_timeline() {
+                Some(newest) => format!("has not come to its primary's timeline {newest}; if it does not, seed it again"),
+                None => "not receiving from its primary".into(),
+            });
         }
     }
     Ok(seen)
+}
+
+/// A receiver that was not spoken to yet may be turned away the next moment: looked at again, it is
+/// another one then, or none.
+async fn settled(session: &Session) -> Result<Standing, tokio_postgres::Error> {
+    let first = Standing::look(session).await?;
+    if !first.is_streaming() || first.spoken_to {
+        return Ok(first);
+    }
+    tokio::time::sleep(SECOND_LOOK).await;
+    let second = Standing::look(session).await?;
+    let same = second.receiver == first.receiver;
+    Ok(if same { second } else { Standing { link: None, ..second } })
 }
 
 /// Zero when nothing is missing. Where something is, a second look shows whether that was on its way.

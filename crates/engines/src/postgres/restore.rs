@@ -126,6 +126,8 @@ impl Backups for Postgres {
             "touch DIR/data/recovery.signal".into(),
             "chown -R postgres: DIR/data".into(),
             "chmod 0700 DIR/data".into(),
+            "# postgres must be able to enter DIR and every folder above it.".into(),
+            "chmod 0711 DIR".into(),
             format!("sudo -u postgres {bin}/pg_verifybackup DIR/data"),
             format!("sudo -u postgres {bin}/postgres -D DIR/data -c restore_command=/bin/false -c unix_socket_directories=/tmp"),
         ]

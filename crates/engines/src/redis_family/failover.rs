@@ -20,7 +20,7 @@ use mainstay_model::{
     Error,
     node::{NodeRole, Position},
 };
-use redis::{Cmd, cmd, pipe};
+use redis::{Pipeline, cmd, pipe};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -28,6 +28,12 @@ use super::info::Info;
 
 /// Longer than any hand-over takes, with the outage of whoever leads it.
 const PAUSE: Duration = Duration::from_secs(24 * 3600);
+/// A primary's signs of life count as part of its history. One that came after the last position
+/// would make the old primary hold more than the new one knows, and all data be copied anew: while
+/// writes are stopped there is none. A replica that misses them connects again and goes on.
+const SIGN_OF_LIFE: &str = "repl-ping-replica-period";
+const SILENT_SECONDS: u64 = 24 * 3600;
+const USUAL_SECONDS: u64 = 10;
 /// A replica applies what it receives at once; the wait is for the network.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -43,13 +49,18 @@ impl Failover for RedisFamily {
             let sentence = format!("{} is not a primary: there are no writes to stop; look at the cluster again", node.plan.name);
             return Err(Error::conflict("not_a_primary", sentence));
         }
-        session.ask::<()>("stopping writes", cmd("CLIENT").arg("PAUSE").arg(PAUSE.as_millis() as u64).arg("WRITE")).await?;
+        let mut stop = pipe();
+        stop.cmd("CONFIG").arg("SET").arg(SIGN_OF_LIFE).arg(SILENT_SECONDS).ignore();
+        stop.cmd("CLIENT").arg("PAUSE").arg(PAUSE.as_millis() as u64).arg("WRITE").ignore();
+        session.ask_all::<()>("stopping writes", &stop).await?;
         // Read after the pause, or a write acknowledged in between would be missing.
         Ok(WritesStopped { position: held(node, &session.info().await?)?, stopped: false })
     }
 
     async fn resume_writes(&self, node: &Node) -> Result<()> {
-        admin(node).await?.ask("resuming writes", &unpause()).await
+        let mut resume = pipe();
+        go_on(&mut resume);
+        admin(node).await?.ask_all("resuming writes", &resume).await
     }
 
     async fn wait_for(&self, node: &Node, position: &Position, timeout: Duration) -> Result<()> {
@@ -79,7 +90,8 @@ impl Failover for RedisFamily {
         let former = role::read(node).await?;
         role::write(node, Role::Primary).await?;
         let mut promote = pipe();
-        promote.cmd("REPLICAOF").arg("NO").arg("ONE").ignore().add_command(unpause()).ignore();
+        promote.cmd("REPLICAOF").arg("NO").arg("ONE").ignore();
+        go_on(&mut promote);
         let done = session.ask_all::<()>("becoming primary", &promote).await;
         if done.as_ref().is_err_and(|e| !e.is_transient()) {
             // It said no. Had it not answered at all, it might have done it.
@@ -99,14 +111,16 @@ impl Failover for RedisFamily {
         follow.arg(upstream.address.to_string()).arg(upstream.port);
         session.ask::<()>("following its primary", &follow).await?;
         // Only now: writers that waited here are told that this is a replica, not that they have written.
-        session.ask("letting waiting clients go on", &unpause()).await
+        let mut release = pipe();
+        go_on(&mut release);
+        session.ask_all("letting waiting clients go on", &release).await
     }
 }
 
-fn unpause() -> Cmd {
-    let mut unpause = cmd("CLIENT");
-    unpause.arg("UNPAUSE");
-    unpause
+/// Ends what [`Failover::stop_writes`] began.
+fn go_on(session: &mut Pipeline) {
+    session.cmd("CONFIG").arg("SET").arg(SIGN_OF_LIFE).arg(USUAL_SECONDS).ignore();
+    session.cmd("CLIENT").arg("UNPAUSE").ignore();
 }
 
 fn held(node: &Node, info: &Info) -> Result<Position> {

@@ -40,7 +40,13 @@ fn memory(lazy: &'static str) -> Vec<Row> {
         Row("lazyfree-lazy-eviction", ParameterKind::Boolean, lazy, false, "Free evicted values in the background"),
         Row("lazyfree-lazy-expire", ParameterKind::Boolean, lazy, false, "Free expired values in the background"),
         Row("lazyfree-lazy-user-del", ParameterKind::Boolean, lazy, false, "Let DEL free values in the background, as UNLINK does"),
-        Row("appendfsync", one_of(&["always", "everysec"]), "everysec", false, "When writes reach the disk: each one, or once a second"),
+        Row(
+            "appendfsync",
+            one_of(&["always", "everysec"]),
+            "everysec",
+            false,
+            "When writes reach the disk: each one, or once a second, and a crash then loses up to two",
+        ),
     ]
 }
 

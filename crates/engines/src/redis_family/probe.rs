@@ -30,6 +30,8 @@ pub(super) async fn probe(node: &Node, now: Time) -> Observed {
 async fn look(node: &Node, now: Time) -> Observed {
     let mut link = match try_admin(node).await {
         Ok(link) => link,
+        // Somebody listens and does not answer: it hangs, and what it is nobody knows.
+        Err(e) if e.is_timeout() => return Observed::unknown(now, "the server does not answer"),
         Err(e) if e.kind() == ErrorKind::Io => return without_server(node, now, &e).await,
         Err(e) => return Observed::unknown(now, format!("the server refused Mainstay's login: {e}")),
     };

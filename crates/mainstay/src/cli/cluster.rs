@@ -170,6 +170,8 @@ impl Show for Cluster {
         fields.extend(self.recoverability.last_drill_seconds.map(|d| ("last drill", seconds(d))));
         fields.extend(self.deleted_at.map(|t| ("deleted", local(t))));
         let nodes = if self.nodes.is_empty() { String::new() } else { format!("\n\n{}", node::table(&self.nodes)) };
-        format!("{}{nodes}", card(&fields))
+        let warnings: String = self.warnings.iter().map(|w| format!("\nnote: {w}")).collect();
+        let gap = if warnings.is_empty() { "" } else { "\n" };
+        format!("{}{nodes}{gap}{warnings}", card(&fields))
     }
 }

@@ -68,6 +68,11 @@ impl Clients {
         lock(&self.state).away = away;
     }
 
+    pub(super) fn forget(&self) {
+        let mut state = lock(&self.state);
+        *state = State { away: state.away, ..State::default() };
+    }
+
     /// Every acknowledged write of a cluster, in order.
     pub fn acks(&self, cluster: &ClusterId) -> Vec<Ack> {
         lock(&self.state).acks.iter().filter(|a| &a.cluster == cluster).cloned().collect()
@@ -92,9 +97,11 @@ impl Clients {
         }
         for (cluster, route) in self.outside.endpoint.routes() {
             let session = match &route.read_write.target {
-                Target::To(to) => state.sessions.remove(&cluster).filter(|n| to.iter().any(|a| listens(&processes, n, &a.to_string()))).or_else(|| {
-                    to.first().and_then(|a| node_at(&processes, &a.to_string()))
-                }),
+                Target::To(to) => state
+                    .sessions
+                    .remove(&cluster)
+                    .filter(|n| to.iter().any(|a| listens(&processes, n, &a.to_string())))
+                    .or_else(|| to.first().and_then(|a| node_at(&processes, &a.to_string()))),
                 Target::Hold => state.sessions.remove(&cluster),
                 Target::HoldAndCut | Target::Closed => None,
             };
@@ -108,6 +115,14 @@ impl Clients {
                 state.sessions.insert(cluster, node);
             }
         }
+    }
+
+    /// Of the primary that serves the cluster.
+    pub(super) fn timeline(&self, cluster: &ClusterId) -> Option<u32> {
+        let processes = self.outside.runtime.processes();
+        let node = self.writable(&processes).remove(cluster)?.pop()?;
+        let process = processes.get(&InstanceId(node.to_string()))?;
+        Some(read_db(Path::new(process.argument("--data")?)).ok()?.timeline)
     }
 
     fn write(&self, processes: &BTreeMap<InstanceId, Process>, node: &NodeId, row: &str) -> Result<u32> {

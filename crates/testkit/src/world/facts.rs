@@ -69,7 +69,8 @@ impl Scrutiny<'_> {
         for node in &nodes {
             self.must(node.phase.is_none(), || format!("{} is left {:?}", node.name, node.phase));
         }
-        let accounts = store::accounts::get(&mut *self.world.store.read().await?, self.world.store.sealer(), &cluster.id).await?;
+        let opened = self.world.store();
+        let accounts = store::accounts::get(&mut *opened.read().await?, opened.sealer(), &cluster.id).await?;
         let topology = Topology { cluster: cluster.clone(), nodes, accounts };
         match cluster.wanted {
             Wanted::Running => self.serves(&topology)?,
@@ -155,7 +156,9 @@ impl Scrutiny<'_> {
         for path in outside.directories.iter().filter(|p| !self.is_at_home(p, &nodes)).cloned().collect::<Vec<_>>() {
             self.found.push(format!("{path} belongs to nobody"));
         }
-        for cluster in outside.routes.keys().filter(|c| self.rows.clusters.iter().all(|r| r.id.as_str() != **c)).cloned().collect::<Vec<_>>() {
+        for cluster in
+            outside.routes.keys().filter(|c| self.rows.clusters.iter().all(|r| r.id.as_str() != **c)).cloned().collect::<Vec<_>>()
+        {
             self.found.push(format!("a route of {cluster}, which there is not"));
         }
         let known: BTreeSet<String> = self.rows.backups.iter().filter(|b| b.is_restorable()).map(|b| b.id.to_string()).collect();

@@ -25,7 +25,8 @@ pub(super) struct Rows {
 
 impl World {
     pub(super) async fn all_rows(&self) -> Result<Rows> {
-        let mut conn = self.store.read().await?;
+        let store = self.store();
+        let mut conn = store.read().await?;
         let paging = Paging::new(Some(500), None)?;
         let (mut clusters, mut nodes) = (vec![], vec![]);
         for project in store::projects::list(&mut conn).await? {
@@ -78,6 +79,10 @@ impl World {
         for (address, backups) in &outside.repositories {
             let mut shown: Vec<_> = backups.iter().filter(|b| BackupId::parse(b).is_none_or(|b| !without.contains(&b))).collect();
             shown.sort();
+            // One that was made for backups that are left out is left out with them.
+            if shown.is_empty() && !backups.is_empty() {
+                continue;
+            }
             writeln!(text, "repository {address} {shown:?}")?;
         }
         for (cluster, route) in &outside.routes {
