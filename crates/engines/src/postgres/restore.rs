@@ -129,7 +129,10 @@ impl Backups for Postgres {
             "# postgres must be able to enter DIR and every folder above it.".into(),
             "chmod 0711 DIR".into(),
             format!("sudo -u postgres {bin}/pg_verifybackup DIR/data"),
-            format!("sudo -u postgres {bin}/postgres -D DIR/data -c restore_command=/bin/false -c unix_socket_directories=/tmp"),
+            "# Without hot_standby=off recovery would demand limits as high as those of the source.".into(),
+            format!(
+                "sudo -u postgres {bin}/postgres -D DIR/data -c hot_standby=off -c restore_command=/bin/false -c unix_socket_directories=/tmp"
+            ),
         ]
     }
 }
