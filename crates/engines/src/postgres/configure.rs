@@ -20,14 +20,39 @@ pub(super) async fn configure(node: &Node) -> Result<Configured> {
     let changed: Vec<FileSpec> = config_files(node).into_iter().filter(differs).collect();
     let unchanged = changed.is_empty();
     if !unchanged {
-        node.runtime.put_files(node.installed.user.as_deref(), changed).await?;
-        reload(&session).await?;
+        take_over(node, &session, changed).await?;
     }
     match (pending(&session).await?, unchanged) {
         (true, _) => Ok(Configured::RestartNeeded),
         (false, true) => Ok(Configured::Unchanged),
         (false, false) => Ok(Configured::Reloaded),
     }
+}
+
+/// A value the server does not take it only writes into its log, goes on with the old one, and does
+/// not start with it any more. So it is asked, and the old files come back where it says no.
+async fn take_over(node: &Node, session: &Session, changed: Vec<FileSpec>) -> Result<()> {
+    let user = node.installed.user.as_deref();
+    let old = |f: &FileSpec| Some(FileSpec { content: std::fs::read(&f.path).ok()?, ..f.clone() });
+    let before: Vec<FileSpec> = changed.iter().filter_map(old).collect();
+    node.runtime.put_files(user, changed).await?;
+    reload(session).await?;
+    let Some((name, value)) = refused(session).await? else { return Ok(()) };
+    node.runtime.put_files(user, before).await?;
+    reload(session).await?;
+    let sentence = format!("PostgreSQL {} does not take {name} = {value}; nothing was changed", node.installed.version);
+    Err(Error::invalid(&name, sentence))
+}
+
+/// The first setting in the files that the server did not take, for another reason than that it
+/// waits for a restart.
+async fn refused(session: &Session) -> Result<Option<(String, String)>> {
+    const REFUSED: &str = "
+SELECT coalesce(f.name, f.sourcefile), coalesce(f.setting, f.error) FROM pg_file_settings f
+ WHERE f.error IS NOT NULL AND NOT EXISTS (SELECT FROM pg_settings s WHERE s.name = f.name AND s.pending_restart)
+ ORDER BY f.seqno LIMIT 1";
+    let row = session.query_opt(REFUSED, &[]).await.map_err(sql("asking which settings were refused"))?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
 }
 
 fn differs(file: &FileSpec) -> bool {

@@ -46,7 +46,7 @@ fn log_writing() -> Vec<Row> {
         Row("wal_keep_size", size(0, 1024 * GB), "0MB", false, "Log kept for replicas beyond what their slots hold"),
         Row(
             "max_slot_wal_keep_size",
-            size(64 * MB, 16_384 * GB),
+            size(64 * MB, 16_383 * GB),
             "8GB",
             false,
             "Log kept for an absent replica before it must be seeded again",
@@ -61,7 +61,7 @@ fn log_writing() -> Vec<Row> {
 
 fn planning() -> Vec<Row> {
     vec![
-        Row("effective_cache_size", size(MB, 16_384 * GB), "4GB", false, "What the planner assumes is cached by PostgreSQL and the system"),
+        Row("effective_cache_size", size(MB, 16_383 * GB), "4GB", false, "What the planner assumes is cached by PostgreSQL and the system"),
         Row("effective_io_concurrency", integer(0, 1000), "1", false, "Page reads started ahead in bitmap scans"),
         Row("default_statistics_target", integer(1, 10_000), "100", false, "Detail of the statistics ANALYZE collects"),
         Row("jit", ParameterKind::Boolean, "on", false, "Compile expensive queries to machine code"),
