@@ -36,7 +36,11 @@ async fn look(node: &Node, now: Time) -> Observed {
         Err(e) => return Observed::unknown(now, format!("the server refused Mainstay's login: {e}")),
     };
     match redis::cmd("INFO").query_async::<String>(&mut link).await {
-        Ok(text) => observe(&Info::parse(&text), now),
+        Ok(text) => {
+            let info = Info::parse(&text);
+            let unfinished = role::writes_first_log(node, &info);
+            observe(&info, unfinished, now)
+        }
         Err(e) => Observed::unknown(now, format!("the server answered a login, then no question: {e}")),
     }
 }
@@ -67,7 +71,7 @@ fn lost(node: &Node) -> Option<String> {
     (!file.is_file()).then(sentence)
 }
 
-fn observe(info: &Info, now: Time) -> Observed {
+fn observe(info: &Info, unfinished: bool, now: Time) -> Observed {
     let role = info.role();
     let mut seen = Observed {
         state: EngineState::Ready,
@@ -85,6 +89,10 @@ fn observe(info: &Info, now: Time) -> Observed {
     }
     if role == Some(NodeRole::Replica) {
         observe_link(info, &mut seen);
+        if unfinished && seen.state == EngineState::Ready {
+            seen.state = EngineState::Starting;
+            seen.detail = Some("has all data and is writing it to its log for the first time".into());
+        }
     }
     seen
 }
@@ -127,16 +135,13 @@ fn trouble(info: &Info) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn info(lines: &[&str]) -> Info {
+        let usual = ["loading:0", "connected_clients:3", "master_replid:abc", "slave_repl_offset:7"];
+        Info::parse(&usual.iter().chain(lines).fold(String::new(), |all, line| all + line + "\r\n"))
+    }
+
     fn seen(lines: &[&str]) -> Observed {
-        observe(
-            &Info::parse(
-                &["loading:0", "connected_clients:3", "master_replid:abc", "slave_repl_offset:7"]
-                    .iter()
-                    .chain(lines)
-                    .fold(String::new(), |all, line| all + line + "\r\n"),
-            ),
-            Time(0),
-        )
+        observe(&info(lines), false, Time(0))
     }
 
     #[test]
@@ -145,6 +150,8 @@ mod tests {
         let with = |more: &[&'static str]| seen(&[&replica[..], more].concat());
         let up = with(&["master_link_status:up"]);
         assert_eq!((up.state, up.link_up, up.detail, up.connections), (EngineState::Ready, Some(true), None, Some(2)));
+        let writing = observe(&info(&[&replica[..], &["master_link_status:up"]].concat()), true, Time(0));
+        assert_eq!((writing.state, writing.link_up), (EngineState::Starting, Some(true)));
         let never = with(&["master_link_status:down", "master_sync_in_progress:0", "master_link_down_since_seconds:-1"]);
         assert_eq!((never.state, never.link_up), (EngineState::Starting, Some(false)));
         let filling = with(&["master_link_status:down", "master_sync_in_progress:1", "master_link_down_since_seconds:4"]);

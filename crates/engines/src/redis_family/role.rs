@@ -5,7 +5,7 @@
 //! and refuses to start. Without that it would come up empty, as a primary, and its replicas would
 //! throw their data away to copy the emptiness.
 
-use super::config::private;
+use super::{config::private, info::Info};
 use mainstay_drivers::{
     Result,
     engine::{Node, Upstream},
@@ -31,6 +31,14 @@ impl Role<'_> {
 
 pub(super) fn file(data: &Path) -> PathBuf {
     data.join(LOG_DIR).join("role.conf")
+}
+
+/// Whether a server that has just been filled still writes its first log. Until that is done its data
+/// is in memory only: were it a primary by then, a restart would bring it up empty. The part that
+/// grows meanwhile has a name of its own, which the usual rewriting of a log never uses.
+pub(super) fn writes_first_log(node: &Node, info: &Info) -> bool {
+    let part = node.paths.data.join(LOG_DIR).join("temp-appendonly.aof.incr");
+    info.is("aof_rewrite_scheduled", "1") || (info.is("aof_rewrite_in_progress", "1") && part.exists())
 }
 
 /// Written before the running server is told, so that a crash in between comes back in the role
