@@ -83,7 +83,8 @@ impl Failover for RedisFamily {
     async fn promote(&self, node: &Node, _replicas: &[Upstream]) -> Result<()> {
         let mut session = admin(node).await?;
         let info = session.info().await?;
-        if info.role() == Some(NodeRole::Replica) && info.is("master_sync_in_progress", "1") {
+        let unfinished = info.is("master_sync_in_progress", "1") || role::writes_first_log(node, &info);
+        if info.role() == Some(NodeRole::Replica) && unfinished {
             let sentence = format!("{} is still receiving its data and cannot be promoted; choose another replica or wait", node.plan.name);
             return Err(Error::conflict("replica_incomplete", sentence));
         }
