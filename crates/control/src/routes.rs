@@ -19,6 +19,8 @@ pub enum Lead {
     },
     /// New connections to `read_write` wait; open sessions stay; `read_only` goes on.
     Hold,
+    /// As `Hold`, and open sessions on `read_write` end.
+    HoldAndCutWriters,
     /// New connections wait, open sessions end, on both endpoints.
     HoldAndCut,
     /// Only the primary, while the replicas are seeded again.
@@ -36,6 +38,7 @@ pub fn route(topology: &Topology, lead: &Lead, generation: i64, hold_ms: u64) ->
     let (read_write, read_only) = match lead {
         Lead::Roles { without } => (Target::To(primary), to_or_hold(replicas(without))),
         Lead::Hold => (Target::Hold, to_or_hold(replicas(&[]))),
+        Lead::HoldAndCutWriters => (Target::HoldAndCut, to_or_hold(replicas(&[]))),
         Lead::HoldAndCut => (Target::HoldAndCut, Target::HoldAndCut),
         Lead::PrimaryOnly => (Target::To(primary), Target::HoldAndCut),
         Lead::Closed => (Target::Closed, Target::Closed),

@@ -121,8 +121,11 @@ async fn hold(cx: &Cx<App>, s: &mut State) -> Result<()> {
     routes::lead(cx, &topology, &Lead::Hold).await.map(drop)
 }
 
+/// Clients are cut off first: engines forget in time, or with a restart, that writes were stopped,
+/// and this operation may be interrupted for longer than that.
 async fn stop_writes(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let topology = Topology::load(&cx.world, &s.cluster).await?;
+    routes::lead(cx, &topology, &Lead::HoldAndCutWriters).await?;
     let stopped = act(cx, StopWrites { plan: topology.plan(topology.node(&s.old)?)? }).await?;
     s.position = Some(stopped.position);
     Ok(())
