@@ -59,7 +59,11 @@ impl Operation for StopCluster {
         }
     }
 
+    /// A cluster that was stopped before stays stopped.
     async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
+        if s.wanted_before == Some(Wanted::Stopped) {
+            return Ok(());
+        }
         let topology = Topology::load(&cx.world, &s.cluster).await?;
         match step {
             "close_endpoint" => routes::lead(cx, &topology, &Lead::Roles { without: vec![] }).await.map(drop),
