@@ -4,7 +4,13 @@
 //! with the cluster.
 
 use super::{back_up, placing, serving};
-use crate::{App, app::act, backups, routes, topology::Topology};
+use crate::{
+    App,
+    app::act,
+    backups,
+    routes::{self, Lead},
+    topology::Topology,
+};
 use async_trait::async_trait;
 use mainstay_model::{
     ClusterId, NodeId, Result,
@@ -69,7 +75,7 @@ impl Operation for DeleteCluster {
 
     async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
-            "close_endpoint" => routes::lead_by_role(cx, &s.cluster).await.map(drop),
+            "close_endpoint" => reopen(cx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -87,6 +93,16 @@ impl Operation for DeleteCluster {
     fn output(&self, s: &State) -> serde_json::Value {
         serde_json::json!({ "cluster": s.cluster, "backup": s.backup })
     }
+}
+
+/// As it was: a stopped cluster's endpoint lets nobody in.
+async fn reopen(cx: &Cx<App>, s: &State) -> Result<()> {
+    let topology = Topology::load(&cx.world, &s.cluster).await?;
+    let lead = match s.wanted_before {
+        Some(Wanted::Stopped) => Lead::Closed,
+        _ => Lead::Roles { without: vec![] },
+    };
+    routes::lead(cx, &topology, &lead).await.map(drop)
 }
 
 async fn final_backup(cx: &Cx<App>, s: &mut State) -> Result<()> {
