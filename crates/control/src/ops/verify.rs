@@ -61,12 +61,18 @@ async fn read_back(cx: &Cx<App>, s: &mut State) -> Result<()> {
     for (copy, snapshot) in backup.copies.iter().filter_map(|c| Some((c, c.snapshot.clone()?))) {
         let repository = backups::repository_of(&cx.world, &backup, &copy.storage).await?;
         let result = act(cx, VerifySnapshot { repository, snapshot, depth: back_up::DEPTH }).await.map(|v| v.bytes);
-        if let Some(e) = result.as_ref().err().filter(|e| e.is_transient()) {
+        if let Some(e) = result.as_ref().err().filter(|e| !condemns(e)) {
             return Err(e.clone());
         }
         s.results.push((copy.storage.clone(), result, cx.world.now()));
     }
     Ok(())
+}
+
+/// Whether the error says that the copy is bad or gone. One that only says that it could not be
+/// read today says nothing about it.
+fn condemns(e: &Error) -> bool {
+    matches!(e.kind, Kind::Integrity | Kind::NotFound)
 }
 
 async fn record(tx: &mut Tx, s: &State) -> Result<()> {
