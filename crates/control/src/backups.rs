@@ -60,6 +60,7 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
         backup: backup.id.clone(),
         from: back_up::From::Replica,
         source: None,
+        tries: 0,
         results: vec![],
     };
     let submit = ops::submission::<back_up::BackUp>(&state, Some(ops::subject(cluster)), Lock::Shared, &by.name)?;
@@ -121,7 +122,7 @@ pub(crate) async fn child(
     from: back_up::From,
 ) -> Result<BackupId> {
     let id = reserve_child(cx, cluster, key, kind, description, days).await?;
-    let state = back_up::State { cluster: cluster.clone(), backup: id.clone(), from, source: None, results: vec![] };
+    let state = back_up::State { cluster: cluster.clone(), backup: id.clone(), from, source: None, tries: 0, results: vec![] };
     ops::child::<back_up::BackUp>(cx, key, &state).await?;
     let backup = get(&cx.world, &id).await?;
     match backup.status {
@@ -142,7 +143,9 @@ async fn reserve_child(
     let app = &cx.world;
     let owner = format!("child/{}/{key}", cx.operation);
     let mut tx = app.store.begin_write().await?;
-    if let Some(id) = store::kv::get(&mut tx, &owner).await?.as_deref().and_then(BackupId::parse) {
+    if let Some(id) = store::kv::get(&mut tx, &owner).await?.as_deref().and_then(BackupId::parse)
+        && store::backups::get(&mut tx, &id).await?.status != BackupStatus::Failed
+    {
         return Ok(id);
     }
     let cluster = store::clusters::get(&mut tx, cluster).await?;

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long a replica may take to reach the primary's position before the primary is used.
 const REPLICA_CATCH_UP_MS: u64 = 5_000;
+/// How often a storage that does not answer is tried before the backup does without it.
+const TRIES: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,7 +35,10 @@ pub struct State {
     pub backup: BackupId,
     pub from: From,
     pub source: Option<NodeId>,
-    /// One for each storage, in the order of the backup's copies.
+    /// How often the capture was tried.
+    #[serde(default)]
+    pub tries: u32,
+    /// One for each storage that was tried, good ones first.
     pub results: Vec<(StorageId, Result<Stored, Error>)>,
 }
 
@@ -125,21 +130,28 @@ async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let source = s.source.clone().unwrap_or(topology.primary()?.id.clone());
     let plan = topology.plan(topology.node(&source)?)?;
     let backup = backups::get(&cx.world, &s.backup).await?;
-    s.results.clear();
-    for copy in &backup.copies {
+    s.results.retain(|(_, r)| r.is_ok());
+    s.tries += 1;
+    let missing = |c: &&Copy| !s.results.iter().any(|(storage, _)| *storage == c.storage);
+    for copy in backup.copies.iter().filter(missing).cloned().collect::<Vec<_>>() {
         let repository = backups::repository(&cx.world, &topology.cluster, &copy.storage).await?;
         let verb = Capture { plan: plan.clone(), repository, label: backups::label(&backup) };
         let result = tokio::select! {
             result = act(cx, verb) => result,
             () = cx.cancelled() => return Err(Error::conflict("cancelled", "cancelled")),
         };
-        if let Some(e) = result.as_ref().err().filter(|e| e.is_transient()) {
-            return Err(e.clone());
-        }
         s.results.push((copy.storage.clone(), result));
     }
-    match s.results.iter().find_map(|(_, r)| r.as_ref().err()) {
-        Some(e) if s.results.iter().all(|(_, r)| r.is_err()) => Err(e.clone()),
+    verdict(s)
+}
+
+/// A storage that does not answer is tried again, and in the end given up for this backup where
+/// another one has it.
+fn verdict(s: &State) -> Result<()> {
+    let errors: Vec<&Error> = s.results.iter().filter_map(|(_, r)| r.as_ref().err()).collect();
+    let none = errors.len() == s.results.len();
+    match errors.iter().find(|e| e.is_transient()).or(errors.first()) {
+        Some(e) if none || e.is_transient() && s.tries < TRIES => Err((*e).clone()),
         _ => Ok(()),
     }
 }
@@ -153,7 +165,8 @@ async fn take_back(cx: &Cx<App>, s: &State) -> Result<()> {
         let repository = backups::repository(&cx.world, &topology.cluster, &copy.storage).await?;
         let published = match act(cx, ListSnapshots { repository: repository.clone() }).await {
             Ok(all) => all.into_iter().filter(|p| p.label.backup == s.backup).map(|p| p.id).collect::<Vec<_>>(),
-            // A storage that cannot be listed could not be written to either.
+            // What was surely published is surely removed; a storage that never answered has nothing.
+            Err(e) if s.results.iter().any(|(storage, r)| *storage == copy.storage && r.is_ok()) => return Err(e),
             Err(_) => continue,
         };
         if !published.is_empty() {
@@ -191,7 +204,7 @@ fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
     match result {
         Ok(stored) => {
             (copy.status, copy.snapshot) = (BackupStatus::Completed, Some(stored.snapshot.clone()));
-            (copy.added_bytes, copy.verified_at) = (Some(stored.added_bytes), Some(stored.verified_at));
+            (copy.added_bytes, copy.verified_at, copy.error) = (Some(stored.added_bytes), Some(stored.verified_at), None);
         }
         Err(e) => (copy.status, copy.error) = (BackupStatus::Failed, Some(e.message.clone())),
     }
