@@ -147,7 +147,11 @@ impl World {
 
     /// A control plane that works without disturbance.
     pub async fn desk(&self) -> Result<Desk> {
-        let (app, shutdown) = (self.open(hasty()).await?, CancellationToken::new());
+        self.desk_with(hasty()).await
+    }
+
+    pub async fn desk_with(&self, options: RunnerOptions) -> Result<Desk> {
+        let (app, shutdown) = (self.open(options).await?, CancellationToken::new());
         app.runner.start(shutdown.clone()).await;
         Ok(Desk { app, shutdown })
     }

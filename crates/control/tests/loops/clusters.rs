@@ -40,8 +40,22 @@ impl Story for Create {
     }
 }
 
+/// What a cluster is before.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Is {
+    Running,
+    Stopped,
+}
+
+async fn prepare(shop: Shop, is: Is, world: &World, desk: &Desk) -> Result<()> {
+    match is {
+        Is::Running => shop.open(world, desk).await.map(drop),
+        Is::Stopped => shop.close(world, desk).await,
+    }
+}
+
 #[derive(Clone)]
-pub struct Stop(pub Shop);
+pub struct Stop(pub Shop, pub Is);
 
 #[async_trait]
 impl Story for Stop {
@@ -49,7 +63,7 @@ impl Story for Stop {
         StopCluster::KIND
     }
     async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
-        self.0.open(world, desk).await.map(drop)
+        prepare(self.0, self.1, world, desk).await
     }
     async fn submit(&self, app: &App) -> Result<OperationId> {
         clusters::stop(app, &somebody(), &cluster(app, "shop").await?).await
@@ -57,7 +71,7 @@ impl Story for Stop {
 }
 
 #[derive(Clone)]
-pub struct Start(pub Shop);
+pub struct Start(pub Shop, pub Is);
 
 #[async_trait]
 impl Story for Start {
@@ -65,8 +79,7 @@ impl Story for Start {
         StartCluster::KIND
     }
     async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
-        let (cluster, _) = self.0.open(world, desk).await?;
-        desk.done(&clusters::stop(&desk.app, &somebody(), &cluster).await?).await.map(drop)
+        prepare(self.0, self.1, world, desk).await
     }
     async fn submit(&self, app: &App) -> Result<OperationId> {
         clusters::start(app, &somebody(), &cluster(app, "shop").await?).await
@@ -101,7 +114,7 @@ pub enum Backups {
 }
 
 #[derive(Clone)]
-pub struct Delete(pub Shop, pub Backups);
+pub struct Delete(pub Shop, pub Is, pub Backups);
 
 #[async_trait]
 impl Story for Delete {
@@ -109,27 +122,27 @@ impl Story for Delete {
         DeleteCluster::KIND
     }
     async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
-        self.0.open(world, desk).await.map(drop)
+        prepare(self.0, self.1, world, desk).await
     }
     async fn submit(&self, app: &App) -> Result<OperationId> {
         let how =
-            Deletion { skip_final_backup: self.1 != Backups::Final, keep_backups: self.1 == Backups::Kept, confirm: Some("shop".into()) };
+            Deletion { skip_final_backup: self.2 != Backups::Final, keep_backups: self.2 == Backups::Kept, confirm: Some("shop".into()) };
         clusters::delete(app, &somebody(), &cluster(app, "shop").await?, how).await
     }
     fn leaves(&self) -> Option<BackupKind> {
-        (self.1 == Backups::Final).then_some(BackupKind::Final)
+        (self.2 == Backups::Final).then_some(BackupKind::Final)
     }
     async fn check(&self, world: &World, _: &App, succeeded: bool) -> Result<()> {
         let all = world.backups().await?;
         let good = all.iter().filter(|b| b.is_good()).count();
-        let wanted = match self.1 {
+        let wanted = match self.2 {
             _ if !succeeded => 1,
             Backups::Final => 2,
             Backups::Kept => 1,
             Backups::GivenUp => 0,
         };
         let published = world.outside.storages.published();
-        if good < wanted || self.1 == Backups::GivenUp && succeeded && !(all.is_empty() && published.is_empty()) {
+        if good < wanted || self.2 == Backups::GivenUp && succeeded && !(all.is_empty() && published.is_empty()) {
             return wrong(format!("{good} good backups of {all:?}, and {published:?}"));
         }
         let Some(last) = all.iter().find(|b| b.kind == BackupKind::Final && b.is_good()) else { return Ok(()) };

@@ -3,12 +3,13 @@
 
 mod backups;
 mod clusters;
+mod mends;
 mod nodes;
 mod restores;
 mod scene;
 mod settings;
 
-use clusters::Backups;
+use clusters::{Backups, Is};
 use scene::{Shop, survives};
 use std::collections::BTreeSet;
 
@@ -32,38 +33,40 @@ const MEMOS: Shop = Shop { engine: "memo", replicas: 1 };
 const LEDGERS: Shop = Shop { engine: "ledger", replicas: 1 };
 
 loops! {
-    add_node_to_pair: nodes::Add(LEDGERS);
-    add_node_to_single: nodes::Add(MEMO);
-    back_up_pair: backups::BackUp(MEMOS);
-    back_up_single: backups::BackUp(LEDGER);
-    configure: settings::Configure(MEMOS);
-    create_pair: clusters::Create(LEDGERS);
-    create_single: clusters::Create(MEMO);
-    delete_backup: backups::Delete(MEMO);
-    delete_cluster_and_backups: clusters::Delete(LEDGER, Backups::GivenUp);
-    delete_cluster_but_backups: clusters::Delete(MEMOS, Backups::Kept);
-    delete_cluster_with_final_backup: clusters::Delete(LEDGERS, Backups::Final);
-    drill: backups::Drill(LEDGER);
-    promote_halting: nodes::Promote(LEDGERS);
-    promote_pausing: nodes::Promote(MEMOS);
-    remove_node: nodes::Remove(MEMOS);
-    restart_cluster_pair: clusters::Restart(LEDGERS);
-    restart_cluster_single: clusters::Restart(MEMO);
-    restart_node_primary: nodes::Restart(LEDGERS, "shop-1");
-    restart_node_replica: nodes::Restart(MEMOS, "shop-2");
+    cluster_restart_pair: clusters::Restart(LEDGERS);
+    cluster_restart_single: clusters::Restart(MEMO);
+    cluster_create_pair: clusters::Create(LEDGERS);
+    cluster_create_single: clusters::Create(MEMO);
+    cluster_delete_and_backups: clusters::Delete(LEDGER, Is::Running, Backups::GivenUp);
+    cluster_delete_but_backups: clusters::Delete(MEMOS, Is::Stopped, Backups::Kept);
+    cluster_delete_with_final_backup: clusters::Delete(LEDGERS, Is::Running, Backups::Final);
+    cluster_start: clusters::Start(MEMOS, Is::Stopped);
+    cluster_start_running: clusters::Start(LEDGERS, Is::Running);
+    cluster_stop: clusters::Stop(LEDGERS, Is::Running);
+    cluster_stop_stopped: clusters::Stop(MEMOS, Is::Stopped);
+    backup_create_pair: backups::BackUp(MEMOS);
+    backup_create_single: backups::BackUp(LEDGER);
+    backup_delete: backups::Delete(MEMO);
+    backup_drill: backups::Drill(LEDGER);
+    backup_verify: backups::Verify(LEDGER);
+    node_add_to_pair: nodes::Add(LEDGERS);
+    node_add_to_single: nodes::Add(MEMO);
+    node_promote_halting: nodes::Promote(LEDGERS);
+    node_promote_pausing: nodes::Promote(MEMOS);
+    node_remove: nodes::Remove(MEMOS);
+    node_restart_primary: nodes::Restart(LEDGERS, "shop-1");
+    node_restart_replica: nodes::Restart(MEMOS, "shop-2");
+    node_resync: nodes::ResyncNode(LEDGERS);
+    nodes_resync: nodes::Resync(MEMOS);
     restore_in_place_of_another: restores::InPlace(LEDGER, "other");
     restore_in_place_pair: restores::InPlace(MEMOS, "shop");
     restore_new: restores::New(LEDGERS);
-    resync: nodes::Resync(MEMOS);
-    resync_node: nodes::ResyncNode(LEDGERS);
-    rotate_halting: settings::Rotate(LEDGERS, Default::default());
-    rotate_pausing: settings::Rotate(MEMOS, Default::default());
-    set_allow_list_running: settings::SetAllowList(MEMO, false);
-    set_allow_list_stopped: settings::SetAllowList(LEDGER, true);
-    start_cluster: clusters::Start(MEMOS);
-    stop_cluster: clusters::Stop(LEDGERS);
-    undo_restore: restores::Undo(MEMOS);
-    verify: backups::Verify(LEDGER);
+    restore_undo: restores::Undo(MEMOS);
+    set_allow_list: settings::SetAllowList(MEMO, Is::Running);
+    set_allow_list_stopped: settings::SetAllowList(LEDGER, Is::Stopped);
+    set_password_halting: settings::Rotate(LEDGERS, Default::default());
+    set_password_pausing: settings::Rotate(MEMOS, Default::default());
+    set_settings: settings::Configure(MEMOS);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! harness, each time in a world of its own.
 
 use async_trait::async_trait;
-use mainstay_control::App;
+use mainstay_control::{App, clusters};
 use mainstay_model::{
     BackupId, Error, OperationId, Result,
     backup::{Backup, BackupKind},
@@ -14,7 +14,7 @@ use mainstay_operations::{
 };
 use mainstay_testkit::{
     World,
-    world::{Ack, Desk, Saved},
+    world::{Ack, Desk, Saved, somebody},
 };
 use std::{
     collections::BTreeSet,
@@ -66,6 +66,12 @@ impl Shop {
         let backup = desk.back_up(&cluster).await?;
         world.write(&cluster, "b")?;
         Ok((cluster, backup))
+    }
+
+    /// The same, and stopped.
+    pub async fn close(&self, world: &World, desk: &Desk) -> Result<()> {
+        let (cluster, _) = self.open(world, desk).await?;
+        desk.done(&clusters::stop(&desk.app, &somebody(), &cluster).await?).await.map(drop)
     }
 }
 

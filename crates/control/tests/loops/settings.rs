@@ -1,6 +1,9 @@
 //! What is set on a cluster: settings, list of who may come, password.
 
-use crate::scene::{Shop, Story, wrong};
+use crate::{
+    clusters::Is,
+    scene::{Shop, Story, wrong},
+};
 use async_trait::async_trait;
 use mainstay_control::{
     App, clusters,
@@ -45,7 +48,7 @@ impl Story for Configure {
 }
 
 #[derive(Clone)]
-pub struct SetAllowList(pub Shop, pub bool);
+pub struct SetAllowList(pub Shop, pub Is);
 
 fn entry(cidr: &str) -> AllowEntry {
     AllowEntry::parse(cidr, "", 0).unwrap()
@@ -59,7 +62,7 @@ impl Story for SetAllowList {
     async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
         let (cluster, _) = self.0.open(world, desk).await?;
         desk.done(&clusters::set_allow_list(&desk.app, &somebody(), &cluster, vec![entry("10.0.0.0/8")]).await?).await?;
-        if self.1 {
+        if self.1 == Is::Stopped {
             desk.done(&clusters::stop(&desk.app, &somebody(), &cluster).await?).await?;
         }
         Ok(())

@@ -1,0 +1,192 @@
+//! What the loops do not tell: faults outside of Mainstay, and what people do about them.
+
+use crate::scene::Shop;
+use async_trait::async_trait;
+use mainstay_control::{
+    App,
+    backups::{self, NewBackup},
+    clusters::{self, Deletion},
+    nodes,
+    restores::{self, RestoreRequest},
+    storages::{self, NewStorage},
+};
+use mainstay_drivers::{runtime::InstanceId, storage::Place};
+use mainstay_model::{
+    Error, Kind, OperationId,
+    backup::{Backup, BackupKind, BackupStatus, Proof},
+    cluster::Cluster,
+};
+use mainstay_operations::{Faults, Point, Status, Verdict, View};
+use mainstay_testkit::{
+    FakeWorld, World,
+    world::{Desk, ended, hasty, project, somebody, topology},
+};
+use std::sync::Arc;
+
+/// A pair with a row and a backup.
+struct Stand {
+    world: World,
+    desk: Desk,
+    cluster: Cluster,
+    backup: Backup,
+}
+
+async fn stand(engine: &'static str, replicas: u32) -> Stand {
+    let world = World::new().await.unwrap();
+    let desk = world.desk().await.unwrap();
+    world.clients.stay_away(true);
+    let (cluster, backup) = Shop { engine, replicas }.open(&world, &desk).await.unwrap();
+    world.clients.stay_away(false);
+    Stand { world, desk, cluster, backup }
+}
+
+impl Stand {
+    fn app(&self) -> &App {
+        &self.desk.app
+    }
+    async fn end(&self, id: &OperationId) -> View {
+        ended(&self.app().runner, id).await.unwrap()
+    }
+    async fn is_sound(&self) {
+        assert_eq!(self.world.faults(|_| false).await.unwrap(), Vec::<String>::new());
+    }
+    async fn look(&self, backup: &Backup) -> Backup {
+        backups::get(self.app(), &backup.id).await.unwrap()
+    }
+    async fn promote(&self) -> OperationId {
+        nodes::promote(self.app(), &somebody(), &self.cluster, "shop-2", Some("shop-2")).await.unwrap()
+    }
+}
+
+fn broken() -> Error {
+    Error::failed("broken", "it is broken")
+}
+
+fn away() -> Error {
+    Error::unavailable("away", "it does not answer")
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_when_the_final_backup_fails() {
+    let s = stand("ledger", 1).await;
+    s.world.outside.faults.fail("storage.put", 1, broken());
+    let how = Deletion { confirm: Some("shop".into()), ..Deletion::default() };
+    let id = clusters::delete(s.app(), &somebody(), &s.cluster, how).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Failed);
+    s.is_sound().await;
+    let all = s.world.backups().await.unwrap();
+    assert_eq!(
+        all.iter().map(|b| (b.kind, b.status)).collect::<Vec<_>>(),
+        [(BackupKind::Manual, BackupStatus::Completed), (BackupKind::Final, BackupStatus::Failed)]
+    );
+}
+
+#[tokio::test]
+async fn a_backup_that_failed_within_an_operation_has_a_successor() {
+    let s = stand("memo", 1).await;
+    s.world.outside.faults.fail("storage.put", 3, broken());
+    let id = s.promote().await;
+    assert_eq!(s.end(&id).await.status, Status::Stuck);
+    s.app().runner.retry(&id, "somebody").await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    s.is_sound().await;
+    let made: Vec<_> = s.world.backups().await.unwrap().into_iter().filter(|b| b.kind == BackupKind::Promotion).collect();
+    assert!(made.last().unwrap().is_good() && made.iter().rev().skip(1).all(|b| b.status == BackupStatus::Failed), "{made:?}");
+}
+
+#[tokio::test]
+async fn a_storage_that_does_not_answer_is_done_without() {
+    let s = stand("memo", 0).await;
+    let new = NewStorage { name: "second".into(), place: Place::Local { path: "/srv/second".into() }, region: None };
+    storages::add(s.app(), &project(s.app()).await.unwrap().id, new).await.unwrap();
+    // Each try goes to both: after two faults both have it, and of five the last leaves one without.
+    for (times, status) in [(2, BackupStatus::Completed), (5, BackupStatus::Partial)] {
+        s.world.outside.faults.fail("storage.put", times, away());
+        let new = NewBackup { storages: vec!["local".into(), "second".into()], ..NewBackup::default() };
+        let (backup, id) = backups::create(s.app(), &somebody(), &s.cluster, new).await.unwrap();
+        assert_eq!(s.end(&id).await.status, Status::Succeeded);
+        let made = s.look(&backup).await;
+        assert_eq!((made.status, made.is_restorable()), (status, true), "{made:?}");
+        s.is_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_copy_stops_counting_and_one_that_cannot_be_read_today_does_not() {
+    let s = stand("ledger", 0).await;
+    s.world.outside.faults.fail("storage.verify", 1, broken());
+    let id = backups::verify(s.app(), &somebody(), &s.backup).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Failed);
+    assert!(s.look(&s.backup).await.is_good());
+
+    s.world.outside.storages.damage(s.backup.copies[0].snapshot.as_ref().unwrap());
+    let id = backups::verify(s.app(), &somebody(), &s.backup).await.unwrap();
+    assert_eq!(s.end(&id).await.error.unwrap().kind, Kind::Integrity);
+    let found = s.look(&s.backup).await;
+    assert_eq!((found.status, found.is_restorable()), (BackupStatus::Failed, false), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_drill_that_finds_loss_fails_the_backup_and_one_that_cannot_be_done_does_not() {
+    let s = stand("memo", 0).await;
+    s.world.outside.faults.fail("engine.prepare", 1, broken());
+    let id = backups::drill(s.app(), &somebody(), &s.backup).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Failed);
+    assert_eq!(s.look(&s.backup).await.proof, Proof::Verified);
+    s.is_sound().await;
+
+    s.world.outside.faults.switch("engine.check_finds_loss", true);
+    let id = backups::drill(s.app(), &somebody(), &s.backup).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Failed);
+    let found = s.look(&s.backup).await;
+    assert!(!found.is_restorable() && found.drill.is_some_and(|d| !d.ok));
+}
+
+#[tokio::test]
+async fn a_restore_that_finds_loss_leaves_the_old_data_serving() {
+    let s = stand("ledger", 1).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", true);
+    let request = RestoreRequest {
+        backup: s.backup.id.to_string(),
+        to: Some("shop".into()),
+        confirm: Some("shop".into()),
+        ..RestoreRequest::default()
+    };
+    let project = project(s.app()).await.unwrap().id;
+    let hash = restores::plan(s.app(), &project, &request).await.unwrap().hash;
+    let (restore, id) = restores::run(s.app(), &somebody(), &project, &request, &hash).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Failed);
+    s.is_sound().await;
+    let row = restores::resolve(s.app(), &project, restore.id.as_str()).await.unwrap();
+    assert!(row.error.unwrap().contains("row_counts"));
+}
+
+/// Lets writes go on again, as an engine does that was restarted or whose pause is over, while the
+/// hand-over waits.
+struct Forgetful(Arc<FakeWorld>);
+
+#[async_trait]
+impl Faults for Forgetful {
+    async fn at(&self, point: Point) -> Verdict {
+        if point.kind == "promote" && point.step == "wait_for_position" {
+            for id in self.0.runtime.processes().keys() {
+                self.0.runtime.remember(&InstanceId(id.to_string()), "paused", None);
+            }
+        }
+        Verdict::Go
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_forgets_its_pause_takes_no_clients_writes() {
+    let mut s = stand("memo", 1).await;
+    let mut options = hasty();
+    options.faults = Arc::new(Forgetful(s.world.outside.clone()));
+    std::mem::replace(&mut s.desk, s.world.desk_with(options).await.unwrap()).close().await;
+    let id = s.promote().await;
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    assert_eq!(topology(s.app(), "shop").await.unwrap().primary().unwrap().name, "shop-2");
+    // Both would take writes for a while; only the new one is asked to.
+    let faults = s.world.faults(|_| false).await.unwrap();
+    assert!(!faults.is_empty() && faults.iter().all(|f| f.contains("take writes at promote")), "{faults:?}");
+}
