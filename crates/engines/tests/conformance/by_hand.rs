@@ -162,7 +162,8 @@ impl Person<'_> {
             tokio::time::sleep(Duration::from_millis(20)).await;
             opened = self.bed.probe.open(&target).await;
         }
-        opened.unwrap()
+        let log = self.bed.runtime.logs(&self.instance, 20).await.unwrap_or_default().join("\n");
+        opened.unwrap_or_else(|e| panic!("{e}\n{log}"))
     }
 }
 

@@ -99,7 +99,7 @@ async fn damaged_files_are_never_served() {
         bed.client(&node).await.fill(2).await.unwrap();
         bed.client(&node).await.write(1).await.unwrap();
         let stored = bed.backup(&node).await;
-        let ways: [(&str, fn(&Path)); 4] = [("flipped", flip), ("truncated", truncate), ("missing", remove), ("emptied", empty)];
+        let ways: [(&str, Damage); 4] = [("flipped", flip), ("truncated", truncate), ("missing", remove), ("emptied", empty)];
         for (label, alter) in ways {
             let outcome = bed.restore_altered(&node, &stored.snapshot, label, alter).await;
             let e = refused(outcome, label);
@@ -149,6 +149,8 @@ async fn another_major_version_is_refused_in_words() {
 fn major(version: &str) -> u32 {
     version.split('.').next().and_then(|n| n.parse().ok()).expect("a version begins with a number")
 }
+
+type Damage = fn(&Path);
 
 /// The largest file below a directory: where the data is.
 fn largest(dir: &Path) -> PathBuf {

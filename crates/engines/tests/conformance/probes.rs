@@ -228,7 +228,7 @@ async fn sql_session(config: &tokio_postgres::Config) -> Told<Box<dyn Session>> 
 }
 
 fn words(e: tokio_postgres::Error) -> String {
-    e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_string())
+    e.as_db_error().map_or_else(|| format!("{e:?}"), |db| db.message().to_string())
 }
 
 impl Sql {

@@ -140,10 +140,13 @@ fn good(checks: Vec<Check>) -> Result<Vec<Check>> {
     }
 }
 
+/// Where a captured path belongs; `None` leaves it out.
+type Place = Box<dyn Fn(&Path) -> Option<PathBuf> + Send + Sync>;
+
 struct Plain {
     root: PathBuf,
     user: Option<String>,
-    place: Box<dyn Fn(&Path) -> Option<PathBuf> + Send + Sync>,
+    place: Place,
 }
 
 impl Plain {
