@@ -8,6 +8,7 @@ mod nodes;
 mod restores;
 mod scene;
 mod settings;
+mod soak;
 
 use clusters::{Backups, Is};
 use scene::{Shop, survives};

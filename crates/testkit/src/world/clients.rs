@@ -1,10 +1,10 @@
-//! The clients of every cluster: whenever the runner passes a point they write one row through the
+//! The clients of every cluster: before and after each effect they write one row through the
 //! endpoint, remember what was acknowledged, and look whether two nodes take writes at once.
 
 use crate::{FakeWorld, fake_engine::read_db, fake_runtime::Process, lock};
 use mainstay_drivers::runtime::InstanceId;
-use mainstay_model::{ClusterId, NodeId, Result, route::Target};
-use mainstay_operations::{Faults, Point, Verdict};
+use mainstay_model::{ClusterId, NodeId, Result, Time, route::Target};
+use mainstay_operations::{Faults, Point, Verdict, When};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -33,6 +33,7 @@ pub struct Ack {
     pub row: String,
     /// The timeline of the database that took it.
     pub timeline: u32,
+    pub at: Time,
 }
 
 /// Rows of clients, so that they can be told from a test's own.
@@ -48,7 +49,10 @@ struct Watching {
 #[async_trait::async_trait]
 impl Faults for Watching {
     async fn at(&self, point: Point) -> Verdict {
-        self.clients.turn(&format!("{} {} {:?}", point.kind, point.step, point.when));
+        // Outside of the store nothing changes between the others.
+        if matches!(point.when, When::BeforeStep | When::AfterEffectBeforeRecord) {
+            self.clients.turn(&format!("{} {} {:?}", point.kind, point.step, point.when));
+        }
         self.inner.at(point).await
     }
 }
@@ -111,7 +115,7 @@ impl Clients {
             state.next += 1;
             // A refused write ends the session.
             if let Ok(timeline) = self.write(&processes, &node, &row) {
-                state.acks.push(Ack { cluster: cluster.clone(), row, timeline });
+                state.acks.push(Ack { cluster: cluster.clone(), row, timeline, at: crate::now() });
                 state.sessions.insert(cluster, node);
             }
         }
