@@ -53,18 +53,41 @@ pub struct Bed {
 impl Drop for Bed {
     /// Instances outlive whoever started them: that is what the runtime is for.
     fn drop(&mut self) {
-        let runtime = self.runtime.clone();
-        let end = async move {
-            for instance in runtime.list().await.unwrap_or_default() {
-                let _ = runtime.stop(&instance.id, StopMode::Kill).await;
-            }
-        };
+        let end = end_all(self.runtime.clone());
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(end));
+    }
+}
+
+/// Names a bed's directory, with the process it belongs to.
+const BED: &str = "mainstay-bed-";
+
+/// A run that was killed could not end what it started. The next one does, by the records that run
+/// left: never by a name.
+async fn end_what_killed_runs_left() {
+    static ONCE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    let sweep = async {
+        for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(pid) = name.strip_prefix(BED).and_then(|rest| rest.split('.').next()) else { continue };
+            if Path::new("/proc").join(pid).exists() {
+                continue;
+            }
+            end_all(ProcessRuntime::new(entry.path().join("runtime"), Options::default()).unwrap()).await;
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    };
+    ONCE.get_or_init(|| sweep).await;
+}
+
+async fn end_all(runtime: Arc<dyn Runtime>) {
+    for instance in runtime.list().await.unwrap_or_default() {
+        let _ = runtime.stop(&instance.id, StopMode::Kill).await;
     }
 }
 
 /// Runs a case for every version of every engine that is installed here.
 pub async fn everywhere(case: impl AsyncFn(&Bed)) {
+    end_what_killed_runs_left().await;
     let mut ran = false;
     for engine in mainstay_engines::all() {
         let versions = discovered(engine.as_ref()).await;
@@ -115,7 +138,7 @@ fn extra_dirs() -> Vec<PathBuf> {
 
 impl Bed {
     async fn new(engine: Arc<dyn Engine>, installed: Installed, versions: Vec<Installed>) -> Bed {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::Builder::new().prefix(&format!("{BED}{}.", std::process::id())).tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let runtime = ProcessRuntime::new(dir.path().join("runtime"), Options::default()).unwrap();
         let place = Place::Local { path: dir.path().join("backups") };
