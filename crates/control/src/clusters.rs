@@ -259,8 +259,25 @@ pub async fn credentials(app: &App, cluster: &Cluster) -> Result<(Credentials, S
 
 // ---- verbs ----
 
-async fn submit<O: Operation>(app: &App, by: &Actor, cluster: &Cluster, state: &O::State) -> Result<OperationId> {
-    app.runner.submit(ops::submission::<O>(state, Some(ops::subject(cluster)), Lock::Exclusive, &by.name)?).await
+/// Submits what was decided by `cluster` as it was read. Until the lock is held others may change it.
+pub(crate) async fn submit<O: Operation>(app: &App, by: &Actor, cluster: &Cluster, state: &O::State) -> Result<OperationId> {
+    let submit = ops::submission::<O>(state, Some(ops::subject(cluster)), Lock::Exclusive, &by.name)?;
+    let mut tx = app.store.begin_write().await?;
+    let operation = app.runner.submit_in(&mut tx, submit).await?;
+    unchanged(&mut tx, cluster).await?;
+    tx.commit().await.map_err(Error::internal)?;
+    app.runner.wake();
+    Ok(operation)
+}
+
+/// Refuses where what verbs decide by is no longer as it was read.
+pub(crate) async fn unchanged(tx: &mut mainstay_operations::Tx, cluster: &Cluster) -> Result<()> {
+    let now = store::clusters::get(tx, &cluster.id).await?;
+    let decisive = |c: &Cluster| (c.wanted, c.primary.clone(), c.protected);
+    if decisive(&now) == decisive(cluster) {
+        return Ok(());
+    }
+    Err(Error::conflict("cluster_changed", format!("cluster {} was changed in this moment; look at it and try again", cluster.name)))
 }
 
 /// Nothing is done to a cluster that is gone or going.

@@ -3,13 +3,12 @@
 use crate::{
     Actor, App, app, clusters,
     clusters::NodeView,
-    engines, ops,
+    engines,
     ops::{add_node, promote, remove_node, restart_node},
     tasks::observe,
     topology::Topology,
 };
 use mainstay_model::{Error, NodeId, OperationId, Result, cluster::Cluster, error::shown, node::Node};
-use mainstay_operations::{Lock, Operation};
 use mainstay_rpc::verbs::{NodeLogs, NodeUsage, NodeUsageReply};
 
 /// Most lines `node logs` returns at once.
@@ -35,10 +34,6 @@ pub async fn show(app: &App, cluster: &Cluster, id_or_name: &str) -> Result<Node
     Ok(clusters::node_view(app, cluster, node))
 }
 
-async fn submit<O: Operation>(app: &App, by: &Actor, cluster: &Cluster, state: &O::State) -> Result<OperationId> {
-    app.runner.submit(ops::submission::<O>(state, Some(ops::subject(cluster)), Lock::Exclusive, &by.name)?).await
-}
-
 pub async fn add(app: &App, by: &Actor, cluster: &Cluster) -> Result<(NodeId, OperationId)> {
     clusters::running(cluster)?;
     let topology = Topology::load(app, &cluster.id).await?;
@@ -55,7 +50,7 @@ pub async fn add(app: &App, by: &Actor, cluster: &Cluster) -> Result<(NodeId, Op
         mode_before: cluster.mode,
         had_read_only: cluster.read_only.is_some(),
     };
-    Ok((node, submit::<add_node::AddNode>(app, by, cluster, &state).await?))
+    Ok((node, clusters::submit::<add_node::AddNode>(app, by, cluster, &state).await?))
 }
 
 pub async fn remove(app: &App, by: &Actor, cluster: &Cluster, node: &str, confirm: Option<&str>) -> Result<OperationId> {
@@ -67,7 +62,7 @@ pub async fn remove(app: &App, by: &Actor, cluster: &Cluster, node: &str, confir
     }
     app::confirmed(confirm, &node.name)?;
     let state = remove_node::State { cluster: cluster.id.clone(), node: node.id.clone(), peer: topology.peer(node)? };
-    submit::<remove_node::RemoveNode>(app, by, cluster, &state).await
+    clusters::submit::<remove_node::RemoveNode>(app, by, cluster, &state).await
 }
 
 pub async fn promote(app: &App, by: &Actor, cluster: &Cluster, node: &str, confirm: Option<&str>) -> Result<OperationId> {
@@ -89,7 +84,7 @@ pub async fn promote(app: &App, by: &Actor, cluster: &Cluster, node: &str, confi
         with_backup: true,
         backup: None,
     };
-    submit::<promote::Promote>(app, by, cluster, &state).await
+    clusters::submit::<promote::Promote>(app, by, cluster, &state).await
 }
 
 pub async fn reboot(app: &App, by: &Actor, cluster: &Cluster, node: &str) -> Result<OperationId> {
@@ -97,7 +92,7 @@ pub async fn reboot(app: &App, by: &Actor, cluster: &Cluster, node: &str) -> Res
     let topology = Topology::load(app, &cluster.id).await?;
     let node = find(&topology, node)?;
     let state = restart_node::State { cluster: cluster.id.clone(), node: node.id.clone() };
-    submit::<restart_node::RestartNode>(app, by, cluster, &state).await
+    clusters::submit::<restart_node::RestartNode>(app, by, cluster, &state).await
 }
 
 pub async fn logs(app: &App, cluster: &Cluster, node: &str, lines: u64) -> Result<Vec<String>> {

@@ -181,7 +181,7 @@ async fn run_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> R
         away_until: None,
     };
     let submit = ops::submission::<restore_in_place::RestoreInPlace>(&state, Some(ops::subject(&target)), Lock::Exclusive, &by.name)?;
-    submit_with_row(app, row, submit, async |_| Ok(())).await
+    submit_with_row(app, row, submit, async |tx| clusters::unchanged(tx, &target).await).await
 }
 
 async fn run_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<(Restore, OperationId)> {
@@ -258,8 +258,7 @@ pub async fn undo(app: &App, by: &Actor, restore: &Restore) -> Result<OperationI
         return Err(Error::conflict("primary_changed", "another node was promoted since; promote the node that was restored first"));
     }
     let state = undo_restore::State { cluster: cluster.id.clone(), restore: restore.id.clone(), node, aside };
-    let submit = ops::submission::<undo_restore::UndoRestore>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
-    app.runner.submit(submit).await
+    clusters::submit::<undo_restore::UndoRestore>(app, by, &cluster, &state).await
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Splitmix: small, and the same everywhere.
@@ -138,18 +138,28 @@ impl Soak {
         Ok(())
     }
 
-    /// Until it has ended or is stuck, whoever dies meanwhile.
+    /// Until it has ended, or it or a child of it is stuck, whoever dies meanwhile.
     async fn drive(&mut self, id: &OperationId) -> Result<View> {
+        let begun = Instant::now();
         loop {
             let app = self.desk.app.clone();
             let view = tokio::select! {
                 biased;
                 _ = app.runner.died() => None,
-                view = tokio::time::timeout(Duration::from_secs(20), app.runner.wait(id)) => Some(view),
+                view = tokio::time::timeout(Duration::from_millis(100), app.runner.wait(id)) => Some(view),
             };
             match view {
                 None => self.reboot().await?,
-                Some(Err(_)) => return Err(Error::timed_out(format!("{:?}", app.runner.get(id).await?))),
+                Some(Err(_)) if begun.elapsed() > Duration::from_secs(20) => {
+                    return Err(Error::timed_out(format!("{:?}", app.runner.get(id).await?)));
+                }
+                Some(Err(_)) => {
+                    let all = app.runner.list(Filter::default(), None, 1000).await?.items;
+                    let key = app.runner.get(id).await?.cluster_key;
+                    if let Some(stuck) = all.into_iter().find(|v| v.status == Status::Stuck && v.cluster_key == key) {
+                        return Ok(stuck);
+                    }
+                }
                 Some(Ok(view)) => {
                     let view = view?;
                     if view.status.is_final() || view.status == Status::Stuck {
@@ -196,7 +206,7 @@ impl Soak {
         let view = self.drive(&id).await?;
         self.told.push(format!("    {:?} {}", view.status, view.sentence));
         if view.status == Status::Stuck && self.dice.one_in(2) {
-            let _ = self.app().runner.retry(&id, "soak").await;
+            let _ = self.app().runner.retry(&view.id, "soak").await;
         }
         Ok(())
     }
@@ -236,10 +246,10 @@ impl Soak {
             return restores::undo(&app, &by, &restore).await.map(Some);
         }
         let Some(cluster) = self.dice.of(&all) else { return Ok(None) };
-        self.to_cluster(verb, &app, &cluster).await.map(Some)
+        self.upon(verb, &app, &cluster).await.map(Some)
     }
 
-    async fn to_cluster(&mut self, verb: &str, app: &App, cluster: &Cluster) -> Result<OperationId> {
+    async fn upon(&mut self, verb: &str, app: &App, cluster: &Cluster) -> Result<OperationId> {
         let by = somebody();
         let shop = topology(app, cluster.name.as_str()).await?;
         let names: Vec<String> = shop.nodes.iter().map(|n| n.name.clone()).collect();
