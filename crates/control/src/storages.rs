@@ -49,7 +49,7 @@ fn row(project: &ProjectId, name: &str, place: &Place, region: Option<String>, n
 
 pub fn spec(row: &StorageRow) -> Result<StorageSpec> {
     let place = serde_json::from_value(row.place.clone()).map_err(Error::internal)?;
-    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place })
+    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret: None })
 }
 
 /// Adds a storage after it was looked at: one that cannot be written to is refused with the row
@@ -71,7 +71,9 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
 }
 
 fn valid_place(place: &Place) -> Result<()> {
-    let Place::Local { path } = place;
+    let Place::Local { path } = place else {
+        return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here", place.kind())));
+    };
     let text = path.to_string_lossy();
     let fits = path.is_absolute() && !text.contains('\0') && text.len() <= 1024 && !path.components().any(|c| c.as_os_str() == "..");
     if fits {

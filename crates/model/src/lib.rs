@@ -15,6 +15,7 @@ pub mod name;
 pub mod node;
 pub mod project;
 pub mod restore;
+pub mod retention;
 pub mod role;
 pub mod route;
 pub mod secret;

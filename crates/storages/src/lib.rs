@@ -39,7 +39,13 @@ pub const KINDS: &[&str] = &["local"];
 fn objects(repository: &RepositoryRef) -> Result<Arc<dyn Objects>> {
     match &repository.storage.place {
         Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?))),
+        other => Err(unknown_kind(other)),
     }
+}
+
+/// Of a kind that a newer Mainstay wrote down.
+fn unknown_kind(place: &Place) -> Error {
+    Error::invalid("kind", format!("this agent keeps no backups in storages of kind {}", place.kind()))
 }
 
 /// How long what nothing refers to stays before a prune removes it: longer than any backup takes
@@ -95,6 +101,7 @@ impl Storages for OpenStorages {
         self.pool
             .run(Lane::Ask, move |_| match place {
                 Place::Local { path } => Ok(check::check(&path)),
+                other => Err(unknown_kind(&other)),
             })
             .await
     }
@@ -134,6 +141,7 @@ impl Storages for OpenStorages {
                 let _held = held;
                 match &repository.storage.place {
                     Place::Local { path } => remove_directory(path, &repository),
+                    other => Err(unknown_kind(other)),
                 }
             })
             .await

@@ -14,7 +14,10 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") },
+    Migration { version: 2, name: "backups", sql: include_str!("../migrations/0002_backups.sql") },
+];
 
 /// Held while migrating, so that of two control planes that start at once one waits. The number
 /// is an arbitrary one of ours.
@@ -106,7 +109,12 @@ mod tests {
     use crate::{Sealer, Store, open};
     use std::os::unix::fs::PermissionsExt;
 
-    const SECOND: Migration = Migration { version: 2, name: "second", sql: "CREATE TABLE later (n BIGINT); INSERT INTO later VALUES (1);" };
+    /// One after what this binary knows, whatever that is.
+    fn next(sql: &'static str) -> Migration {
+        Migration { version: NEWEST + 1, name: "next", sql }
+    }
+    const NEWEST: i64 = MIGRATIONS.len() as i64;
+    const LATER: &str = "CREATE TABLE later (n BIGINT); INSERT INTO later VALUES (1);";
 
     async fn count(pool: &AnyPool, sql: &'static str) -> Result<i64> {
         sqlx::query_scalar(sql).fetch_one(pool).await.map_err(error)
@@ -120,17 +128,16 @@ mod tests {
         drop(Store::open(&url, Sealer::from_key([1; 32])).await.unwrap());
 
         let pool = open::writer(&url, Kind::Sqlite).await.unwrap();
-        let first = || Migration { version: 1, name: "first", sql: "" };
         for _ in 0..2 {
-            migrate_to(&pool, Kind::Sqlite, &[first(), SECOND]).await.unwrap();
+            migrate_to(&pool, Kind::Sqlite, &[next(LATER)]).await.unwrap();
             assert_eq!(count(&pool, "SELECT count(*) FROM later").await, Ok(1));
         }
         pool.close().await;
 
-        let copy = dir.path().join("a b%.db.before-version-2");
+        let copy = dir.path().join(format!("a b%.db.before-version-{}", NEWEST + 1));
         assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
         let old = open::writer(&sqlite::url(&copy).unwrap(), Kind::Sqlite).await.unwrap();
-        assert_eq!(count(&old, "SELECT max(version) FROM store_schema").await, Ok(1));
+        assert_eq!(count(&old, "SELECT max(version) FROM store_schema").await, Ok(NEWEST));
         old.close().await;
 
         let before = std::fs::read(&file).unwrap();
@@ -145,10 +152,10 @@ mod tests {
         let url = sqlite::url(&dir.path().join("store.db")).unwrap();
         drop(Store::open(&url, Sealer::from_key([1; 32])).await.unwrap());
         let pool = open::writer(&url, Kind::Sqlite).await.unwrap();
-        let broken = Migration { version: 3, name: "broken", sql: "CREATE TABLE half (n BIGINT); CREATE TABLE projects (n BIGINT)" };
-        let first = Migration { version: 1, name: "first", sql: "" };
-        assert!(migrate_to(&pool, Kind::Sqlite, &[first, SECOND, broken]).await.is_err());
-        assert_eq!(count(&pool, "SELECT max(version) FROM store_schema").await, Ok(1));
+        let sql = "CREATE TABLE half (n BIGINT); CREATE TABLE projects (n BIGINT)";
+        let broken = Migration { version: NEWEST + 2, name: "broken", sql };
+        assert!(migrate_to(&pool, Kind::Sqlite, &[next(LATER), broken]).await.is_err());
+        assert_eq!(count(&pool, "SELECT max(version) FROM store_schema").await, Ok(NEWEST));
         assert_eq!(count(&pool, "SELECT count(*) FROM sqlite_master WHERE name IN ('half', 'later')").await, Ok(0));
         pool.close().await;
         assert!(Store::open(&url, Sealer::from_key([1; 32])).await.is_ok());

@@ -74,7 +74,12 @@ impl FakeWorld {
         let runtime = Arc::new(FakeRuntime::new(faults.clone()));
         let [memo, ledger] = both(&runtime, &faults);
         let dir = scratch();
-        let storage = StorageSpec { id: StorageId::new(), name: "local".into(), place: Place::Local { path: dir.path().join("storage") } };
+        let storage = StorageSpec {
+            id: StorageId::new(),
+            name: "local".into(),
+            place: Place::Local { path: dir.path().join("storage") },
+            secret: None,
+        };
         FakeWorld {
             storages: Arc::new(FakeStorages::new(faults.clone())),
             endpoint: Arc::new(FakeEndpoint::new(faults.clone())),

@@ -251,7 +251,7 @@ pub const RECOVERY: &str = "recovery password, with spaces";
 
 pub fn reference(path: &Path, chunking: Chunking) -> RepositoryRef {
     RepositoryRef {
-        storage: StorageSpec { id: StorageId::new(), name: "here".into(), place: Place::Local { path: path.into() } },
+        storage: StorageSpec { id: StorageId::new(), name: "here".into(), place: Place::Local { path: path.into() }, secret: None },
         project: ProjectId::new(),
         cluster: ClusterId::new(),
         chunking,
@@ -300,7 +300,7 @@ impl Place1 {
 }
 
 pub fn repository_path(r: &RepositoryRef) -> PathBuf {
-    let Place::Local { path } = &r.storage.place;
+    let Place::Local { path } = &r.storage.place else { panic!("{:?} is no directory", r.storage.place) };
     path.join(r.project.as_str()).join(r.cluster.as_str())
 }
 

@@ -1,0 +1,1 @@
+-- Schedules, retention, notices and what else backups need beyond being made by hand.
