@@ -10,8 +10,9 @@ use mainstay_model::{
     BackupId, ClusterId, Error, NodeId, OperationId, ProjectId, Result, StorageId,
     backup::{Backup, BackupKind, BackupStatus, Copy, Proof},
     cluster::Cluster,
+    schedule::Schedule,
 };
-use mainstay_operations::{Cx, Lock};
+use mainstay_operations::{Cx, Lock, Tx};
 use mainstay_rpc::{
     Chunks,
     verbs::{DownloadSnapshot, ManualCommands},
@@ -55,6 +56,30 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
         copies.push(copy(&row));
     }
     let backup = row(app, cluster, BackupKind::Manual, new.description, new.retention_days, copies);
+    let mut tx = app.store.begin_write().await?;
+    let operation = begin(app, &mut tx, cluster, &backup, &by.name).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok((backup, operation))
+}
+
+/// A backup that a schedule asks for, within the write that marks its time as used.
+#[allow(dead_code)]
+pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedule: &Schedule) -> Result<BackupId> {
+    let mut copies = Vec::new();
+    for id in &schedule.storages {
+        copies.push(copy(&store::storages::get(tx, id).await?));
+    }
+    let description = format!("schedule {}", schedule.name);
+    let mut backup = row(app, cluster, BackupKind::Scheduled, description, schedule.retention.days, copies);
+    (backup.schedule, backup.retention) = (Some(schedule.id.clone()), Some(schedule.retention.clone()));
+    begin(app, tx, cluster, &backup, &format!("schedule {}", schedule.name)).await?;
+    Ok(backup.id)
+}
+
+/// The row and the operation that fills it, born together. The caller wakes the runner after its
+/// commit.
+async fn begin(app: &App, tx: &mut Tx, cluster: &Cluster, backup: &Backup, by: &str) -> Result<OperationId> {
     let state = back_up::State {
         cluster: cluster.id.clone(),
         backup: backup.id.clone(),
@@ -63,13 +88,9 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
         tries: 0,
         results: vec![],
     };
-    let submit = ops::submission::<back_up::BackUp>(&state, Some(ops::subject(cluster)), Lock::Shared, &by.name)?;
-    let mut tx = app.store.begin_write().await?;
-    store::backups::insert(&mut tx, &backup).await?;
-    let operation = app.runner.submit_in(&mut tx, submit).await?;
-    store::commit(tx).await?;
-    app.runner.wake();
-    Ok((backup, operation))
+    let submit = ops::submission::<back_up::BackUp>(&state, Some(ops::subject(cluster)), Lock::Shared, by)?;
+    store::backups::insert(tx, backup).await?;
+    app.runner.submit_in(tx, submit).await
 }
 
 fn copy(row: &store::storages::StorageRow) -> Copy {
@@ -92,6 +113,7 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
         cluster: cluster.id.clone(),
         cluster_name: cluster.name.clone(),
         kind,
+        schedule: None,
         status: BackupStatus::Running,
         proof: Proof::None,
         description,
@@ -100,6 +122,7 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
         created_at: now,
         finished_at: None,
         expires_at: days.map(|d| now.plus_days(d)),
+        retention: None,
         pinned: false,
         data_bytes: None,
         facts: None,

@@ -1,6 +1,6 @@
 //! A backup: one recovery point of one cluster, with one or more copies.
 
-use crate::{BackupId, ClusterId, ClusterName, ProjectId, StorageId, Time, node::Position};
+use crate::{BackupId, ClusterId, ClusterName, ProjectId, ScheduleId, StorageId, Time, node::Position, retention::Retention};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -86,6 +86,9 @@ pub struct Backup {
     pub cluster: ClusterId,
     pub cluster_name: ClusterName,
     pub kind: BackupKind,
+    /// The schedule that made it.
+    #[serde(default)]
+    pub schedule: Option<ScheduleId>,
     pub status: BackupStatus,
     pub proof: Proof,
     pub description: String,
@@ -94,6 +97,9 @@ pub struct Backup {
     pub created_at: Time,
     pub finished_at: Option<Time>,
     pub expires_at: Option<Time>,
+    /// What its schedule kept when it was made; editing the schedule changes nothing already made.
+    #[serde(default)]
+    pub retention: Option<Retention>,
     pub pinned: bool,
     pub data_bytes: Option<u64>,
     pub facts: Option<Facts>,

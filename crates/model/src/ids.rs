@@ -70,6 +70,7 @@ id!(OperationId, "op");
 id!(TokenId, "tk");
 id!(HostId, "ho");
 id!(AuditId, "au");
+id!(ScheduleId, "sc");
 
 #[cfg(test)]
 mod tests {

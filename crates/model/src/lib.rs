@@ -18,6 +18,7 @@ pub mod restore;
 pub mod retention;
 pub mod role;
 pub mod route;
+pub mod schedule;
 pub mod secret;
 pub mod time;
 
