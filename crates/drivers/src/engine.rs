@@ -5,6 +5,7 @@
 
 use crate::{
     Result,
+    gate::Gate,
     progress::Progress,
     runtime::{FileSpec, InstanceSpec, Runtime},
     storage::Source,
@@ -189,6 +190,9 @@ pub trait Engine: Send + Sync {
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
         None
     }
+    fn consistency(&self) -> Option<&dyn Consistency> {
+        None
+    }
 }
 
 /// The verbs of a planned hand-over, in the order the control plane calls them:
@@ -256,6 +260,31 @@ pub trait Backups: Send + Sync {
 
     /// Commands for a person with `restic` alone, after `restic restore … --target DIR` ran.
     fn manual_steps(&self, version: &str) -> Vec<String>;
+}
+
+/// What a member of a group can do beside being captured: have its point decided together with others'.
+#[async_trait]
+pub trait Consistency: Send + Sync {
+    /// Whether a hold waits for transactions under way. Those that do are held first, so that a
+    /// client in the middle of one can still finish it with the others.
+    fn waits_for_transactions(&self) -> bool;
+
+    /// From when this returns until the hold is released or dropped, or `at_most` is over, the running
+    /// primary `node` acknowledges no write; writers wait and get no error. The engine itself ends the
+    /// hold when its time is over or the session that asked for it is gone: nobody else may be alive.
+    async fn hold(&self, node: &Node, at_most: Duration) -> Result<Box<dyn Held>>;
+
+    /// [`Backups::capture`], with its point decided between `gate.pass()` and `gate.passed()`.
+    async fn capture_at(&self, node: &Node, gate: Arc<dyn Gate>, progress: &Progress) -> Result<Box<dyn Source>>;
+}
+
+/// A hold on writes. One that is dropped ends by itself, at the latest when its time is over.
+#[async_trait]
+pub trait Held: Send {
+    /// An error unless no write was acknowledged since the hold began.
+    async fn confirm(&mut self) -> Result<()>;
+    /// Writers go on.
+    async fn release(self: Box<Self>) -> Result<()>;
 }
 
 /// The accounts of a cluster.

@@ -1,5 +1,5 @@
-//! The contracts between Mainstay and the outside: engines, runtimes, storages, endpoint. Traits and their
-//! plain data, nothing else; implementations live in `engines`, `runtimes` and `storages`.
+//! The contracts between Mainstay and the outside: engines, runtimes, storages, notifiers, endpoint. Traits and
+//! their plain data, nothing else; implementations live in `engines`, `runtimes`, `storages` and `notifiers`.
 //!
 //! Every verb is `ensure`-shaped: a second call with the same arguments finds its work done and
 //! changes nothing. What only some implementations can do is an accessor to a narrow trait, and
@@ -7,6 +7,8 @@
 
 pub mod endpoint;
 pub mod engine;
+pub mod gate;
+pub mod notifier;
 pub mod progress;
 pub mod runtime;
 pub mod storage;

@@ -13,6 +13,7 @@ mod configure;
 mod connect;
 mod discover;
 mod failover;
+mod hold;
 mod parameters;
 mod probe;
 mod replicate;
@@ -23,7 +24,7 @@ mod tools;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
-    engine::{AccountKeeper, Backups, Chunking, Configured, Engine, Failover, Info, Installed, Node, Service, Upstream},
+    engine::{AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Service, Upstream},
     progress::Progress,
     runtime::Runtime,
 };
@@ -91,6 +92,9 @@ impl Engine for Postgres {
         Some(self)
     }
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
+        Some(self)
+    }
+    fn consistency(&self) -> Option<&dyn Consistency> {
         Some(self)
     }
 }

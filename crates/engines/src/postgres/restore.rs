@@ -58,7 +58,7 @@ const DIRECTORIES: [&str; 18] = [
 #[async_trait]
 impl Backups for Postgres {
     async fn capture(&self, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
-        capture(node, progress).await
+        capture(node, None, progress).await
     }
 
     async fn prepare(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>> {

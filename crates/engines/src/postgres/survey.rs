@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// Tables whose rows are recorded one by one, the largest of each database.
 const TABLES_LISTED: usize = 200;
 
-const DATABASES: &str = "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY 1";
+pub(super) const DATABASES: &str =
+    "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY 1";
 
 /// Rows are what the planner believes; statistics of a replica are its own and often absent.
 const TABLES: &str = "

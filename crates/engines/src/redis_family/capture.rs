@@ -17,13 +17,15 @@ use super::{
 use mainstay_drivers::{
     Result,
     engine::Node,
+    gate::Gate,
     progress::Progress,
     storage::{Entry, EntryKind, Source},
 };
 use mainstay_model::{Error, Secret, backup::Facts, node::Position};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-pub(super) async fn capture(flavour: &Flavour, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
+/// With a `gate` the snapshot, whose beginning is its point, is asked for only there.
+pub(super) async fn capture(flavour: &Flavour, node: &Node, gate: Option<Arc<dyn Gate>>, progress: &Progress) -> Result<Box<dyn Source>> {
     let before = admin(node).await?.info().await?;
     if !before.is("loading", "0") {
         let sentence = format!("{} is still loading its data; back it up when it is ready", node.plan.name);
@@ -40,12 +42,14 @@ pub(super) async fn capture(flavour: &Flavour, node: &Node, progress: &Progress)
         ..Facts::default()
     };
     let (admin, password) = (Access::admin(node), node.plan.accounts.replication.clone());
-    Ok(Box::new(Snapshot { admin, password, progress: progress.clone(), facts, before, opened: false, outcome: Outcome::default() }))
+    let (progress, outcome) = (progress.clone(), Outcome::default());
+    Ok(Box::new(Snapshot { admin, password, gate, progress, facts, before, opened: false, outcome }))
 }
 
 struct Snapshot {
     admin: Access,
     password: Secret,
+    gate: Option<Arc<dyn Gate>>,
     progress: Progress,
     facts: Facts,
     before: Info,
@@ -59,9 +63,16 @@ impl Source for Snapshot {
             return None;
         }
         let (socket, password) = (self.admin.socket.clone(), self.password.clone());
-        let (progress, outcome) = (self.progress.clone(), self.outcome.clone());
+        let (gate, progress, outcome) = (self.gate.clone(), self.progress.clone(), self.outcome.clone());
         let open = Box::new(move || {
-            let stream = SnapshotStream::open(&socket, REPLICATION, &password, progress, outcome)?;
+            let link = SnapshotStream::connect(&socket, REPLICATION, &password, progress, outcome)?;
+            if let Some(gate) = &gate {
+                gate.pass().map_err(std::io::Error::other)?;
+            }
+            let stream = link.begin()?;
+            if let Some(gate) = &gate {
+                gate.passed();
+            }
             Ok(Box::new(stream) as Box<dyn std::io::Read + Send>)
         });
         let kind = EntryKind::File { size: None, may_vanish: false, open };

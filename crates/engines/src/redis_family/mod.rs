@@ -14,6 +14,7 @@ mod config;
 mod connect;
 mod discover;
 mod failover;
+mod hold;
 mod info;
 mod parameters;
 mod probe;
@@ -27,7 +28,7 @@ use crate::common::version_key;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
-    engine::{AccountKeeper, Backups, Chunking, Configured, Engine, Failover, Info, Installed, Node, Service, Upstream},
+    engine::{AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Service, Upstream},
     progress::Progress,
     runtime::Runtime,
 };
@@ -141,6 +142,9 @@ impl Engine for RedisFamily {
         Some(self)
     }
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
+        Some(self)
+    }
+    fn consistency(&self) -> Option<&dyn Consistency> {
         Some(self)
     }
 }

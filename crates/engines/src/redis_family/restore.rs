@@ -42,7 +42,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[async_trait]
 impl Backups for RedisFamily {
     async fn capture(&self, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
-        capture(self.flavour, node, progress).await
+        capture(self.flavour, node, None, progress).await
     }
 
     async fn prepare(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>> {

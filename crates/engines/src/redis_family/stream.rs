@@ -46,7 +46,8 @@ pub(super) struct SnapshotStream {
 }
 
 impl SnapshotStream {
-    pub fn open(socket: &Path, user: &str, password: &Secret, progress: Progress, outcome: Outcome) -> io::Result<SnapshotStream> {
+    /// Logged in; nothing was asked for yet.
+    pub fn connect(socket: &Path, user: &str, password: &Secret, progress: Progress, outcome: Outcome) -> io::Result<SnapshotStream> {
         let link = UnixStream::connect(socket)?;
         link.set_read_timeout(Some(SILENCE))?;
         link.set_write_timeout(Some(SILENCE))?;
@@ -64,10 +65,15 @@ impl SnapshotStream {
         stream.tell(&["AUTH", user, password.reveal()])?;
         stream.tell(&["REPLCONF", "capa", "eof"])?;
         stream.tell(&["REPLCONF", "rdb-only", "1"])?;
-        stream.send(&["SYNC"])?;
-        stream.framing = stream.announcement()?;
-        stream.take_early_bytes();
         Ok(stream)
+    }
+
+    /// Returns when the snapshot has begun: what is written from now on is not in it.
+    pub fn begin(mut self) -> io::Result<SnapshotStream> {
+        self.send(&["SYNC"])?;
+        self.framing = self.announcement()?;
+        self.take_early_bytes();
+        Ok(self)
     }
 
     fn send(&mut self, words: &[&str]) -> io::Result<()> {
@@ -238,7 +244,8 @@ mod tests {
             }
         });
         let outcome = Outcome::default();
-        let stream = SnapshotStream::open(&path, "u", &Secret::new("p"), Progress::default(), outcome.clone());
+        let stream = SnapshotStream::connect(&path, "u", &Secret::new("p"), Progress::default(), outcome.clone());
+        let stream = stream.and_then(SnapshotStream::begin);
         let read = stream.and_then(|mut stream| {
             let mut all = vec![];
             stream.read_to_end(&mut all).map(|_| all)

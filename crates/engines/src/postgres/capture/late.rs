@@ -15,6 +15,7 @@ use crate::postgres::{
 use mainstay_drivers::{
     Result,
     engine::Node,
+    gate::Gate,
     storage::{Entry, EntryKind},
 };
 use mainstay_model::{Error, Time, backup::Facts};
@@ -49,10 +50,13 @@ pub(super) struct Late {
 }
 
 impl Late {
-    pub async fn gather(node: &Node, session: &Session, begun: &Begun, mut lines: Vec<Line>) -> Result<Late> {
+    pub async fn gather(node: &Node, session: &Session, begun: &Begun, mut lines: Vec<Line>, gate: Option<&dyn Gate>) -> Result<Late> {
         let data = node.paths.data.clone();
         let control = read_settled(&data.join(walk::CONTROL)).await?;
         let (stop, label) = end(session, begun).await?;
+        if let Some(gate) = gate {
+            gate.passed();
+        }
         let after = Survey::take(node, session).await?;
         let at = now();
         for (path, bytes) in [("backup_label", label.as_bytes()), (walk::CONTROL, control.as_slice())] {

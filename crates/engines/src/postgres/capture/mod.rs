@@ -24,6 +24,7 @@ use ledger::{Ledger, Measured};
 use mainstay_drivers::{
     Result,
     engine::Node,
+    gate::Gate,
     progress::Progress,
     storage::{Entry, EntryKind, Opener, Source},
 };
@@ -43,7 +44,8 @@ use std::{
 use tokio::runtime::Handle;
 use walk::{Found, Walk};
 
-pub(super) async fn capture(node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
+/// With a `gate` the backup is ended in the server, which is what decides its point, only there.
+pub(super) async fn capture(node: &Node, gate: Option<Arc<dyn Gate>>, progress: &Progress) -> Result<Box<dyn Source>> {
     let session = admin(node).await?;
     refuse_tablespaces(&session).await?;
     let before = Survey::take(node, &session).await?;
@@ -54,6 +56,7 @@ pub(super) async fn capture(node: &Node, progress: &Progress) -> Result<Box<dyn 
     Ok(Box::new(Capture {
         handle: Handle::current(),
         node: node.clone(),
+        gate,
         progress: progress.clone(),
         session,
         begun,
@@ -135,6 +138,7 @@ enum State {
 struct Capture {
     handle: Handle,
     node: Node,
+    gate: Option<Arc<dyn Gate>>,
     progress: Progress,
     session: Session,
     begun: Begun,
@@ -251,7 +255,11 @@ impl Capture {
             self.healthy()?;
         }
         self.healthy()?;
-        self.handle.block_on(Late::gather(&self.node, &self.session, &self.begun, self.ledger.take_lines()))
+        if let Some(gate) = &self.gate {
+            gate.pass()?;
+        }
+        let lines = self.ledger.take_lines();
+        self.handle.block_on(Late::gather(&self.node, &self.session, &self.begun, lines, self.gate.as_deref()))
     }
 }
 
