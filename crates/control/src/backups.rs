@@ -64,7 +64,6 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
 }
 
 /// A backup that a schedule asks for, within the write that marks its time as used.
-#[allow(dead_code)]
 pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedule: &Schedule) -> Result<BackupId> {
     let mut copies = Vec::new();
     for id in &schedule.storages {
@@ -124,6 +123,7 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
         expires_at: days.map(|d| now.plus_days(d)),
         retention: None,
         pinned: false,
+        deleting: None,
         data_bytes: None,
         facts: None,
         checks: vec![],

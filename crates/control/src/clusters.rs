@@ -152,6 +152,7 @@ pub(crate) fn cluster_row(app: &App, project: &Project, d: &Deployment) -> Clust
         generation: 0,
         created_at: app.now(),
         deleted_at: None,
+        bin: None,
     }
 }
 

@@ -40,12 +40,25 @@ pub struct Check {
     /// What was looked at: `read_back`, `file_list`, `row_counts`, ...
     pub name: String,
     pub ok: bool,
+    /// True where it is good to have and nothing depends on it: with `ok` false it is absent, or
+    /// cannot be seen, and that fails nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     pub detail: String,
 }
 
 impl Check {
     pub fn new(name: &str, ok: bool, detail: impl Into<String>) -> Self {
-        Check { name: name.into(), ok, detail: detail.into() }
+        Check { name: name.into(), ok, optional: false, detail: detail.into() }
+    }
+
+    /// Something that is not there, or that nobody can tell, and that is not needed.
+    pub fn absent(name: &str, detail: impl Into<String>) -> Self {
+        Check { name: name.into(), ok: false, optional: true, detail: detail.into() }
+    }
+
+    pub fn failed(&self) -> bool {
+        !self.ok && !self.optional
     }
 }
 
@@ -55,6 +68,15 @@ pub struct Drill {
     pub at: Time,
     pub ok: bool,
     pub seconds: f64,
+}
+
+/// A deletion that is announced: until its date it can be undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deleting {
+    pub until: Time,
+    pub reason: String,
+    /// What it becomes again when the deletion is undone.
+    pub was: BackupStatus,
 }
 
 /// What was counted in the source when the backup was made, and is compared after a restore.
@@ -97,10 +119,15 @@ pub struct Backup {
     pub created_at: Time,
     pub finished_at: Option<Time>,
     pub expires_at: Option<Time>,
-    /// What its schedule kept when it was made; editing the schedule changes nothing already made.
+    /// What its schedule kept when it was made (editing the schedule changes nothing already made), or
+    /// what was asked for when it was made by hand. Where nothing was said its cluster's policy decides.
     #[serde(default)]
     pub retention: Option<Retention>,
     pub pinned: bool,
+    /// While a policy's deletion of it can still be undone. A backup that is `deleting` without this is
+    /// past that.
+    #[serde(default)]
+    pub deleting: Option<Deleting>,
     pub data_bytes: Option<u64>,
     pub facts: Option<Facts>,
     pub checks: Vec<Check>,

@@ -80,6 +80,18 @@ pub struct Cluster {
     pub generation: i64,
     pub created_at: Time,
     pub deleted_at: Option<Time>,
+    /// What it needs to be brought back, once it is deleted and its backups were kept.
+    #[serde(default)]
+    pub bin: Option<Bin>,
+}
+
+/// A deleted cluster's place in the recycle bin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bin {
+    /// When it goes for good with its backups; `None` keeps both until they are deleted.
+    pub until: Option<Time>,
+    /// How many nodes it had.
+    pub nodes: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]

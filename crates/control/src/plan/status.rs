@@ -122,6 +122,7 @@ mod tests {
             generation: 0,
             created_at: Time(0),
             deleted_at: None,
+            bin: None,
         }
     }
 

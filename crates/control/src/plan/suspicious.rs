@@ -52,6 +52,7 @@ mod tests {
             expires_at: None,
             retention: None,
             pinned: false,
+            deleting: None,
             data_bytes: Some(bytes),
             facts: Some(facts),
             checks: vec![],

@@ -155,6 +155,7 @@ pub fn cluster(project: &ProjectId, name: &str, created_at: Time) -> Cluster {
         generation: 7,
         created_at,
         deleted_at: None,
+        bin: None,
     }
 }
 
@@ -217,6 +218,7 @@ pub fn backup(cluster: &Cluster, created_at: Time, storages: &[&StorageRow]) -> 
         expires_at: None,
         retention: None,
         pinned: false,
+        deleting: None,
         data_bytes: Some(1),
         facts: None,
         checks: vec![],
