@@ -10,6 +10,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("engines", &["drivers", "model"]),
         ("runtimes", &["drivers", "model"]),
         ("storages", &["drivers", "model"]),
+        ("notifiers", &["drivers", "model"]),
         // See docs/decisions/0001: the error, time and id types only.
         ("operations", &["model"]),
         ("store", &["model"]),
@@ -28,6 +29,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "engines",
                 "runtimes",
                 "storages",
+                "notifiers",
                 "operations",
                 "store",
                 "control",

@@ -70,6 +70,9 @@ id!(OperationId, "op");
 id!(TokenId, "tk");
 id!(HostId, "ho");
 id!(AuditId, "au");
+id!(NotifierId, "nf");
+id!(NoticeId, "nt");
+id!(AlertId, "al");
 id!(ScheduleId, "sc");
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Everything here is serialisable, and what a user can see keeps the field names of the REST
 //! contract. Words mean what `docs/glossary.md` says they mean.
 
+pub mod alert;
 pub mod allow_list;
 pub mod audit;
 pub mod backup;
@@ -13,6 +14,7 @@ pub mod error;
 pub mod ids;
 pub mod name;
 pub mod node;
+pub mod notice;
 pub mod project;
 pub mod restore;
 pub mod retention;
