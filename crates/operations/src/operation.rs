@@ -109,6 +109,31 @@ pub enum End<'a> {
     Abandoned,
 }
 
+/// An operation as it ends or gets stuck, for whoever is told of all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    pub id: &'a OperationId,
+    pub kind: &'a str,
+    /// Of its subject, where it has one.
+    pub project: Option<&'a str>,
+    pub cluster: Option<&'a str>,
+    pub key: Option<&'a str>,
+    /// The operation it was a part of.
+    pub parent: Option<&'a OperationId>,
+    pub requested_by: &'a str,
+    pub state: &'a serde_json::Value,
+    pub end: End<'a>,
+}
+
+/// Told of every end there is, beside the operation itself.
+#[async_trait]
+pub trait Listener<W>: Send + Sync + 'static {
+    /// Runs after [`Operation::finished`] in the same transaction, so that what is noted here and the
+    /// end itself are committed together. An error is the end's error: only what must not be lost
+    /// belongs here.
+    async fn ended(&self, ended: &Ended<'_>, world: &W, tx: &mut Tx) -> Result<()>;
+}
+
 pub fn unknown_step(kind: &str, step: &str) -> Error {
     Error::internal(format!("operation {kind} has no step {step}"))
 }
@@ -170,17 +195,23 @@ pub(crate) trait Handle: Send + Sync {
 /// Every operation there is, by kind. Tests enumerate it, so that no operation escapes its loops.
 pub struct Registry<W> {
     entries: BTreeMap<&'static str, Arc<dyn Erased<W>>>,
+    listener: Option<Arc<dyn Listener<W>>>,
 }
 
 impl<W: Send + Sync + 'static> Default for Registry<W> {
     fn default() -> Self {
-        Registry { entries: BTreeMap::new() }
+        Registry { entries: BTreeMap::new(), listener: None }
     }
 }
 
 impl<W: Send + Sync + 'static> Registry<W> {
     pub fn with<O: Operation<World = W>>(mut self, operation: O) -> Self {
         self.entries.insert(O::KIND, Arc::new(Typed(operation)));
+        self
+    }
+    /// In place of the one there.
+    pub fn heard_by(mut self, listener: impl Listener<W>) -> Self {
+        self.listener = Some(Arc::new(listener));
         self
     }
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
@@ -191,6 +222,9 @@ impl<W: Send + Sync + 'static> Registry<W> {
     }
     pub(crate) fn get(&self, kind: &str) -> Option<Arc<dyn Erased<W>>> {
         self.entries.get(kind).cloned()
+    }
+    pub(crate) fn listener(&self) -> Option<Arc<dyn Listener<W>>> {
+        self.listener.clone()
     }
 }
 

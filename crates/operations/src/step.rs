@@ -4,7 +4,7 @@ use crate::{
     faults::{Verdict, When},
     handle::StepHandle,
     journal::{self, Trouble, trouble},
-    operation::{Cx, End, Step, StepKind, Tx},
+    operation::{Cx, End, Ended, Step, StepKind, Tx},
     record::Record,
     run::{Outcome, Run, Spot, Work, count},
     runner::{NotCommitted, Stop, WRITES, collision},
@@ -108,8 +108,8 @@ impl<W: Send + Sync + 'static> Run<W> {
             dropped = self.watchdog(may_cancel) => Err(dropped),
         };
         let error = match ended {
-            Ok(Ended::Returned(result)) => return Ok((result, state)),
-            Ok(Ended::Panicked(e)) => return Ok((Err(e), before)),
+            Ok(Caught::Returned(result)) => return Ok((result, state)),
+            Ok(Caught::Panicked(e)) => return Ok((Err(e), before)),
             Err(Dropped::Lost) => return Err(Stop::Lost),
             Err(Dropped::Stalled) => self.stalled(&step),
             Err(Dropped::Cancelled) => {
@@ -257,6 +257,9 @@ impl<W: Send + Sync + 'static> Run<W> {
             Work::Step { name, undo } => within(stall, name, self.entry.db(name, undo, &cx, tx, &mut next.state)).await,
             Work::Finished(end) => {
                 within(stall, "finished", self.entry.finished(end, &cx, tx, &mut next.state)).await?;
+                if let Some(listener) = self.runner.inner.registry.listener() {
+                    within(stall, "finished", listener.ended(&ended(next, end), &self.world, tx)).await?;
+                }
                 if end == End::Succeeded {
                     next.output = self.entry.output(&next.state)?;
                 }
@@ -266,16 +269,30 @@ impl<W: Send + Sync + 'static> Run<W> {
     }
 }
 
-enum Ended {
+fn ended<'a>(r: &'a Record, end: End<'a>) -> Ended<'a> {
+    Ended {
+        id: &r.id,
+        kind: &r.kind,
+        project: r.project.as_deref(),
+        cluster: r.cluster.as_deref(),
+        key: r.cluster_key.as_deref(),
+        parent: r.parent.as_ref(),
+        requested_by: &r.requested_by,
+        state: &r.state,
+        end,
+    }
+}
+
+enum Caught {
     Returned(Result<()>),
     Panicked(Error),
 }
 
 /// A panic is a bug of one step, not the end of the runner.
-async fn caught(step: &str, work: impl Future<Output = Result<()>>) -> Ended {
+async fn caught(step: &str, work: impl Future<Output = Result<()>>) -> Caught {
     match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(result) => Ended::Returned(result),
-        Err(panic) => Ended::Panicked(Error::internal(format!("{step} panicked: {}", panic_text(&*panic)))),
+        Ok(result) => Caught::Returned(result),
+        Err(panic) => Caught::Panicked(Error::internal(format!("{step} panicked: {}", panic_text(&*panic)))),
     }
 }
 
@@ -285,8 +302,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 pub(crate) async fn within(stall: Duration, step: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
     match tokio::time::timeout(stall, caught(step, work)).await {
-        Ok(Ended::Returned(result)) => result,
-        Ok(Ended::Panicked(e)) => Err(e),
+        Ok(Caught::Returned(result)) => result,
+        Ok(Caught::Panicked(e)) => Err(e),
         Err(_) => Err(Error::timed_out(format!("{step} did not end within {stall:?} and was interrupted"))),
     }
 }

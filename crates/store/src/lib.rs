@@ -12,6 +12,7 @@
 
 pub mod accounts;
 pub mod addresses;
+pub mod alerts;
 pub mod audit;
 pub mod backups;
 pub mod clusters;
@@ -20,7 +21,9 @@ mod error;
 pub mod idempotency;
 pub mod kv;
 pub mod nodes;
+pub mod notifiers;
 mod open;
+pub mod outbox;
 mod page;
 pub mod projects;
 pub mod restores;

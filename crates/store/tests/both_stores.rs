@@ -4,16 +4,18 @@ mod support;
 
 use futures::future::BoxFuture;
 use mainstay_model::{
-    AuditResult, Error, Kind as ErrorKind, ProjectId, Secret, StorageId, TokenId,
+    AlertId, AuditResult, Error, Kind as ErrorKind, NoticeId, NotifierId, ProjectId, Secret, StorageId, TokenId,
+    alert::{Alert, AlertKind, Condition},
     backup::{Backup, BackupKind, BackupStatus, Drill, Proof},
     credentials::{Accounts, Credentials},
     node::NodeStatus,
+    notice::{Events, Notice, NoticeKind},
     restore::RestoreStatus,
     role::Role,
 };
 use mainstay_store::{
-    Kind, Page, Paging, Sealer, Store, accounts, addresses, audit, backups, clusters, commit, error, idempotency, kv, nodes, projects,
-    restores, secrets, sqlite_url, storages, tokens,
+    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, nodes,
+    notifiers, outbox, projects, restores, secrets, sqlite_url, storages, tokens,
 };
 use std::collections::BTreeSet;
 use support::*;
@@ -44,6 +46,9 @@ const BODIES: &[(&str, Body)] = bodies![
     audit_tampering,
     idempotency_queries,
     kv_queries,
+    notifier_queries,
+    outbox_queries,
+    alert_queries,
     pages_are_stable,
     hostile_strings,
     writers_take_turns,
@@ -710,4 +715,158 @@ async fn newer_schema(p: Place) {
     let e = Store::open(&p.url, key()).await.expect_err("newer");
     assert_eq!((e.kind, e.code.as_str()), (ErrorKind::Failed, "schema_too_new"));
     assert!(e.message.contains("99"), "{}", e.message);
+}
+
+// ---- notices ----
+
+async fn stored_notifier(store: &Store, name: &str) -> notifiers::NotifierRow {
+    let row = notifiers::NotifierRow {
+        id: NotifierId::new(),
+        project: project(store).await.id,
+        name: mainstay_model::Name::parse(name).unwrap(),
+        kind: "webhook".into(),
+        target: HOSTILE[0].into(),
+        events: Events::All,
+        enabled: true,
+        created_at: NOW,
+        delivered_at: None,
+        failing: None,
+    };
+    write!(store, |tx| notifiers::insert(&mut tx, &key(), &row, &Secret::new("https://hook/token")).await.unwrap());
+    row
+}
+
+fn notice(project: &ProjectId) -> Notice {
+    Notice {
+        id: NoticeId::new(),
+        project: project.clone(),
+        kind: NoticeKind::BackupFailed,
+        at: NOW,
+        cluster: Some("shop".into()),
+        object_kind: "backup".into(),
+        object: "bk_1".into(),
+        good: false,
+        title: HOSTILE[0].into(),
+        text: HOSTILE[3].into(),
+    }
+}
+
+async fn notifier_queries(p: Place) {
+    let mut row = stored_notifier(&p.store, "ops").await;
+    let other = stored_notifier(&p.store, "boss").await;
+    row.failing = Some(notifiers::Failing { since: NOW, failures: 3, error: HOSTILE[3].into(), next_at: at(10) });
+    (row.events, row.enabled) = (Events::Only([NoticeKind::Failover].into()), false);
+    write!(p.store, |tx| notifiers::update(&mut tx, &row).await.unwrap());
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(notifiers::get(&mut conn, &row.id).await.unwrap(), row);
+    assert_eq!(notifiers::by_name(&mut conn, &row.project, "ops").await.unwrap(), row);
+    assert_eq!(notifiers::list(&mut conn, &row.project).await.unwrap(), [row.clone(), other.clone()]);
+    assert_eq!(notifiers::list(&mut conn, &ProjectId::new()).await.unwrap(), []);
+    assert_eq!(notifiers::spec(&mut conn, &key(), &row.id).await.unwrap().reveal(), "https://hook/token");
+    not_found(notifiers::by_name(&mut conn, &ProjectId::new(), "ops").await);
+    not_found(notifiers::get(&mut conn, &NotifierId::new()).await);
+    drop(conn);
+    let mut tx = p.store.begin_write().await.unwrap();
+    let twin = notifiers::NotifierRow { id: NotifierId::new(), ..row.clone() };
+    conflict(notifiers::insert(&mut tx, &key(), &twin, &Secret::new("x")).await, "name_taken");
+    drop(tx);
+    write!(p.store, |tx| {
+        outbox::add(&mut tx, &row.id, &notice(&row.project)).await.unwrap();
+        notifiers::delete(&mut tx, &row.id).await.unwrap();
+        notifiers::delete(&mut tx, &row.id).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(notifiers::list(&mut conn, &row.project).await.unwrap(), [other]);
+    assert!(notifiers::spec(&mut conn, &key(), &row.id).await.is_err(), "what it sent to is gone with it");
+    assert_eq!(outbox::head(&mut conn, &row.id).await.unwrap(), None, "and what waited for it");
+}
+
+async fn outbox_queries(p: Place) {
+    let (one, two) = (stored_notifier(&p.store, "one").await, stored_notifier(&p.store, "two").await);
+    let (first, second) = (notice(&one.project), notice(&one.project));
+    write!(p.store, |tx| {
+        for n in [&second, &first, &first] {
+            outbox::add(&mut tx, &one.id, n).await.unwrap();
+        }
+        outbox::add(&mut tx, &two.id, &first).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    let mut head = outbox::head(&mut conn, &one.id).await.unwrap().expect("something waits");
+    assert_eq!((&head.notice, head.tries, head.status), (&first, 0, outbox::DeliveryStatus::Pending));
+    assert_eq!(notifiers::waiting(&mut conn).await.unwrap(), [one.clone(), two.clone()]);
+    drop(conn);
+    // One notifier's end of a notice is no other's.
+    (head.status, head.tries, head.ended_at) = (outbox::DeliveryStatus::Dead, 5, Some(at(1)));
+    head.error = Some(HOSTILE[3].into());
+    write!(p.store, |tx| outbox::update(&mut tx, &head).await.unwrap());
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(outbox::head(&mut conn, &one.id).await.unwrap().expect("the next").notice, second);
+    assert_eq!(outbox::head(&mut conn, &two.id).await.unwrap().expect("still").notice, first);
+    assert_eq!(outbox::counts(&mut conn, &one.id).await.unwrap(), outbox::Counts { pending: 1, dead: 1 });
+    assert_eq!(outbox::get(&mut conn, &one.id, &first.id).await.unwrap(), head);
+    let shown: Vec<_> = outbox::undelivered(&mut conn, &one.id, 5).await.unwrap().into_iter().map(|d| d.notice.id).collect();
+    assert_eq!(shown, [second.id.clone(), first.id.clone()]);
+    drop(conn);
+    // What is written again after its end stays ended.
+    write!(p.store, |tx| outbox::add(&mut tx, &one.id, &first).await.unwrap());
+    assert_eq!(write!(p.store, |tx| outbox::prune(&mut tx, at(1)).await.unwrap()), 0);
+    assert_eq!(write!(p.store, |tx| outbox::prune(&mut tx, at(2)).await.unwrap()), 1);
+    let mut tx = p.store.begin_write().await.unwrap();
+    not_found(outbox::update(&mut tx, &head).await);
+}
+
+async fn alert_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let alert = |kind, raised_at| Alert {
+        id: AlertId::new(),
+        condition: Condition {
+            project: cluster.project.clone(),
+            kind,
+            object_kind: "cluster".into(),
+            object: cluster.id.to_string(),
+            object_name: "shop".into(),
+            cluster: Some(cluster.id.clone()),
+            sentence: HOSTILE[3].into(),
+        },
+        raised_at,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        cleared_at: None,
+    };
+    let mut first = alert(AlertKind::BackupOverdue, at(0));
+    let other = alert(AlertKind::DrillOverdue, at(1));
+    write!(p.store, |tx| {
+        alerts::insert(&mut tx, &first).await.unwrap();
+        alerts::insert(&mut tx, &other).await.unwrap();
+    });
+    let mut tx = p.store.begin_write().await.unwrap();
+    conflict(alerts::insert(&mut tx, &alert(AlertKind::BackupOverdue, at(2))).await, "already_raised");
+    drop(tx);
+    first.cleared_at = Some(at(5));
+    write!(p.store, |tx| alerts::update(&mut tx, &first).await.unwrap());
+    let again = alert(AlertKind::BackupOverdue, at(6));
+    write!(p.store, |tx| alerts::insert(&mut tx, &again).await.unwrap());
+
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(alerts::get(&mut conn, &first.id).await.unwrap(), first);
+    not_found(alerts::get(&mut conn, &AlertId::new()).await);
+    assert_eq!(alerts::open(&mut conn, AlertKind::BackupOverdue, cluster.id.as_str()).await.unwrap(), Some(again.clone()));
+    assert_eq!(alerts::open(&mut conn, AlertKind::RunMissed, cluster.id.as_str()).await.unwrap(), None);
+    assert_eq!(alerts::all_open(&mut conn).await.unwrap(), [other.clone(), again.clone()]);
+    for (open, expected) in [
+        (None, vec![again.clone(), other.clone(), first.clone()]),
+        (Some(true), vec![again.clone(), other.clone()]),
+        (Some(false), vec![first.clone()]),
+    ] {
+        let filter = alerts::AlertFilter { project: Some(cluster.project.clone()), cluster: Some(cluster.id.clone()), open };
+        assert_eq!(alerts::list(&mut conn, &filter, &Paging::default()).await.unwrap().items, expected);
+    }
+    let elsewhere = alerts::AlertFilter { project: Some(ProjectId::new()), ..Default::default() };
+    assert_eq!(alerts::list(&mut conn, &elsewhere, &Paging::default()).await.unwrap().items, []);
+    let one = Paging { limit: 1, cursor: None };
+    let page = alerts::list(&mut conn, &alerts::AlertFilter::default(), &one).await.unwrap();
+    let page = alerts::list(&mut conn, &alerts::AlertFilter::default(), &Paging { cursor: page.next, ..one }).await.unwrap();
+    assert_eq!(page.items, [other]);
+    drop(conn);
+    assert_eq!(write!(p.store, |tx| alerts::prune(&mut tx, at(6)).await.unwrap()), 1);
 }
