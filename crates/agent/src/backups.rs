@@ -2,15 +2,21 @@
 //! through the control plane. The storage shows a snapshot only when it is whole, so there is
 //! nothing here to clean up after a failure.
 
-use crate::{Agent, dispatch::Act, nodes::refuse_past};
+use crate::{
+    Agent,
+    copies::{Copies, PATIENCE, within},
+    dispatch::Act,
+    nodes::refuse_past,
+    relay, text,
+};
 use mainstay_drivers::{
     engine::Backups,
-    storage::{Entry, RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored},
+    storage::{RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, DeleteSnapshots, Done, EnsureKeys, ListSnapshots, ManualCommands, RemoveRepository, RepositoryUsage,
-    SnapshotFacts, Verified, VerifySnapshot,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, ListSnapshots, ManualCommands, RemoveRepository,
+    RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
 use std::sync::Arc;
 
@@ -24,15 +30,27 @@ impl Agent {
         self.parts.storages.check(&verb.storage).await
     }
 
-    /// Runs beside all other verbs of the node. Only a second call for the same copy waits.
-    pub(crate) async fn capture(&self, verb: Capture, act: &Act) -> Result<Stored> {
+    /// Runs beside all other verbs of the node. Only a second call for the same backup waits.
+    pub(crate) async fn capture(&self, verb: Capture, act: &Act) -> Result<Vec<Result<Stored, Error>>> {
         refuse_past(&self.registry.get(&verb.plan.id)?, act.generation)?;
-        let key = format!("{}/{}", verb.label.backup, verb.repository.storage.id);
-        let _held = self.locks.hold(key, &act.progress).await?;
-        let storage = self.parts.storages.open(&verb.repository, true).await?;
-        let there = storage.list().await?.iter().any(|s| s.label.backup == verb.label.backup);
-        let source = if there { Box::new(Unread) } else { self.source(&verb, act).await? };
-        storage.put(&verb.label, source, &act.progress).await
+        let _held = self.locks.hold(format!("backup/{}", verb.label.backup), &act.progress).await?;
+        let _slot = self.copying.take(verb.repositories.len(), &act.progress).await?;
+        let mut copies = Copies::find(&*self.parts.storages, &verb.repositories, &verb.label, &act.progress).await;
+        if !copies.complete_from_a_good_one(&verb.label, &act.progress).await && copies.has_open() {
+            let source = self.source(&verb, act).await?;
+            copies.read_once(&verb.label, source, &act.progress).await?;
+        }
+        let arguments = serde_json::to_string(&verb).map_err(Error::internal)?;
+        Ok(copies.results().into_iter().map(|result| result.map_err(|e| told(e, &arguments))).collect())
+    }
+
+    /// Another copy of a backup that is stored already; the engine is not asked.
+    pub(crate) async fn copy_snapshot(&self, verb: CopySnapshot, act: &Act) -> Result<Stored> {
+        let _held = self.locks.hold(format!("backup/{}", verb.backup), &act.progress).await?;
+        let _slot = self.copying.take(1, &act.progress).await?;
+        let from = self.opened(&verb.from).await?;
+        let to = within(PATIENCE, self.parts.storages.open(&verb.to, true)).await?;
+        relay::copy(&from, &verb.snapshot, &to, &verb.backup, &act.progress).await
     }
 
     async fn source(&self, verb: &Capture, act: &Act) -> Result<Box<dyn Source>> {
@@ -94,18 +112,9 @@ impl Agent {
     }
 }
 
-/// Stands for the source of a backup that is stored already: the storage returns what it has, and
-/// the engine is not bothered again, nor need it run.
-struct Unread;
-
-impl Source for Unread {
-    fn next(&mut self) -> Option<Result<Entry>> {
-        Some(Err(Error::conflict("snapshot_gone", "the snapshot was removed while its record was asked for")))
-    }
-    fn finish(&mut self) -> Result<Facts> {
-        Err(Error::conflict("snapshot_gone", "the snapshot was removed while its record was asked for"))
-    }
-    fn expected_bytes(&self) -> Option<u64> {
-        None
-    }
+/// The error of one copy as it may leave the agent; the log hears of it here, for the call succeeds.
+fn told(e: Error, arguments: &str) -> Error {
+    let e = text::fit(e, arguments);
+    tracing::warn!(inside = e.inside.as_deref().unwrap_or_default(), "a copy of a backup failed: {e}");
+    e
 }

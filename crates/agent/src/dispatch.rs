@@ -62,6 +62,7 @@ table! {
     RouteStatuses => route_statuses,
     CheckStorage => check_storage,
     Capture => capture,
+    CopySnapshot => copy_snapshot,
     VerifySnapshot => verify_snapshot,
     SnapshotFacts => snapshot_facts,
     ListSnapshots => list_snapshots,

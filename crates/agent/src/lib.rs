@@ -8,6 +8,7 @@
 //! of them. What was wanted running and does not run is started by the control plane's order only.
 
 mod backups;
+mod copies;
 mod disk;
 mod dispatch;
 mod download;
@@ -20,12 +21,15 @@ mod markers;
 mod nodes;
 mod owner;
 mod ready;
+mod pipe;
 mod registry;
 mod restores;
 mod sinks;
+mod relay;
 mod swap;
 mod text;
 mod volumes;
+mod tee;
 
 pub use endpoint::{Endpoint, Gateway, ensure_gateway};
 pub use registry::Wanted;
@@ -76,6 +80,7 @@ pub struct Agent {
 }
 
 /// One node as an agent finds it when it opens its data directory.
+    copying: copies::Slots,
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
     pub node: NodeId,
@@ -103,6 +108,7 @@ impl Agent {
             parts,
         };
         agent.end_isolated_of(None).await?;
+            copying: copies::Slots::default(),
         agent.sweep();
         Ok(Arc::new(agent))
     }

@@ -44,6 +44,12 @@ impl Progress {
             sentence: self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()).clone(),
         }
     }
+    /// Shows what another one says: where several do the work of one.
+    pub fn show(&self, said: &Snapshot) {
+        *self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()) = said.sentence.clone();
+        self.0.total.store(said.total, Ordering::Relaxed);
+        self.0.done.store(said.done, Ordering::Relaxed);
+    }
     /// Asks the work to stop at its next look.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Relaxed);

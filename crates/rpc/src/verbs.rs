@@ -9,7 +9,7 @@ use mainstay_drivers::{
     storage::{Depth, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageReport, StorageSpec, StorageUsage, Stored},
 };
 use mainstay_model::{
-    ClusterId, ClusterName, NodeId,
+    BackupId, ClusterId, ClusterName, Error, NodeId,
     backup::{Check, Facts},
     engine::EngineEntry,
     node::{Observed, Position},
@@ -85,8 +85,12 @@ verbs! {
 
     // ---- backups ----
     CheckStorage { storage: StorageSpec } -> StorageReport;
-    /// Captures the running node into one repository.
-    Capture { plan: NodePlan, repository: RepositoryRef, label: SnapshotLabel } -> Stored;
+    /// Captures the running node into all these repositories in one pass, and tells of each what
+    /// became of it. One that has the backup already is not written again, and where one has it the
+    /// others are given that same point.
+    Capture { plan: NodePlan, repositories: Vec<RepositoryRef>, label: SnapshotLabel } -> Vec<Result<Stored, Error>>;
+    /// Another copy of a backup: the same point, label and facts, of whatever kinds the two are.
+    CopySnapshot { from: RepositoryRef, snapshot: String, to: RepositoryRef, backup: BackupId } -> Stored;
     VerifySnapshot { repository: RepositoryRef, snapshot: String, depth: Depth } -> Verified;
     SnapshotFacts { repository: RepositoryRef, snapshot: String } -> Facts;
     ListSnapshots { repository: RepositoryRef } -> Vec<mainstay_drivers::storage::Snapshot>;

@@ -13,13 +13,13 @@ use tokio::{
 
 #[derive(Clone)]
 pub struct Pool {
-    writes: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub enum Lane {
-    /// Backups and prunes.
+    /// Backups. How many run at once is for who starts them to say: the copies of one backup read
+    /// the same source together, and one that waited here would hold up those that do not.
     Write,
     /// Restores and verifications.
     Read,
@@ -29,7 +29,7 @@ pub enum Lane {
 
 impl Default for Pool {
     fn default() -> Self {
-        Pool { writes: Arc::new(Semaphore::new(2)), reads: Arc::new(Semaphore::new(2)) }
+        Pool { reads: Arc::new(Semaphore::new(2)) }
     }
 }
 
@@ -50,9 +50,8 @@ impl Pool {
         F: FnOnce(Arc<AtomicBool>) -> Result<T> + Send + 'static,
     {
         let semaphore = match lane {
-            Lane::Write => Some(&self.writes),
             Lane::Read => Some(&self.reads),
-            Lane::Ask => None,
+            Lane::Write | Lane::Ask => None,
         };
         let permit = match semaphore {
             Some(s) => Some(s.clone().acquire_owned().await.map_err(Error::internal)?),

@@ -56,6 +56,9 @@ struct Piece {
 /// An opened repository.
 struct FakeStorage {
     faults: Faults,
+    /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>` and
+    /// `storage.breaks.<name>` are switches for one storage among others.
+    name: String,
     repository: Arc<Repository>,
 }
 
@@ -145,11 +148,15 @@ impl Storages for FakeStorages {
             let made = Repository { keys: Mutex::new(all_keys(&repository.keys)), ..Repository::default() };
             all.insert(address.clone(), Arc::new(made));
         }
+        let name = repository.storage.name.clone();
+        if self.faults.is_on(&format!("storage.gone.{name}")) {
+            return Err(Error::unavailable("storage_gone", format!("storage {name} does not answer")));
+        }
         let found = Arc::clone(&all[&address]);
         if !lock(&found.keys).contains(&repository.keys.own) {
             return Err(Error::forbidden("the key does not open the repository").with_code("wrong_key"));
         }
-        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), repository: found }))
+        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), name, repository: found }))
     }
 
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
@@ -168,7 +175,7 @@ fn piece(entry: SnapshotEntry, bytes: Vec<u8>) -> Piece {
 }
 
 /// Reads a source to its end. Any error of it is the error of the backup.
-fn read(mut source: Box<dyn Source>, progress: &Progress) -> Result<(Vec<Piece>, Facts)> {
+fn read(mut source: Box<dyn Source>, progress: &Progress, pace: impl Fn() -> Result<()>) -> Result<(Vec<Piece>, Facts)> {
     let mut pieces = vec![];
     progress.total(source.expected_bytes().unwrap_or(0));
     while let Some(entry) = source.next() {
@@ -182,6 +189,7 @@ fn read(mut source: Box<dyn Source>, progress: &Progress) -> Result<(Vec<Piece>,
             EntryKind::Symlink { target } => SnapshotEntryKind::Symlink { target },
             EntryKind::File { open, may_vanish, .. } => match open().and_then(|mut reader| reader.read_to_end(&mut bytes)) {
                 Ok(_) => SnapshotEntryKind::File { size: bytes.len() as u64 },
+        pace()?;
                 Err(e) if may_vanish && e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::from(e).context(entry.path.display())),
             },
@@ -207,6 +215,20 @@ fn good(piece: &Piece) -> Result<()> {
     if Sha256::digest(piece.bytes.as_slice()).to_vec() == piece.hash {
         return Ok(());
     }
+    /// What the storage does before it takes the next entry.
+    fn pace(&self, progress: &Progress) -> impl Fn() -> Result<()> + Send + 'static {
+        let (faults, name, progress) = (self.faults.clone(), self.name.clone(), progress.clone());
+        move || {
+            while faults.is_on(&format!("storage.stalls.{name}")) && !progress.is_cancelled() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            match faults.is_on(&format!("storage.breaks.{name}")) {
+                true => Err(Error::failed("storage_broken", format!("storage {name} broke"))),
+                false => Ok(()),
+            }
+        }
+    }
+
     Err(Error::integrity(format!("{} is damaged in the storage", piece.entry.path.display())))
 }
 
@@ -235,8 +257,8 @@ impl Storage for FakeStorage {
         if let Some(there) = self.stored(label) {
             return Ok(there);
         }
-        let (reading, label) = (progress.clone(), label.clone());
-        let (entries, facts) = on_a_thread(move || read(source, &reading)).await?;
+        let (reading, label, pace) = (progress.clone(), label.clone(), self.pace(progress));
+        let (entries, facts) = on_a_thread(move || read(source, &reading, pace)).await?;
         let data_bytes = entries.iter().map(|p| p.bytes.len() as u64).sum();
         let snapshot = hex::encode(&Sha256::digest(format!("{}/{}", label.backup, label.cluster))[..8]);
         let stored = Stored {

@@ -6,13 +6,19 @@ use mainstay_drivers::{
     engine::NodePlan,
     storage::{Depth, SnapshotEntry, SnapshotEntryKind, Stored},
 };
-use mainstay_model::{Kind, Time};
+use mainstay_model::{Error, Kind, Time};
 use mainstay_rpc::verbs::*;
 use std::{collections::BTreeMap, io::Read, path::Path};
 
 pub async fn backed_up(host: &Host, plan: &NodePlan) -> Stored {
-    let capture = Capture { plan: plan.clone(), repository: host.world.repository(&plan.cluster), label: host.world.label(&plan.cluster) };
-    host.does(capture).await.unwrap()
+    let repositories = vec![host.world.repository(&plan.cluster)];
+    let capture = Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster) };
+    stored(host.does(capture).await.unwrap()).unwrap()
+}
+
+/// The result of the only copy.
+pub fn stored(mut results: Vec<Result<Stored, Error>>) -> Result<Stored, Error> {
+    results.pop().expect("one for each repository")
 }
 
 pub fn beside(host: &Host, plan: &NodePlan, stored: &Stored) -> RestoreBeside {
@@ -253,18 +259,18 @@ async fn a_backup_is_made_once_and_a_failed_one_is_invisible() {
     let host = Host::new().await;
     let (one, _) = pair(&host, "ledger").await;
     let repository = host.world.repository(&host.cluster);
-    let capture = Capture { plan: one.clone(), repository: repository.clone(), label: host.world.label(&host.cluster) };
+    let capture = Capture { plan: one.clone(), repositories: vec![repository.clone()], label: host.world.label(&host.cluster) };
     host.world.faults.switch("source.fails", true);
-    host.fails(capture.clone()).await;
+    stored(host.does(capture.clone()).await.unwrap()).unwrap_err();
     host.world.faults.switch("source.fails", false);
     assert!(host.client().look(&ListSnapshots { repository: repository.clone() }).await.unwrap().is_empty());
 
     host.world.faults.lose_reply("storage.publish");
-    host.fails(capture.clone()).await;
+    stored(host.does(capture.clone()).await.unwrap()).unwrap_err();
     // The engine may be gone by the time its reply is asked for again.
     host.does(StopNode { node: one.id.clone() }).await.unwrap();
     let captures = host.world.faults.visits("engine.capture");
-    let stored = host.does(capture.clone()).await.unwrap();
+    let stored = stored(host.does(capture.clone()).await.unwrap()).unwrap();
     assert_eq!(host.world.faults.visits("engine.capture"), captures);
     assert_eq!(stored.facts.exact["rows"], 2);
     let fresh = Capture { label: host.world.label(&host.cluster), ..capture };

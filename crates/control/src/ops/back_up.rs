@@ -1,18 +1,24 @@
-//! Back up: choose the source, capture into each storage, record what was read back.
+//! Back up: choose the source, capture it in one pass into all storages, record what was read back.
+//!
+//! The copies are one recovery point. Once one of them is good, a storage that did not answer is
+//! given what the good one has; the source, which has gone on since, is not captured again.
 //!
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
 use crate::{App, app::act, backups, plan, tasks::observe, topology::Topology};
 use async_trait::async_trait;
-use mainstay_drivers::storage::{Depth, Stored};
+use mainstay_drivers::{
+    engine::NodePlan,
+    storage::{Depth, Stored},
+};
 use mainstay_model::{
     BackupId, ClusterId, Error, NodeId, Result, StorageId,
     backup::{Backup, BackupStatus, Copy, Proof},
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{Cancel, Capture, DeleteSnapshots, ListSnapshots, WaitFor};
+use mainstay_rpc::verbs::{Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, WaitFor};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +58,7 @@ impl Operation for BackUp {
     const VERSION: i64 = 1;
     const STEPS: &'static [Step] = &[
         Step::effect("choose_source", "Choose a caught-up node to read from", Undo::Nothing("only looks")),
-        Step::effect("capture", "Capture, store, and read back", Undo::With),
+        Step::effect("capture", "Capture once, store in every place, and read back", Undo::With),
         Step::db("record", "Record the backup", Undo::Nothing("its row says how it ended")),
     ];
 
@@ -133,16 +139,51 @@ async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
     s.results.retain(|(_, r)| r.is_ok());
     s.tries += 1;
     let missing = |c: &&Copy| !s.results.iter().any(|(storage, _)| *storage == c.storage);
-    for copy in backup.copies.iter().filter(missing).cloned().collect::<Vec<_>>() {
-        let repository = backups::repository(&cx.world, &topology.cluster, &copy.storage).await?;
-        let verb = Capture { plan: plan.clone(), repository, label: backups::label(&backup) };
-        let result = tokio::select! {
-            result = act(cx, verb) => result,
-            () = cx.cancelled() => return Err(Error::conflict("cancelled", "cancelled")),
-        };
-        s.results.push((copy.storage.clone(), result));
-    }
+    let missing: Vec<StorageId> = backup.copies.iter().filter(missing).map(|c| c.storage.clone()).collect();
+    let good = s.results.iter().find_map(|(storage, r)| Some((storage.clone(), r.as_ref().ok()?.snapshot.clone())));
+    let results = match good {
+        None => read_once(cx, &topology, plan, &backup, &missing).await?,
+        Some((storage, snapshot)) => copy_from(cx, &backup, &storage, &snapshot, &missing).await?,
+    };
+    s.results.extend(missing.into_iter().zip(results));
     verdict(s)
+}
+
+async fn read_once(
+    cx: &Cx<App>,
+    topology: &Topology,
+    plan: NodePlan,
+    backup: &Backup,
+    storages: &[StorageId],
+) -> Result<Vec<Result<Stored>>> {
+    let mut repositories = vec![];
+    for storage in storages {
+        repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
+    }
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup) })).await
+}
+
+async fn copy_from(
+    cx: &Cx<App>,
+    backup: &Backup,
+    good: &StorageId,
+    snapshot: &str,
+    storages: &[StorageId],
+) -> Result<Vec<Result<Stored>>> {
+    let (from, mut results) = (backups::repository_of(&cx.world, backup, good).await?, vec![]);
+    for storage in storages {
+        let to = backups::repository_of(&cx.world, backup, storage).await?;
+        let verb = CopySnapshot { from: from.clone(), snapshot: snapshot.into(), to, backup: backup.id.clone() };
+        results.push(or_cancelled(cx, async { Ok(act(cx, verb).await) }).await?);
+    }
+    Ok(results)
+}
+
+async fn or_cancelled<T>(cx: &Cx<App>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = cx.cancelled() => Err(Error::conflict("cancelled", "cancelled")),
+    }
 }
 
 /// A storage that does not answer is tried again, and in the end given up for this backup where
@@ -200,7 +241,7 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     store::backups::update(tx, &backup).await
 }
 
-fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
+pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
     match result {
         Ok(stored) => {
             (copy.status, copy.snapshot) = (BackupStatus::Completed, Some(stored.snapshot.clone()));

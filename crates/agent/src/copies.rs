@@ -1,0 +1,239 @@
+//! The copies of one backup while it is made: found, read into in one pass, and brought to the
+//! same point where an earlier call got only so far.
+//!
+//! The copies of a backup are one recovery point. So where a storage has it already (a reply was
+//! lost, a storage was slow), the others are given what that one has, and the engine, which has
+//! gone on since, is not read again.
+
+use crate::{
+    locks::cancelled,
+    relay::{self, Unread},
+    tee::{Line, Tee, View},
+};
+use futures::future::join_all;
+use mainstay_drivers::{
+    progress::Progress,
+    storage::{RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
+};
+use mainstay_model::{Error, Result};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A storage that leaves bytes lying for so long, or does not answer, is done without.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Work that moves nothing for so long is stuck, whatever it is doing.
+const STUCK: Duration = Duration::from_secs(15 * 60);
+const LOOK: Duration = Duration::from_millis(100);
+/// Storages written to at the same time.
+const WRITERS: u32 = 3;
+
+/// How much is written at a time. A backup takes its share at once and as a whole: its copies keep
+/// pace with each other, so half of them would wait for ever.
+pub(crate) struct Slots(Arc<Semaphore>);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Slots(Arc::new(Semaphore::new(WRITERS as usize)))
+    }
+}
+
+impl Slots {
+    pub async fn take(&self, storages: usize, progress: &Progress) -> Result<OwnedSemaphorePermit> {
+        let share = u32::try_from(storages).unwrap_or(WRITERS).clamp(1, WRITERS);
+        let taken = self.0.clone().acquire_many_owned(share);
+        tokio::select! {
+            permit = taken => permit.map_err(Error::internal),
+            () = until_cancelled(progress) => Err(cancelled()),
+        }
+    }
+}
+
+async fn until_cancelled(progress: &Progress) {
+    while !progress.is_cancelled() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// An answer, or that none came.
+pub(crate) async fn within<T>(patience: Duration, ask: impl Future<Output = Result<T>>) -> Result<T> {
+    let silent = || Error::unavailable("storage_silent", format!("the storage did not answer within {} s", patience.as_secs()));
+    tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// The end of work that says through `progress` that it moves, or that it is stuck.
+async fn moving<T>(progress: &Progress, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let stuck = async {
+        let (mut last, mut since) = (progress.look(), Instant::now());
+        while since.elapsed() < STUCK {
+            tokio::time::sleep(STUCK / 100).await;
+            let now = progress.look();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = stuck => Err(Error::failed("storage_stuck", format!("the storage moved nothing for {} minutes; look at it, then copy the backup there", STUCK.as_secs() / 60))),
+    }
+}
+
+/// All copies of one backup, in the order they were asked for.
+pub(crate) struct Copies {
+    each: Vec<One>,
+    patience: Duration,
+}
+
+struct One {
+    name: String,
+    storage: Option<Arc<dyn Storage>>,
+    result: Option<Result<Stored>>,
+}
+
+impl One {
+    async fn find(storages: &dyn Storages, repository: &RepositoryRef, label: &SnapshotLabel, progress: &Progress) -> One {
+        let name = repository.storage.name.clone();
+        match within(PATIENCE, storages.open(repository, true)).await {
+            Err(e) => One { name, storage: None, result: Some(Err(e)) },
+            Ok(storage) => One { name, result: there(&*storage, label, progress).await.transpose(), storage: Some(storage) },
+        }
+    }
+
+    fn good(&self) -> Option<(&Arc<dyn Storage>, &Stored)> {
+        Some((self.storage.as_ref()?, self.result.as_ref()?.as_ref().ok()?))
+    }
+
+    /// Whether it can be given the point that `good` has, and has to be.
+    fn lacks(&self, good: &Stored) -> bool {
+        match &self.result {
+            None => true,
+            Some(Ok(stored)) => stored.facts != good.facts,
+            Some(Err(_)) => false,
+        }
+    }
+}
+
+/// The backup as this storage has it already.
+async fn there(storage: &dyn Storage, label: &SnapshotLabel, progress: &Progress) -> Result<Option<Stored>> {
+    let all = within(PATIENCE, storage.list()).await?;
+    match all.iter().any(|s| s.label.backup == label.backup) {
+        true => storage.put(label, Box::new(Unread), progress).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+impl Copies {
+    pub async fn find(storages: &dyn Storages, repositories: &[RepositoryRef], label: &SnapshotLabel, progress: &Progress) -> Copies {
+        let each = join_all(repositories.iter().map(|r| One::find(storages, r, label, progress))).await;
+        Copies { each, patience: PATIENCE }
+    }
+
+    /// Gives every other storage the point that one of them has. `false` when none has any.
+    pub async fn complete_from_a_good_one(&mut self, label: &SnapshotLabel, progress: &Progress) -> bool {
+        let Some((from, good)) = self.each.iter().find_map(One::good).map(|(s, g)| (s.clone(), g.clone())) else { return false };
+        for one in self.each.iter_mut().filter(|one| one.lacks(&good)) {
+            let Some(to) = &one.storage else { continue };
+            let copied = moving(progress, relay::copy(&from, &good.snapshot, to, &label.backup, progress)).await;
+            one.result = Some(copied);
+        }
+        true
+    }
+
+    /// Whether there is a storage to write to.
+    pub fn has_open(&self) -> bool {
+        self.each.iter().any(|one| one.result.is_none())
+    }
+
+    /// Reads the source once, into every storage that waits for it. What is wrong with the source
+    /// is the error of all.
+    pub async fn read_once(&mut self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<()> {
+        let open: Vec<_> = self.each.iter_mut().filter(|one| one.result.is_none()).collect();
+        let storages: Vec<_> = open.iter().filter_map(|one| Some((one.name.clone(), one.storage.clone()?))).collect();
+        let results = match &storages[..] {
+            [(_, only)] => vec![moving(progress, only.put(label, source, progress)).await],
+            all => one_pass(all, label, source, progress, self.patience).await?,
+        };
+        open.into_iter().zip(results).for_each(|(one, result)| one.result = Some(result));
+        // A late writer of an earlier call may have been faster: then its point is another.
+        self.complete_from_a_good_one(label, progress).await;
+        Ok(())
+    }
+
+    pub fn results(self) -> Vec<Result<Stored>> {
+        let missing = || Err(Error::internal("a copy without a result"));
+        self.each.into_iter().map(|one| one.result.unwrap_or_else(missing)).collect()
+    }
+}
+
+/// One pass over the source, with all storages reading at once.
+async fn one_pass(
+    storages: &[(String, Arc<dyn Storage>)],
+    label: &SnapshotLabel,
+    source: Box<dyn Source>,
+    progress: &Progress,
+    patience: Duration,
+) -> Result<Vec<Result<Stored>>> {
+    let (tee, views) = Tee::start(source, storages.len(), progress)?;
+    let own: Vec<Progress> = storages.iter().map(|_| Progress::default()).collect();
+    let puts = storages.iter().zip(views).zip(&own).enumerate().map(|(n, (((name, storage), view), own))| {
+        let line = tee.line(n);
+        async move { put(name, &**storage, label, view, &line, own, patience).await }
+    });
+    let results = tokio::select! {
+        results = join_all(puts) => results,
+        () = show(progress, &own) => vec![],
+    };
+    let failure = tee.failure();
+    tee.settle().await;
+    match failure {
+        Some(e) if results.iter().all(Result::is_err) => Err(e),
+        _ => Ok(results),
+    }
+}
+
+async fn put(
+    name: &str,
+    storage: &dyn Storage,
+    label: &SnapshotLabel,
+    view: View,
+    line: &Line,
+    own: &Progress,
+    patience: Duration,
+) -> Result<Stored> {
+    let result = tokio::select! {
+        stored = moving(own, storage.put(label, Box::new(view), own)) => stored,
+        () = left_lying(line, patience) => {
+            let sentence = format!("storage {name} took nothing for {} s and was done without", patience.as_secs());
+            Err(Error::failed("storage_stalled", sentence))
+        }
+    };
+    // Whatever it still holds of the source is given back to the others.
+    line.close();
+    result
+}
+
+async fn left_lying(line: &Line, patience: Duration) {
+    while line.idle().is_none_or(|idle| idle < patience) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Shows how far the slowest is, and passes on that all of it was cancelled. Never ends.
+async fn show(progress: &Progress, own: &[Progress]) {
+    loop {
+        if progress.is_cancelled() {
+            own.iter().for_each(Progress::cancel);
+        }
+        let looks = own.iter().map(Progress::look);
+        if let Some(slowest) = looks.min_by_key(|l| (l.sentence != "reading", l.done)) {
+            progress.show(&slowest);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! Three storages and one source: whichever of them fails, stalls or dies.
+
+use super::*;
+use mainstay_drivers::{
+    engine::Chunking,
+    storage::{Entry, EntryKind, Place, RepositoryKeys, SnapshotEntryKind, StorageSpec},
+};
+use mainstay_model::{BackupId, ClusterId, ProjectId, Secret, StorageId, Time, backup::Facts};
+use mainstay_testkit::{FakeStorages, Faults};
+use std::{
+    io::{self, Read},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// Files of a few hundred kilobytes, more than lies in between at once.
+const FILES: usize = 60;
+const BYTES: usize = 300_000;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Dies {
+    Never,
+    Reading,
+    Listing,
+    Finishing,
+}
+
+struct Numbers {
+    next: usize,
+    dies: Dies,
+    point: u64,
+    opened: Arc<AtomicUsize>,
+    gone: Arc<AtomicUsize>,
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk went bad"))
+    }
+}
+
+fn content(n: usize) -> Vec<u8> {
+    vec![n as u8; if n.is_multiple_of(7) { 0 } else { BYTES }]
+}
+
+impl Source for Numbers {
+    fn next(&mut self) -> Option<Result<Entry>> {
+        let n = self.next;
+        self.next += 1;
+        if n == FILES / 2 && self.dies == Dies::Listing {
+            return Some(Err(Error::failed("source_died", "the engine went away")));
+        }
+        let bad = n == FILES / 2 && self.dies == Dies::Reading;
+        let opened = self.opened.clone();
+        let open = Box::new(move || {
+            opened.fetch_add(1, Ordering::SeqCst);
+            let bytes: Box<dyn Read + Send> = if bad { Box::new(Broken) } else { Box::new(io::Cursor::new(content(n))) };
+            if n == 3 { Err(io::ErrorKind::NotFound.into()) } else { Ok(bytes) }
+        });
+        let kind = EntryKind::File { size: None, may_vanish: n == 3, open };
+        (n < FILES).then(|| Ok(Entry { path: format!("f{n:03}").into(), mode: 0o600, mtime: Time(0), kind }))
+    }
+    fn finish(&mut self) -> Result<Facts> {
+        match self.dies {
+            Dies::Finishing => Err(Error::failed("source_died", "the footer is missing")),
+            _ => Ok(Facts { engine: "memo".into(), exact: [("rows".into(), self.point)].into(), ..Facts::default() }),
+        }
+    }
+    fn expected_bytes(&self) -> Option<u64> {
+        Some(7)
+    }
+}
+
+impl Drop for Numbers {
+    fn drop(&mut self) {
+        self.gone.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+struct Bench {
+    faults: Faults,
+    storages: FakeStorages,
+    repositories: Vec<RepositoryRef>,
+    label: SnapshotLabel,
+    progress: Progress,
+    opened: Arc<AtomicUsize>,
+    gone: Arc<AtomicUsize>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let (faults, project, cluster) = (Faults::default(), ProjectId::new(), ClusterId::new());
+        let repository = |name: &str| RepositoryRef {
+            storage: StorageSpec { id: StorageId::new(), name: name.into(), place: Place::Local { path: "/x".into() }, secret: None },
+            project: project.clone(),
+            cluster: cluster.clone(),
+            chunking: Chunking::Fixed(1 << 18),
+            keys: RepositoryKeys { own: Secret::new("own"), recovery: vec![] },
+        };
+        let repositories = ["a", "b", "c"].map(repository).to_vec();
+        let label = SnapshotLabel {
+            backup: BackupId::new(),
+            cluster: cluster.clone(),
+            cluster_name: "shop".into(),
+            kind: "manual".into(),
+            description: String::new(),
+            created_at: Time(5),
+        };
+        let storages = FakeStorages::new(faults.clone());
+        let (opened, gone) = Default::default();
+        Bench { faults, storages, repositories, label, progress: Progress::default(), opened, gone }
+    }
+
+    fn source(&self, dies: Dies, point: u64) -> Box<dyn Source> {
+        Box::new(Numbers { next: 0, dies, point, opened: self.opened.clone(), gone: self.gone.clone() })
+    }
+
+    /// What `Capture` does, and when the source was let go.
+    async fn capture(&self, dies: Dies, point: u64) -> Result<Vec<Result<Stored>>> {
+        let mut copies = Copies::find(&self.storages, &self.repositories, &self.label, &self.progress).await;
+        copies.patience = Duration::from_millis(300);
+        if !copies.complete_from_a_good_one(&self.label, &self.progress).await && copies.has_open() {
+            copies.read_once(&self.label, self.source(dies, point), &self.progress).await?;
+        }
+        Ok(copies.results())
+    }
+
+    /// What each storage holds: the files' names and sizes, or nothing.
+    async fn held(&self) -> Vec<Option<Vec<(String, u64)>>> {
+        let mut all = vec![];
+        for repository in &self.repositories {
+            let Ok(storage) = self.storages.open(repository, false).await else {
+                all.push(None);
+                continue;
+            };
+            let Some(snapshot) = storage.list().await.unwrap().pop() else {
+                all.push(None);
+                continue;
+            };
+            let size = |k: &SnapshotEntryKind| if let SnapshotEntryKind::File { size } = k { *size } else { 0 };
+            let entries = storage.entries(&snapshot.id).await.unwrap();
+            all.push(Some(entries.iter().map(|e| (e.path.to_string_lossy().into_owned(), size(&e.kind))).collect()));
+        }
+        all
+    }
+}
+
+fn whole() -> Vec<(String, u64)> {
+    (0..FILES).filter(|n| *n != 3).map(|n| (format!("f{n:03}"), content(n).len() as u64)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_pass_fills_three_storages_with_one_point() {
+    let bench = Bench::new();
+    let results = bench.capture(Dies::Never, 1).await.unwrap();
+    let points: Vec<_> = results.into_iter().map(|r| r.unwrap().facts.exact["rows"]).collect();
+    assert_eq!(points, [1, 1, 1]);
+    assert_eq!(bench.held().await, vec![Some(whole()); 3]);
+    assert_eq!((bench.opened.load(Ordering::SeqCst), bench.gone.load(Ordering::SeqCst)), (FILES, 1), "every file was read once");
+    let again = bench.capture(Dies::Never, 2).await.unwrap();
+    assert!(again.iter().all(|r| r.as_ref().unwrap().facts.exact["rows"] == 1), "what is stored is not taken anew");
+    assert_eq!(bench.opened.load(Ordering::SeqCst), FILES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_dies_leaves_nothing_anywhere() {
+    for dies in [Dies::Reading, Dies::Listing, Dies::Finishing] {
+        let bench = Bench::new();
+        let e = bench.capture(dies, 1).await.unwrap_err();
+        assert!(["source_died", "source_unreadable"].contains(&e.code.as_str()), "{e:?}");
+        assert_eq!(bench.held().await, vec![None; 3]);
+        assert_eq!(bench.gone.load(Ordering::SeqCst), 1, "the source was put away");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_breaks_or_stalls_or_is_gone_costs_its_own_copy_only() {
+    for (how, code) in [("breaks", "storage_broken"), ("stalls", "storage_stalled"), ("gone", "storage_gone")] {
+        let bench = Bench::new();
+        bench.faults.switch(&format!("storage.{how}.b"), true);
+        let results = bench.capture(Dies::Never, 1).await.unwrap();
+        assert!(results[0].is_ok() && results[2].is_ok(), "{how}");
+        assert_eq!(results[1].as_ref().unwrap_err().code, code);
+        assert_eq!(bench.held().await, vec![Some(whole()), None, Some(whole())], "{how}");
+        // Well again, it is given the same point, and the engine is not asked.
+        bench.faults.switch(&format!("storage.{how}.b"), false);
+        let later = bench.capture(Dies::Listing, 2).await.unwrap();
+        assert_eq!(later[1].as_ref().unwrap().facts.exact["rows"], 1);
+        assert_eq!(bench.held().await, vec![Some(whole()); 3], "{how}");
+        assert_eq!(bench.opened.load(Ordering::SeqCst), FILES);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_storages_fail_the_source_is_let_go() {
+    let bench = Bench::new();
+    ["a", "b", "c"].iter().for_each(|name| bench.faults.switch(&format!("storage.breaks.{name}"), true));
+    let results = bench.capture(Dies::Never, 1).await.unwrap();
+    assert!(results.iter().all(|r| r.as_ref().unwrap_err().code == "storage_broken"));
+    assert_eq!(bench.gone.load(Ordering::SeqCst), 1);
+    assert!(bench.opened.load(Ordering::SeqCst) < FILES, "it was not read for nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_all_of_it_ends() {
+    let bench = Bench::new();
+    ["a", "b"].iter().for_each(|name| bench.faults.switch(&format!("storage.stalls.{name}"), true));
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        bench.progress.cancel();
+    };
+    let (results, ()) = tokio::join!(bench.capture(Dies::Never, 1), cancel);
+    assert!(results.unwrap().iter().all(Result::is_err));
+    assert_eq!((bench.held().await, bench.gone.load(Ordering::SeqCst)), (vec![None; 3], 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_point_under_the_same_backup_makes_room() {
+    let bench = Bench::new();
+    let open = |n: usize| bench.storages.open(&bench.repositories[n], true);
+    let (a, b) = (open(0).await.unwrap(), open(1).await.unwrap());
+    let one = a.put(&bench.label, bench.source(Dies::Never, 1), &bench.progress).await.unwrap();
+    b.put(&bench.label, bench.source(Dies::Never, 2), &bench.progress).await.unwrap();
+    let copied = relay::copy(&a, &one.snapshot, &b, &bench.label.backup, &bench.progress).await.unwrap();
+    assert_eq!(copied.facts, one.facts);
+    assert_eq!(b.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_damaged_bytes_is_refused() {
+    let bench = Bench::new();
+    let open = |n: usize| bench.storages.open(&bench.repositories[n], true);
+    let (a, b) = (open(0).await.unwrap(), open(1).await.unwrap());
+    let one = a.put(&bench.label, bench.source(Dies::Never, 1), &bench.progress).await.unwrap();
+    let copy = || relay::copy(&a, &one.snapshot, &b, &bench.label.backup, &bench.progress);
+    bench.faults.fail("storage.get.half", 1, Error::unavailable("lost", "the connection broke"));
+    assert_eq!(copy().await.unwrap_err().code, "lost");
+    bench.faults.switch("storage.breaks.b", true);
+    assert_eq!(copy().await.unwrap_err().code, "storage_broken");
+    bench.faults.switch("storage.breaks.b", false);
+    bench.storages.damage(&one.snapshot);
+    assert_eq!(copy().await.unwrap_err().kind, mainstay_model::Kind::Integrity);
+    assert!(b.list().await.unwrap().is_empty(), "nothing of it is visible");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_bounded_and_the_same() {
+    let bench = Bench::new();
+    let open = |n: usize| bench.storages.open(&bench.repositories[n], true);
+    let (a, b) = (open(0).await.unwrap(), open(1).await.unwrap());
+    let one = a.put(&bench.label, bench.source(Dies::Never, 1), &bench.progress).await.unwrap();
+    let copied = relay::copy(&a, &one.snapshot, &b, &bench.label.backup, &bench.progress).await.unwrap();
+    assert_eq!((copied.data_bytes, copied.files, &copied.facts), (one.data_bytes, one.files, &one.facts));
+    assert_eq!(bench.held().await[..2], vec![Some(whole()); 2]);
+    let label = b.facts(&copied.snapshot).await.unwrap().0;
+    assert_eq!(label, bench.label);
+    let again = relay::copy(&a, &one.snapshot, &b, &bench.label.backup, &bench.progress).await.unwrap();
+    assert_eq!(again.snapshot, copied.snapshot);
+}

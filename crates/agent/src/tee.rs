@@ -1,0 +1,276 @@
+//! One source read once, for several storages at the same time.
+//!
+//! A thread reads the source in its order and hands what it read to each storage's [`View`], which
+//! is a source of its own for that storage, with everything that means: the storage counts what it
+//! took, remembers every error, and publishes nothing unless its view came to a good end. What the
+//! storages have not taken yet is bounded, so the slowest sets the pace. One that fails drops out;
+//! if the source fails, every view fails.
+
+use crate::pipe::{Budget, CHUNK, Meter, Pipe, TICK, lock};
+use mainstay_drivers::{
+    progress::Progress,
+    storage::{Entry, EntryKind, Opener, Source},
+};
+use mainstay_model::{Error, Result, backup::Facts};
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// Bytes read ahead of the slowest storage.
+const AHEAD_BYTES: usize = 8 << 20;
+/// Entries read ahead of the slowest storage.
+const AHEAD_ENTRIES: usize = 256;
+
+/// The reading of one source.
+pub(crate) struct Tee {
+    lines: Vec<Arc<Line>>,
+    thread: JoinHandle<()>,
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+impl Tee {
+    /// Starts reading. There is a view for each of `storages`.
+    pub fn start(source: Box<dyn Source>, storages: usize, progress: &Progress) -> Result<(Tee, Vec<View>)> {
+        let lines: Vec<_> = (0..storages).map(|_| Arc::new(Line::new(progress))).collect();
+        let expected = source.expected_bytes();
+        let views = lines.iter().map(|line| View { line: line.clone(), expected }).collect();
+        let failure = Arc::<Mutex<Option<Error>>>::default();
+        let (pump, told) =
+            (Pump { source, lines: lines.clone(), budget: Budget::new(AHEAD_BYTES), progress: progress.clone() }, failure.clone());
+        let thread = thread::Builder::new().name("backup tee".into()).spawn(move || pump.run(&told))?;
+        Ok((Tee { lines, thread, failure }, views))
+    }
+
+    pub fn line(&self, storage: usize) -> Arc<Line> {
+        self.lines[storage].clone()
+    }
+
+    /// What was wrong with the source itself.
+    pub fn failure(&self) -> Option<Error> {
+        lock(&self.failure).clone()
+    }
+
+    /// Gives a source that was given up a moment to put its things away. One that hangs is left
+    /// behind: it goes when what it waits for does.
+    pub async fn settle(self) {
+        let start = Instant::now();
+        while !self.thread.is_finished() && start.elapsed() < Duration::from_secs(5) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// What is on its way to one storage.
+pub(crate) struct Line {
+    state: Mutex<Way>,
+    changed: Condvar,
+    meter: Arc<Meter>,
+    progress: Progress,
+}
+
+#[derive(Default)]
+struct Way {
+    entries: VecDeque<Entry>,
+    pipes: Vec<Weak<Pipe>>,
+    /// How the source ended.
+    outcome: Option<Result<Facts>>,
+    /// The storage takes no more.
+    closed: bool,
+}
+
+impl Line {
+    fn new(progress: &Progress) -> Line {
+        Line { state: Mutex::default(), changed: Condvar::new(), meter: Arc::default(), progress: progress.clone() }
+    }
+
+    fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// For how long the storage has left lying what it could take.
+    pub fn idle(&self) -> Option<Duration> {
+        self.meter.idle()
+    }
+
+    /// The storage is done, one way or the other. What it did not take is dropped.
+    pub fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let (entries, pipes) = (std::mem::take(&mut state.entries), std::mem::take(&mut state.pipes));
+        drop(state);
+        self.meter.taken(entries.len());
+        pipes.iter().filter_map(Weak::upgrade).for_each(|p| p.close());
+        self.changed.notify_all();
+    }
+
+    fn offer(&self, entry: Entry, pipe: Option<Weak<Pipe>>) {
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            return;
+        }
+        state.pipes.retain(|p| p.strong_count() > 0);
+        state.pipes.extend(pipe);
+        state.entries.push_back(entry);
+        self.meter.offered();
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn conclude(&self, outcome: Result<Facts>) {
+        lock(&self.state).outcome.get_or_insert(outcome);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next entry, or for the end.
+    fn next(&self) -> Option<Result<Entry>> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(entry) = state.entries.pop_front() {
+                self.meter.taken(1);
+                self.changed.notify_all();
+                return Some(Ok(entry));
+            }
+            match &state.outcome {
+                _ if state.closed || self.progress.is_cancelled() => return Some(Err(given_up())),
+                Some(Ok(_)) => return None,
+                Some(Err(e)) => return Some(Err(e.clone())),
+                None => state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0,
+            }
+        }
+    }
+
+    /// Waits while too many entries lie here; not for good, so that the others are looked at too.
+    fn pace(&self) -> bool {
+        let full = |s: &mut Way| !s.closed && s.entries.len() >= AHEAD_ENTRIES;
+        let waited = self.changed.wait_timeout_while(lock(&self.state), TICK, full);
+        !full(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+/// How the reading ends that nobody waits for any more.
+fn given_up() -> Error {
+    Error::failed("cancelled", "cancelled before it was finished; nothing of it is visible")
+}
+
+/// The source as one storage sees it.
+pub(crate) struct View {
+    line: Arc<Line>,
+    expected: Option<u64>,
+}
+
+impl Source for View {
+    fn next(&mut self) -> Option<Result<Entry>> {
+        self.line.next()
+    }
+    fn finish(&mut self) -> Result<Facts> {
+        lock(&self.line.state).outcome.clone().unwrap_or_else(|| Err(given_up()))
+    }
+    fn expected_bytes(&self) -> Option<u64> {
+        self.expected
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.line.close();
+    }
+}
+
+/// The thread that reads.
+struct Pump {
+    source: Box<dyn Source>,
+    lines: Vec<Arc<Line>>,
+    budget: Arc<Budget>,
+    progress: Progress,
+}
+
+impl Pump {
+    fn run(mut self, failure: &Mutex<Option<Error>>) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.drain())).unwrap_or_else(|_| Err(Error::internal("the source panicked")));
+        if let Err(e) = &outcome
+            && !self.is_over()
+        {
+            *lock(failure) = Some(e.clone());
+        }
+        let lines = std::mem::take(&mut self.lines);
+        // Put away before anybody hears of the end: a backup that ended holds nothing in the engine.
+        drop(self);
+        lines.iter().for_each(|line| line.conclude(outcome.clone()));
+    }
+
+    fn drain(&mut self) -> Result<Facts> {
+        while let Some(entry) = self.source.next() {
+            self.pass_on(entry?)?;
+            while !self.lines.iter().all(|line| line.pace()) {
+                self.going_on()?;
+            }
+        }
+        self.going_on()?;
+        self.source.finish()
+    }
+
+    /// Whether nobody wants the rest.
+    fn is_over(&self) -> bool {
+        self.progress.is_cancelled() || self.lines.iter().all(|line| line.is_closed())
+    }
+
+    fn going_on(&self) -> Result<()> {
+        if self.is_over() { Err(given_up()) } else { Ok(()) }
+    }
+
+    fn pass_on(&self, entry: Entry) -> Result<()> {
+        let Entry { path, mode, mtime, kind } = entry;
+        let to = |line: &Line, kind, pipe| line.offer(Entry { path: path.clone(), mode, mtime, kind }, pipe);
+        match kind {
+            EntryKind::Dir => self.lines.iter().for_each(|line| to(line, EntryKind::Dir, None)),
+            EntryKind::Symlink { target } => {
+                self.lines.iter().for_each(|line| to(line, EntryKind::Symlink { target: target.clone() }, None));
+            }
+            EntryKind::File { size, may_vanish, open } => {
+                let mut pipes = vec![];
+                for line in self.lines.iter().filter(|line| !line.is_closed()) {
+                    let pipe = Pipe::new(&line.meter, &self.progress);
+                    to(line, EntryKind::File { size, may_vanish, open: pipe.clone().opener() }, Some(Arc::downgrade(&pipe)));
+                    pipes.push(pipe);
+                }
+                let sent = self.send(open, &pipes);
+                pipes.iter().for_each(|pipe| pipe.end(sent.as_ref().map(|_| ())));
+                return sent.or_else(|e| self.excuse(&path, may_vanish, &e));
+            }
+        }
+        self.going_on()
+    }
+
+    fn send(&self, open: Opener, pipes: &[Arc<Pipe>]) -> io::Result<()> {
+        let mut reader = open()?;
+        pipes.iter().for_each(|pipe| pipe.open());
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let n = match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            let chunk = self.budget.chunk(&buffer[..n], || self.is_over());
+            let chunk = chunk.ok_or_else(|| io::Error::other("the backup is over"))?;
+            pipes.iter().for_each(|pipe| pipe.push(chunk.clone()));
+        }
+    }
+
+    /// A file that was gone when it was opened is left out where the source allows it.
+    fn excuse(&self, path: &Path, may_vanish: bool, e: &io::Error) -> Result<()> {
+        self.going_on()?;
+        match may_vanish && e.kind() == io::ErrorKind::NotFound {
+            true => Ok(()),
+            false => Err(Error::failed("source_unreadable", format!("reading {} for the backup: {e}", path.display()))),
+        }
+    }
+}
