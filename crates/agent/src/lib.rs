@@ -20,16 +20,16 @@ mod looks;
 mod markers;
 mod nodes;
 mod owner;
-mod ready;
 mod pipe;
+mod ready;
 mod registry;
+mod relay;
 mod restores;
 mod sinks;
-mod relay;
 mod swap;
+mod tee;
 mod text;
 mod volumes;
-mod tee;
 
 pub use endpoint::{Endpoint, Gateway, ensure_gateway};
 pub use registry::Wanted;
@@ -77,10 +77,10 @@ pub struct Agent {
     markers: Markers,
     installed: InstalledEngines,
     locks: Locks,
+    copying: copies::Slots,
 }
 
 /// One node as an agent finds it when it opens its data directory.
-    copying: copies::Slots,
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
     pub node: NodeId,
@@ -105,10 +105,10 @@ impl Agent {
             markers: Markers::open(own.join("beside"))?,
             installed: InstalledEngines::default(),
             locks: Locks::default(),
+            copying: copies::Slots::default(),
             parts,
         };
         agent.end_isolated_of(None).await?;
-            copying: copies::Slots::default(),
         agent.sweep();
         Ok(Arc::new(agent))
     }

@@ -139,6 +139,10 @@ impl Storages for FakeStorages {
 
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
         self.faults.before("storage.open").await?;
+        let name = repository.storage.name.clone();
+        if self.faults.is_on(&format!("storage.gone.{name}")) {
+            return Err(Error::unavailable("storage_gone", format!("storage {name} does not answer")));
+        }
         let mut all = lock(&self.repositories);
         let address = address(repository);
         if !all.contains_key(&address) {
@@ -147,10 +151,6 @@ impl Storages for FakeStorages {
             }
             let made = Repository { keys: Mutex::new(all_keys(&repository.keys)), ..Repository::default() };
             all.insert(address.clone(), Arc::new(made));
-        }
-        let name = repository.storage.name.clone();
-        if self.faults.is_on(&format!("storage.gone.{name}")) {
-            return Err(Error::unavailable("storage_gone", format!("storage {name} does not answer")));
         }
         let found = Arc::clone(&all[&address]);
         if !lock(&found.keys).contains(&repository.keys.own) {
@@ -180,6 +180,7 @@ fn read(mut source: Box<dyn Source>, progress: &Progress, pace: impl Fn() -> Res
     progress.total(source.expected_bytes().unwrap_or(0));
     while let Some(entry) = source.next() {
         let entry = entry?;
+        pace()?;
         if progress.is_cancelled() {
             return Err(Error::conflict("cancelled", "the backup was cancelled"));
         }
@@ -189,7 +190,6 @@ fn read(mut source: Box<dyn Source>, progress: &Progress, pace: impl Fn() -> Res
             EntryKind::Symlink { target } => SnapshotEntryKind::Symlink { target },
             EntryKind::File { open, may_vanish, .. } => match open().and_then(|mut reader| reader.read_to_end(&mut bytes)) {
                 Ok(_) => SnapshotEntryKind::File { size: bytes.len() as u64 },
-        pace()?;
                 Err(e) if may_vanish && e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::from(e).context(entry.path.display())),
             },
@@ -206,15 +206,6 @@ impl FakeStorage {
         lock(&self.repository.snapshots).get(snapshot).cloned().ok_or_else(|| Error::not_found("snapshot", snapshot))
     }
 
-    fn stored(&self, label: &SnapshotLabel) -> Option<Stored> {
-        lock(&self.repository.snapshots).values().find(|k| k.label.backup == label.backup).map(|k| k.stored.clone())
-    }
-}
-
-fn good(piece: &Piece) -> Result<()> {
-    if Sha256::digest(piece.bytes.as_slice()).to_vec() == piece.hash {
-        return Ok(());
-    }
     /// What the storage does before it takes the next entry.
     fn pace(&self, progress: &Progress) -> impl Fn() -> Result<()> + Send + 'static {
         let (faults, name, progress) = (self.faults.clone(), self.name.clone(), progress.clone());
@@ -229,6 +220,15 @@ fn good(piece: &Piece) -> Result<()> {
         }
     }
 
+    fn stored(&self, label: &SnapshotLabel) -> Option<Stored> {
+        lock(&self.repository.snapshots).values().find(|k| k.label.backup == label.backup).map(|k| k.stored.clone())
+    }
+}
+
+fn good(piece: &Piece) -> Result<()> {
+    if Sha256::digest(piece.bytes.as_slice()).to_vec() == piece.hash {
+        return Ok(());
+    }
     Err(Error::integrity(format!("{} is damaged in the storage", piece.entry.path.display())))
 }
 
