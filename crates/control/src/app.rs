@@ -23,6 +23,10 @@ pub struct Options {
     /// How long the data a restore replaced stands aside.
     pub previous_days: i64,
     pub final_backup_days: i64,
+    /// How long after its time a scheduled backup is still made: after a downtime, once.
+    pub schedule_catch_up_seconds: i64,
+    /// Over how long scheduled backups of the same hour are spread.
+    pub schedule_jitter_seconds: i64,
     /// Where endpoints listen instead of the loopback block, for clients on other machines.
     pub endpoint_address: Option<IpAddr>,
     /// Where the storage named `local` lies.
@@ -37,6 +41,8 @@ impl Default for Options {
             catch_up_ms: 30_000,
             previous_days: 3,
             final_backup_days: 15,
+            schedule_catch_up_seconds: 6 * 3600,
+            schedule_jitter_seconds: 30,
             endpoint_address: None,
             default_storage: "/var/lib/mainstay/storages/local".into(),
         }
@@ -57,6 +63,8 @@ pub struct App {
     pub agent: Agent,
     pub clock: Arc<dyn Clock>,
     pub options: Options,
+    /// Woken when a schedule was made, changed or resumed.
+    pub schedules_changed: tokio::sync::Notify,
     observed: Mutex<HashMap<NodeId, Observed>>,
     description: Mutex<Option<Description>>,
 }
@@ -99,6 +107,7 @@ impl App {
             agent: parts.agent,
             clock: parts.clock,
             options: parts.options,
+            schedules_changed: tokio::sync::Notify::new(),
             observed: Mutex::default(),
             description: Mutex::default(),
         });

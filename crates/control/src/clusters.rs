@@ -4,6 +4,7 @@ use crate::{
     Actor, App, app, engines, ops,
     ops::{configure, create_cluster, delete_cluster, restart_cluster, resync, rotate, set_allow_list, start_cluster, stop_cluster},
     plan::{self, recoverability::Recoverability},
+    schedules,
     tasks::observe,
     topology::Topology,
 };
@@ -109,6 +110,7 @@ pub async fn create(app: &App, by: &Actor, project: &Project, new: NewCluster) -
     let submit = ops::submission::<create_cluster::CreateCluster>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
     let mut tx = app.store.begin_write().await?;
     insert_rows(app, &mut tx, &cluster, &nodes, &accounts).await?;
+    schedules::insert_default(app, &mut tx, &cluster).await?;
     let operation = app.runner.submit_in(&mut tx, submit).await?;
     store::commit(tx).await?;
     app.runner.wake();

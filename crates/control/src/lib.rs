@@ -14,6 +14,7 @@ pub mod plan;
 pub mod projects;
 pub mod restores;
 pub mod routes;
+pub mod schedules;
 pub mod storages;
 pub mod tasks;
 pub mod tokens;

@@ -27,6 +27,7 @@ pub mod outbox;
 mod page;
 pub mod projects;
 pub mod restores;
+pub mod schedules;
 mod schema;
 mod seal;
 pub mod secrets;

@@ -145,6 +145,7 @@ async fn forget(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
         store::nodes::delete(tx, node).await?;
     }
     placing::release(tx, &s.cluster, &s.nodes, &["rw", "ro"]).await?;
+    store::schedules::delete_of_cluster(tx, &s.cluster).await?;
     let mut cluster = store::clusters::get(tx, &s.cluster).await?;
     (cluster.phase, cluster.phase_reason) =
         (Some(ClusterStatus::Deleted), Some("deleted; a backup of it can be restored to a new cluster".into()));

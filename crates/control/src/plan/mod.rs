@@ -3,6 +3,7 @@
 pub mod candidate;
 pub mod recoverability;
 pub mod restore;
+pub mod schedule;
 pub mod settings;
 pub mod status;
 pub mod suspicious;

@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod observe;
+pub mod schedule;
 pub mod tidy;
 
 use crate::App;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// Starts them all. Each ends with `shutdown`.
 pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(boot::run(app.clone(), shutdown.clone()));
+    tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
 }

@@ -1,0 +1,270 @@
+//! Schedules: made, changed, paused, looked at. That they run is a standing task's work.
+//!
+//! A change of days, hours or zone begins afresh: what was due by the old ones and has not begun is
+//! not made up for. Backups that were made stay as they are, whatever becomes of their schedule.
+
+use crate::{App, clusters, plan, storages};
+use jiff::tz::TimeZone;
+use mainstay_model::{
+    BackupId, Error, Kind, Name, ProjectId, Result, ScheduleId, StorageId, Time,
+    backup::BackupStatus,
+    cluster::Cluster,
+    retention::Retention,
+    schedule::{Schedule, ScheduleRun, Timing, Weekday},
+};
+use mainstay_operations::Tx;
+use mainstay_store::{self as store, Page, Paging};
+use std::collections::BTreeSet;
+
+/// What a schedule is called where nothing was said, and the one a new cluster gets.
+pub const DEFAULT: &str = "default";
+/// When backups are made, and how long they are kept, where nothing was said.
+const DEFAULT_HOUR: u8 = 3;
+const DEFAULT_DAYS_KEPT: i64 = 7;
+/// How many a cluster may have.
+const MOST: usize = 20;
+/// How many next runs are shown, and how many past ones.
+const NEXT: usize = 5;
+const LAST: i64 = 10;
+
+/// What `schedule set` was given. What is absent stays, or is as for a new cluster.
+#[derive(Debug, Clone, Default)]
+pub struct SetSchedule {
+    pub name: Option<String>,
+    pub days: Option<BTreeSet<Weekday>>,
+    pub hours: Option<BTreeSet<u8>>,
+    pub time_zone: Option<String>,
+    pub retention: Option<Retention>,
+    /// Names or ids.
+    pub storages: Option<Vec<String>>,
+}
+
+/// A schedule as it looks now.
+#[derive(Debug, Clone)]
+pub struct ScheduleView {
+    pub schedule: Schedule,
+    /// Names; one that is gone is shown by its id.
+    pub storages: Vec<String>,
+    pub next_runs: Vec<Time>,
+    /// Newest first, each with the state of the backup it began.
+    pub last_runs: Vec<(ScheduleRun, Option<BackupStatus>)>,
+}
+
+pub(crate) fn rules(app: &App) -> plan::schedule::Rules {
+    plan::schedule::Rules { catch_up_seconds: app.options.schedule_catch_up_seconds, jitter_seconds: app.options.schedule_jitter_seconds }
+}
+
+/// The zone of the machine the server runs on, or UTC where it says none.
+pub fn machine_zone() -> String {
+    let zone = TimeZone::try_system().ok();
+    let name = zone.as_ref().and_then(TimeZone::iana_name).filter(|n| plan::schedule::zone(n).is_ok());
+    name.unwrap_or("UTC").into()
+}
+
+/// What a new cluster is backed up by, in words and as it is.
+pub fn default_timing() -> Timing {
+    Timing { days: Timing::every_day(), hours: [DEFAULT_HOUR].into(), time_zone: machine_zone() }
+}
+
+/// For the summary of a creation.
+pub fn default_sentence() -> String {
+    format!("backed up {}, each kept {DEFAULT_DAYS_KEPT} days on storage {}", default_timing(), storages::DEFAULT)
+}
+
+/// The schedule a new cluster gets, in the write that makes the cluster.
+pub(crate) async fn insert_default(app: &App, tx: &mut Tx, cluster: &Cluster) -> Result<()> {
+    let storage = store::storages::by_name(tx, &cluster.project, storages::DEFAULT).await?;
+    let mut schedule = row(app, cluster, Name::parse(DEFAULT)?, vec![storage.id]);
+    plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
+    store::schedules::insert(tx, &schedule).await
+}
+
+fn row(app: &App, cluster: &Cluster, name: Name, storages: Vec<StorageId>) -> Schedule {
+    Schedule {
+        id: ScheduleId::new(),
+        project: cluster.project.clone(),
+        cluster: cluster.id.clone(),
+        cluster_name: cluster.name.clone(),
+        name,
+        enabled: true,
+        timing: default_timing(),
+        retention: Retention::days(DEFAULT_DAYS_KEPT),
+        storages,
+        done_until: app.now(),
+        next_at: None,
+        waiting: None,
+        created_at: app.now(),
+    }
+}
+
+// ---- verbs ----
+
+/// Makes the cluster's schedule of that name, or changes it.
+pub async fn set(app: &App, cluster: &Cluster, wish: SetSchedule) -> Result<ScheduleView> {
+    let mut tx = app.store.begin_write().await?;
+    clusters::alive(&store::clusters::get(&mut tx, &cluster.id).await?)?;
+    let (schedule, is_new) = merged(app, &mut tx, cluster, wish).await?;
+    match is_new {
+        true => store::schedules::insert(&mut tx, &schedule).await?,
+        false => store::schedules::update(&mut tx, &schedule).await?,
+    }
+    store::commit(tx).await?;
+    app.schedules_changed.notify_one();
+    view(app, schedule).await
+}
+
+/// When it would run, `count` times, if it were set; nothing is.
+pub async fn preview(app: &App, cluster: &Cluster, wish: SetSchedule, count: usize) -> Result<(Schedule, Vec<Time>)> {
+    if !(1..=100).contains(&count) {
+        return Err(Error::invalid("count", "1 to 100 runs"));
+    }
+    // Never committed.
+    let mut tx = app.store.begin_write().await?;
+    let (schedule, _) = merged(app, &mut tx, cluster, wish).await?;
+    drop(tx);
+    let runs = plan::schedule::upcoming(&schedule.timing, app.now(), count)?;
+    Ok((schedule, runs))
+}
+
+/// The schedule as it is to be, and whether it is a new one.
+async fn merged(app: &App, tx: &mut Tx, cluster: &Cluster, wish: SetSchedule) -> Result<(Schedule, bool)> {
+    let name = Name::parse(wish.name.as_deref().unwrap_or(DEFAULT))?;
+    let all = store::schedules::of_cluster(tx, &cluster.id).await?;
+    let old = all.iter().find(|s| s.name == name).cloned();
+    if old.is_none() && all.len() >= MOST {
+        return Err(Error::conflict("too_many_schedules", format!("cluster {} has {MOST} schedules already", cluster.name)));
+    }
+    let named = match (wish.storages, &old) {
+        (None, Some(_)) => None,
+        (None, None) => Some(vec![storages::DEFAULT.into()]),
+        (Some(named), _) => Some(named),
+    };
+    let is_new = old.is_none();
+    let mut schedule = old.unwrap_or_else(|| row(app, cluster, name, vec![]));
+    if let Some(named) = named {
+        schedule.storages = ids(tx, &cluster.project, &named).await?;
+    }
+    let before = schedule.timing.clone();
+    schedule.timing = Timing::new(
+        wish.days.unwrap_or_else(|| before.days.clone()),
+        wish.hours.unwrap_or_else(|| before.hours.clone()),
+        wish.time_zone.as_deref().unwrap_or(&before.time_zone),
+    )?;
+    if let Some(retention) = wish.retention {
+        check(&retention)?;
+        schedule.retention = retention;
+    }
+    // Read also where nothing changed: a zone may have left the database.
+    plan::schedule::zone(&schedule.timing.time_zone)?;
+    if is_new || schedule.timing != before {
+        plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
+    }
+    Ok((schedule, is_new))
+}
+
+async fn ids(tx: &mut Tx, project: &ProjectId, named: &[String]) -> Result<Vec<StorageId>> {
+    if named.is_empty() {
+        return Err(Error::invalid("storages", "name at least one storage"));
+    }
+    let mut ids = Vec::new();
+    for name in named {
+        let found = match StorageId::parse(name) {
+            Some(id) => store::storages::get(tx, &id).await,
+            None => store::storages::by_name(tx, project, name).await,
+        };
+        let storage = found.map_err(|e| e.with_field("storages"))?;
+        if &storage.project != project {
+            return Err(Error::not_found("storage", name).with_field("storages"));
+        }
+        if ids.contains(&storage.id) {
+            return Err(Error::invalid("storages", format!("storage {} is named twice", storage.name)));
+        }
+        ids.push(storage.id);
+    }
+    Ok(ids)
+}
+
+fn check(retention: &Retention) -> Result<()> {
+    if retention.days.is_some_and(|d| !(1..=36_500).contains(&d)) {
+        return Err(Error::invalid("retention_days", "1 to 36500 days"));
+    }
+    if retention.keep_last.is_some_and(|n| !(1..=100_000).contains(&n)) {
+        return Err(Error::invalid("keep_last", "1 to 100000 backups"));
+    }
+    Ok(())
+}
+
+/// Paused, it does nothing; resumed, it makes up for nothing.
+pub async fn set_enabled(app: &App, schedule: &Schedule, enabled: bool) -> Result<ScheduleView> {
+    let mut tx = app.store.begin_write().await?;
+    let mut schedule = store::schedules::get(&mut tx, &schedule.id).await?;
+    if schedule.enabled != enabled {
+        schedule.enabled = enabled;
+        plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
+        store::schedules::update(&mut tx, &schedule).await?;
+    }
+    store::commit(tx).await?;
+    app.schedules_changed.notify_one();
+    view(app, schedule).await
+}
+
+/// The backups it made stay, and so does how long each is kept.
+pub async fn remove(app: &App, schedule: &Schedule) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    store::schedules::delete(&mut tx, &schedule.id).await?;
+    store::commit(tx).await
+}
+
+// ---- looks ----
+
+/// By id, seen from a project.
+pub async fn resolve(app: &App, project: &ProjectId, id: &str) -> Result<Schedule> {
+    let missing = || Error::not_found("schedule", id);
+    let id = ScheduleId::parse(id).ok_or_else(missing)?;
+    let schedule = store::schedules::get(&mut *app.store.read().await?, &id).await?;
+    if &schedule.project == project { Ok(schedule) } else { Err(missing()) }
+}
+
+pub async fn list(app: &App, project: &ProjectId, cluster: Option<&Cluster>, paging: &Paging) -> Result<Page<ScheduleView>> {
+    let page = store::schedules::list(&mut *app.store.read().await?, project, cluster.map(|c| &c.id), paging).await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for schedule in page.items {
+        items.push(view(app, schedule).await?);
+    }
+    Ok(Page { items, next: page.next })
+}
+
+pub async fn view(app: &App, schedule: Schedule) -> Result<ScheduleView> {
+    let mut conn = app.store.read().await?;
+    let mut names = Vec::new();
+    for id in &schedule.storages {
+        names.push(match store::storages::get(&mut conn, id).await {
+            Ok(row) => row.name.to_string(),
+            Err(e) if e.kind == Kind::NotFound => id.to_string(),
+            Err(e) => return Err(e),
+        });
+    }
+    let mut last_runs = Vec::new();
+    for run in store::schedules::runs(&mut conn, &schedule.id, LAST).await? {
+        let status = match &run.backup {
+            Some(id) => status_of(&mut conn, id).await?,
+            None => None,
+        };
+        last_runs.push((run, status));
+    }
+    let next_runs = match schedule.enabled {
+        // A zone that has left the database is said by the run that fails, not by the list.
+        true => plan::schedule::upcoming(&schedule.timing, app.now(), NEXT).unwrap_or_default(),
+        false => vec![],
+    };
+    Ok(ScheduleView { schedule, storages: names, next_runs, last_runs })
+}
+
+/// A backup that was deleted since has none.
+pub(crate) async fn status_of(conn: &mut sqlx::AnyConnection, id: &BackupId) -> Result<Option<BackupStatus>> {
+    match store::backups::get(conn, id).await {
+        Ok(backup) => Ok(Some(backup.status)),
+        Err(e) if e.kind == Kind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}

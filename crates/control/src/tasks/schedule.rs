@@ -1,0 +1,166 @@
+//! Makes scheduled backups when they are due.
+//!
+//! That a time is used and that its backup is begun is one write: killed in the middle neither has
+//! happened, and afterwards both have. Only what is due is read, however many schedules there are.
+
+use crate::{App, backups, plan, schedules};
+use mainstay_model::{
+    Error, Kind, Result, ScheduleId, Time,
+    backup::BackupStatus,
+    cluster::{Cluster, Wanted},
+    schedule::{RunStatus, Schedule, ScheduleRun},
+};
+use mainstay_operations::Tx;
+use mainstay_store as store;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// The longest time between two looks: a clock that was turned is noticed after that.
+const PERIOD: Duration = Duration::from_secs(30);
+/// The shortest one.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a run that cannot begin yet waits for the next try.
+const AGAIN_SECONDS: i64 = 30;
+/// How many are read at once.
+const BATCH: i64 = 200;
+
+pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
+    loop {
+        let wait = match tick(&app).await {
+            Ok(next) => until(app.now(), next),
+            Err(e) => {
+                tracing::warn!(inside = e.inside, "schedules could not be looked at, trying again: {e}");
+                PERIOD
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+            () = app.schedules_changed.notified() => {}
+        }
+    }
+}
+
+fn until(now: Time, next: Option<Time>) -> Duration {
+    let seconds = next.map_or(PERIOD.as_secs_f64(), |at| at.seconds_since(now));
+    Duration::from_secs_f64(seconds.clamp(PAUSE.as_secs_f64(), PERIOD.as_secs_f64()))
+}
+
+/// Does what is due now, and says when there is something due next. One schedule that cannot be
+/// dealt with keeps no other from running.
+pub async fn tick(app: &App) -> Result<Option<Time>> {
+    loop {
+        let due = {
+            let mut conn = app.store.read().await?;
+            store::schedules::due(&mut conn, app.now(), BATCH).await?
+        };
+        for id in &due {
+            if let Err(e) = look(app, id).await {
+                tracing::warn!(inside = e.inside, "schedule {id} could not run and is tried again: {e}");
+                postpone(app, id, e.message).await?;
+            }
+        }
+        if due.is_empty() {
+            return store::schedules::next_at(&mut *app.store.read().await?).await;
+        }
+        app.runner.wake();
+    }
+}
+
+/// What became of a schedule's time in one write.
+enum Looked {
+    Done,
+    /// Somebody holds the cluster; nothing was written.
+    Held(String),
+}
+
+async fn look(app: &App, id: &ScheduleId) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    match deal_with(app, &mut tx, id).await? {
+        Looked::Done => store::commit(tx).await,
+        Looked::Held(by) => {
+            drop(tx);
+            postpone(app, id, by).await
+        }
+    }
+}
+
+async fn deal_with(app: &App, tx: &mut Tx, id: &ScheduleId) -> Result<Looked> {
+    let mut schedule = match store::schedules::get(tx, id).await {
+        Err(e) if e.kind == Kind::NotFound => return Ok(Looked::Done),
+        found => found?,
+    };
+    let now = app.now();
+    let decision = plan::schedule::decide(now, &schedule, schedules::rules(app))?;
+    for (nominal, why) in decision.missed {
+        tracing::warn!("schedule {} of cluster {} missed its run of {nominal}: {why}", schedule.name, schedule.cluster_name);
+        store::schedules::claim(tx, &written(&schedule, nominal, RunStatus::Missed, Some(why), now)).await?;
+    }
+    if let Some(nominal) = decision.run
+        && let Some(by) = make(app, tx, &schedule, nominal).await?
+    {
+        return Ok(Looked::Held(by));
+    }
+    (schedule.done_until, schedule.next_at, schedule.waiting) = (decision.done_until, decision.next_at, None);
+    store::schedules::update(tx, &schedule).await?;
+    Ok(Looked::Done)
+}
+
+fn written(schedule: &Schedule, nominal: Time, status: RunStatus, reason: Option<String>, now: Time) -> ScheduleRun {
+    ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason, backup: None, recorded_at: now }
+}
+
+/// Uses the time: begins the backup, or says why not. Who holds the cluster is the answer where
+/// the whole write has to be taken back.
+async fn make(app: &App, tx: &mut Tx, schedule: &Schedule, nominal: Time) -> Result<Option<String>> {
+    let cluster = store::clusters::get(tx, &schedule.cluster).await?;
+    let obstacle = obstacle(tx, schedule, &cluster).await?;
+    let status = if obstacle.is_some() { RunStatus::Skipped } else { RunStatus::Started };
+    let mut run = written(schedule, nominal, status, obstacle, app.now());
+    if !store::schedules::claim(tx, &run).await? || status == RunStatus::Skipped {
+        return Ok(None);
+    }
+    match backups::begin_scheduled(app, tx, &cluster, schedule).await {
+        Ok(backup) => run.backup = Some(backup),
+        Err(e) if e.kind == Kind::Conflict => return Ok(Some(e.message)),
+        Err(e) => return Err(e),
+    }
+    store::schedules::set_run(tx, &run).await?;
+    Ok(None)
+}
+
+/// Why a backup is left out that could be begun.
+async fn obstacle(tx: &mut Tx, schedule: &Schedule, cluster: &Cluster) -> Result<Option<String>> {
+    match cluster.wanted {
+        Wanted::Running => {}
+        Wanted::Stopped => return Ok(Some("the cluster is stopped".into())),
+        Wanted::Deleted => return Ok(Some("the cluster is deleted".into())),
+    }
+    for id in &schedule.storages {
+        match store::storages::get(tx, id).await {
+            Err(e) if e.kind == Kind::NotFound => return Ok(Some(format!("storage {id} is no more; set others for the schedule"))),
+            found => found.map(drop)?,
+        }
+    }
+    let before = store::schedules::last_started(tx, &schedule.id).await?.and_then(|run| run.backup);
+    let Some(before) = before else { return Ok(None) };
+    let is_running = schedules::status_of(tx, &before).await? == Some(BackupStatus::Running);
+    Ok(is_running.then(|| format!("its backup {before} was still being made")))
+}
+
+/// The time stays due, and is looked at again soon.
+async fn postpone(app: &App, id: &ScheduleId, why: String) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    match store::schedules::get(&mut tx, id).await {
+        Ok(mut schedule) if schedule.enabled => {
+            (schedule.next_at, schedule.waiting) = (Some(app.now().plus_seconds(AGAIN_SECONDS)), Some(why));
+            // One that lies ahead of the clock would be found again at once.
+            schedule.done_until = schedule.done_until.min(app.now());
+            store::schedules::update(&mut tx, &schedule).await?;
+            store::commit(tx).await
+        }
+        Ok(_) => Ok(()),
+        Err(Error { kind: Kind::NotFound, .. }) => Ok(()),
+        Err(e) => Err(e),
+    }
+}

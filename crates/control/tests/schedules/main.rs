@@ -1,0 +1,7 @@
+//! Schedules: the planner by itself, and the standing task with a real store and journal on a clock
+//! that tests turn.
+
+mod plan;
+mod task;
+mod world;
+mod year;

@@ -1,0 +1,151 @@
+//! A year in four zones, with downtimes, restarts and a clock that jumps; and very many schedules.
+
+use crate::{
+    plan::{at, schedule as planned, timing},
+    world::{World, wish},
+};
+use mainstay_control::{plan::schedule::slots, schedules, tasks};
+use mainstay_model::{
+    Time,
+    backup::BackupStatus,
+    schedule::{RunStatus, Schedule, Timing, Weekday},
+};
+use mainstay_store as store;
+use std::collections::BTreeMap;
+
+const BEGIN: &str = "2026-01-01T00:00:00Z";
+const DAYS: i64 = 365;
+const ZONES: [&str; 4] = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"];
+
+/// One minute-by-minute life would take long, so time goes from one thing that happens to the next.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: i64) -> i64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as i64 % n
+    }
+}
+
+/// What was promised, found out apart from the task: at each moment it looks, the slots since the
+/// last look; the newest runs if it is at most six hours old, the others are missed.
+#[derive(Default)]
+struct Promise {
+    runs: BTreeMap<Time, RunStatus>,
+    looked: Time,
+}
+
+impl Promise {
+    fn look(&mut self, timing: &Timing, now: Time) {
+        let due: Vec<Time> = slots(timing, self.looked.min(now)).unwrap().take_while(|s| *s <= now).collect();
+        for slot in &due {
+            let is_run = due.last() == Some(slot) && now.seconds_since(*slot) <= 6.0 * 3600.0;
+            let known = self.runs.get(slot) == Some(&RunStatus::Started);
+            if !known {
+                self.runs.insert(*slot, if is_run { RunStatus::Started } else { RunStatus::Missed });
+            }
+        }
+        self.looked = due.last().copied().unwrap_or(self.looked.min(now));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_year_of_exactly_the_runs_promised() {
+    let mut world = World::at(at(BEGIN)).await;
+    let mut all: Vec<(Schedule, Promise)> = Vec::new();
+    for (i, zone) in ZONES.iter().enumerate() {
+        let cluster = world.cluster(&format!("shop-{i}")).await;
+        for (name, timing) in [("nightly", timing(&[], &[2], zone)), ("work", timing(&[Weekday::Sun, Weekday::Wed], &[0, 1, 3, 23], zone))]
+        {
+            let schedule = schedules::set(&world.app, &cluster, wish(name, &timing)).await.unwrap().schedule;
+            all.push((schedule, Promise { looked: at(BEGIN), ..Promise::default() }));
+        }
+    }
+    let mut dice = Dice(2026);
+    let (mut now, end) = (at(BEGIN), at(BEGIN).plus_days(DAYS));
+    while now < end {
+        now = match dice.below(100) {
+            // Down for some hours or days.
+            0..2 => {
+                world.restart().await;
+                now.plus_seconds(3600 * (1 + dice.below(80)))
+            }
+            // The clock is put back, by seconds or by hours.
+            2..4 => now.plus_seconds(-1 - dice.below(9)),
+            4 => now.plus_seconds(-3600 * (1 + dice.below(12))),
+            // Forward by hours, and a restart without any time passing.
+            5 => now.plus_seconds(3600 * dice.below(30)),
+            6 => {
+                world.restart().await;
+                now
+            }
+            _ => next(&world, now).await,
+        };
+        world.set(now);
+        world.tick().await;
+        all.iter_mut().for_each(|(schedule, promise)| promise.look(&schedule.timing, now));
+        world.end_backups(BackupStatus::Completed).await;
+    }
+    for (schedule, promise) in &all {
+        kept(&world, schedule, promise).await;
+    }
+}
+
+/// As the task sleeps: until the next thing is due, and a day at most.
+async fn next(world: &World, now: Time) -> Time {
+    let next = store::schedules::next_at(&mut *world.app.store.read().await.unwrap()).await.unwrap();
+    next.map_or(now.plus_days(1), |at| at.max(now.plus_seconds(1)).min(now.plus_days(1)))
+}
+
+async fn kept(world: &World, schedule: &Schedule, promise: &Promise) {
+    let mut conn = world.app.store.read().await.unwrap();
+    let runs = store::schedules::runs(&mut conn, &schedule.id, 1000).await.unwrap();
+    let told: BTreeMap<Time, RunStatus> = runs.iter().map(|r| (r.nominal, r.status)).collect();
+    // It remembers its newest five hundred.
+    let remembered: BTreeMap<Time, RunStatus> = promise.runs.iter().rev().take(500).map(|(t, s)| (*t, *s)).collect();
+    assert_eq!(told, remembered, "{}", schedule.timing);
+    let begun: Vec<_> = runs.iter().filter_map(|r| r.backup.clone()).collect();
+    let of_this = store::backups::of_cluster(&mut conn, &schedule.cluster).await.unwrap();
+    let of_this = of_this.iter().filter(|b| b.schedule.as_ref() == Some(&schedule.id)).count();
+    let promised = promise.runs.values().filter(|s| **s == RunStatus::Started).count();
+    assert_eq!(of_this, promised, "{}: as many backups as runs", schedule.timing);
+    assert!(begun.len() <= of_this && promised > 150, "{}: {promised}", schedule.timing);
+}
+
+/// Ten thousand schedules, a hundred due at each of a hundred minutes: each look reads and writes
+/// what is due and nothing else, so it is over long before the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_schedules_run_on_time() {
+    const AT_ONCE: i64 = 25;
+    let begin = at("2026-01-01T00:00:00Z");
+    let world = World::at(begin).await;
+    let cluster = world.cluster("shop").await;
+    let local = mainstay_control::storages::resolve(&world.app, &cluster.project, "local").await.unwrap();
+    let mut tx = world.app.store.begin_write().await.unwrap();
+    for i in 0..10_000i64 {
+        let hour = (i % 12) as u8;
+        let day = Weekday::ALL[(i / 12 % 7) as usize];
+        let mut schedule = planned(timing(&[day], &[hour], "UTC"), begin);
+        (schedule.project, schedule.cluster) = (cluster.project.clone(), cluster.id.clone());
+        schedule.name = mainstay_model::Name::parse(&format!("of-{i}")).unwrap();
+        schedule.storages = vec![local.id.clone()];
+        if i >= AT_ONCE * 12 {
+            // All the others are due next year.
+            schedule.done_until = begin;
+            schedule.next_at = Some(begin.plus_days(366));
+        }
+        store::schedules::insert(&mut tx, &schedule).await.unwrap();
+    }
+    store::commit(tx).await.unwrap();
+    let mut due = 0;
+    for hour in 1..168 {
+        let now = begin.plus_seconds(3600 * hour);
+        world.set(now);
+        let next = tasks::schedule::tick(&world.app).await.unwrap();
+        assert!(next.is_some_and(|n| n > now), "nothing that is due is left over");
+        world.end_backups(BackupStatus::Completed).await;
+        due += 1;
+    }
+    let made = world.backups(&cluster).await.len();
+    assert!(due == 167 && made > 250, "{made} of {}", AT_ONCE * 12);
+}

@@ -1,0 +1,170 @@
+//! Schedules and their runs, on SQLite and on PostgreSQL.
+
+#[allow(dead_code)]
+mod support;
+
+use mainstay_model::{
+    BackupId, ClusterId, Kind as ErrorKind, Name, ProjectId, ScheduleId, Time,
+    cluster::Cluster,
+    retention::Retention,
+    schedule::{RunStatus, Schedule, ScheduleRun, Timing},
+};
+use mainstay_store::{Paging, Sealer, Store, commit, schedules, sqlite_url};
+use support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["queries", "claims", "claims_of_two"] {
+        run(name, &sqlite_url(&dir.path().join(name)).unwrap()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres() {
+    let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
+    for name in ["queries", "claims", "claims_of_two"] {
+        run(name, &server.url(name).await).await;
+    }
+}
+
+async fn open(url: &str) -> Store {
+    Store::open(url, Sealer::from_key([9; 32])).await.unwrap()
+}
+
+async fn run(name: &str, url: &str) {
+    let store = open(url).await;
+    match name {
+        "queries" => queries(&store).await,
+        "claims" => claims(&store).await,
+        _ => claims_of_two(&store, &open(url).await).await,
+    }
+    store.close().await;
+}
+
+fn schedule(cluster: &Cluster, name: &str, next_at: Option<Time>) -> Schedule {
+    Schedule {
+        id: ScheduleId::new(),
+        project: cluster.project.clone(),
+        cluster: cluster.id.clone(),
+        cluster_name: cluster.name.clone(),
+        name: Name::parse(name).unwrap(),
+        enabled: next_at.is_some(),
+        timing: Timing::new(Timing::every_day(), [3].into(), "UTC").unwrap(),
+        retention: Retention::days(7),
+        storages: vec![],
+        done_until: at(0),
+        next_at,
+        waiting: None,
+        created_at: at(0),
+    }
+}
+
+fn slot(schedule: &Schedule, nominal: Time, status: RunStatus) -> ScheduleRun {
+    ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason: None, backup: None, recorded_at: nominal }
+}
+
+async fn insert(store: &Store, all: &[&Schedule]) {
+    let mut tx = store.begin_write().await.unwrap();
+    for schedule in all {
+        schedules::insert(&mut tx, schedule).await.unwrap();
+    }
+    commit(tx).await.unwrap();
+}
+
+async fn queries(store: &Store) {
+    let (shop, other) = (stored_cluster(store, "shop").await, stored_cluster(store, "other").await);
+    let mut early = schedule(&shop, "early", Some(at(10)));
+    let (late, paused, elsewhere) =
+        (schedule(&shop, "late", Some(at(20))), schedule(&shop, "paused", None), schedule(&other, "early", Some(at(15))));
+    insert(store, &[&early, &late, &paused, &elsewhere]).await;
+    let mut conn = store.read().await.unwrap();
+    assert_eq!(schedules::get(&mut conn, &early.id).await.unwrap(), early);
+    assert_eq!(schedules::by_name(&mut conn, &other.id, "early").await.unwrap(), elsewhere);
+    assert_eq!(schedules::of_cluster(&mut conn, &shop.id).await.unwrap(), [early.clone(), late.clone(), paused.clone()]);
+    assert_eq!(schedules::next_at(&mut conn).await.unwrap(), Some(at(10)));
+    assert_eq!(schedules::due(&mut conn, at(9), 10).await.unwrap(), []);
+    assert_eq!(schedules::due(&mut conn, at(15), 10).await.unwrap(), [early.id.clone(), elsewhere.id.clone()]);
+    assert_eq!(schedules::due(&mut conn, at(99), 1).await.unwrap(), [early.id.clone()]);
+    // The clock was put back behind what they have done; a paused one is left alone.
+    assert_eq!(schedules::due(&mut conn, at(-1), 10).await.unwrap().len(), 3);
+    let all = schedules::list(&mut conn, &shop.project, None, &Paging::default()).await.unwrap();
+    assert_eq!((all.items.len(), all.next), (4, None));
+    let first = schedules::list(&mut conn, &shop.project, Some(&shop.id), &Paging { limit: 2, cursor: None }).await.unwrap();
+    let rest = schedules::list(&mut conn, &shop.project, Some(&shop.id), &Paging { limit: 2, cursor: first.next }).await.unwrap();
+    assert_eq!((first.items, rest.items, rest.next), (vec![early.clone(), late], vec![paused], None));
+    assert_eq!(schedules::list(&mut conn, &ProjectId::new(), None, &Paging::default()).await.unwrap().items, []);
+    drop(conn);
+
+    let mut tx = store.begin_write().await.unwrap();
+    (early.done_until, early.next_at, early.waiting) = (at(10), Some(at(30)), Some(HOSTILE[0].into()));
+    schedules::update(&mut tx, &early).await.unwrap();
+    schedules::claim(&mut tx, &slot(&early, at(10), RunStatus::Started)).await.unwrap();
+    assert_eq!(schedules::get(&mut tx, &early.id).await.unwrap(), early);
+    assert_eq!(schedules::next_at(&mut tx).await.unwrap(), Some(at(15)));
+    let unknown = schedule(&shop, "unknown", None);
+    assert_eq!(schedules::update(&mut tx, &unknown).await.unwrap_err().kind, ErrorKind::NotFound);
+    schedules::delete(&mut tx, &early.id).await.unwrap();
+    schedules::delete_of_cluster(&mut tx, &other.id).await.unwrap();
+    assert_eq!(schedules::get(&mut tx, &early.id).await.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(schedules::runs(&mut tx, &early.id, 10).await.unwrap(), []);
+    assert_eq!(schedules::of_cluster(&mut tx, &other.id).await.unwrap(), []);
+    assert_eq!(schedules::of_cluster(&mut tx, &ClusterId::new()).await.unwrap(), []);
+    commit(tx).await.unwrap();
+    let mut tx = store.begin_write().await.unwrap();
+    let taken = schedules::insert(&mut tx, &schedule(&shop, "late", None)).await.unwrap_err();
+    assert_eq!((taken.kind, taken.code.as_str()), (ErrorKind::Conflict, "name_taken"));
+}
+
+async fn claims(store: &Store) {
+    let shop = stored_cluster(store, "shop").await;
+    let one = schedule(&shop, "one", None);
+    insert(store, &[&one]).await;
+    let mut tx = store.begin_write().await.unwrap();
+    for (seconds, status, claimed) in [
+        (1, RunStatus::Started, true),
+        (1, RunStatus::Started, false),
+        (1, RunStatus::Missed, false),
+        (1, RunStatus::Skipped, false),
+        (2, RunStatus::Skipped, true),
+        (2, RunStatus::Started, false),
+        (3, RunStatus::Missed, true),
+        (3, RunStatus::Missed, false),
+        (3, RunStatus::Started, true),
+        (3, RunStatus::Missed, false),
+    ] {
+        let done = schedules::claim(&mut tx, &slot(&one, at(seconds), status)).await.unwrap();
+        assert_eq!(done, claimed, "{seconds} {status:?}");
+    }
+    let run = ScheduleRun { backup: Some(BackupId::new()), ..slot(&one, at(3), RunStatus::Started) };
+    schedules::set_run(&mut tx, &run).await.unwrap();
+    assert_eq!(schedules::last_started(&mut tx, &one.id).await.unwrap(), Some(run.clone()));
+    let all = schedules::runs(&mut tx, &one.id, 10).await.unwrap();
+    assert_eq!(all, [run, slot(&one, at(2), RunStatus::Skipped), slot(&one, at(1), RunStatus::Started)]);
+    for seconds in 4..=503 {
+        schedules::claim(&mut tx, &slot(&one, at(seconds), RunStatus::Missed)).await.unwrap();
+    }
+    let all = schedules::runs(&mut tx, &one.id, 1000).await.unwrap();
+    assert_eq!((all.len(), all.last().map(|r| r.nominal)), (500, Some(at(4))), "the newest are remembered");
+    commit(tx).await.unwrap();
+}
+
+/// Both find the time unused, and one of them uses it.
+async fn claims_of_two(a: &Store, b: &Store) {
+    let shop = stored_cluster(a, "shop").await;
+    let one = schedule(&shop, "one", None);
+    insert(a, &[&one]).await;
+    let claim = |store: &Store, seconds| {
+        let (store, run) = (store.clone(), slot(&one, at(seconds), RunStatus::Started));
+        async move {
+            let mut tx = store.begin_write().await.unwrap();
+            let done = schedules::claim(&mut tx, &run).await.unwrap();
+            commit(tx).await.unwrap();
+            done
+        }
+    };
+    for seconds in 0..20 {
+        let (x, y) = tokio::join!(tokio::spawn(claim(a, seconds)), tokio::spawn(claim(b, seconds)));
+        assert!(x.unwrap() != y.unwrap(), "{seconds}");
+    }
+}
