@@ -1,8 +1,10 @@
 //! Pure decisions: data in, data out, time as an argument. No async, no clock, no I/O.
 
 pub mod candidate;
+pub mod drift;
 pub mod recoverability;
 pub mod restore;
+pub mod retention;
 pub mod schedule;
 pub mod settings;
 pub mod status;
