@@ -8,6 +8,7 @@
 //! of them. What was wanted running and does not run is started by the control plane's order only.
 
 mod backups;
+mod control_plane;
 mod copies;
 mod disk;
 mod dispatch;
@@ -22,6 +23,7 @@ mod nodes;
 mod owner;
 mod pipe;
 mod ready;
+pub mod recovery;
 mod registry;
 mod relay;
 mod restores;
@@ -31,6 +33,7 @@ mod tee;
 mod text;
 mod volumes;
 
+pub use control_plane::{COPIES, DATABASE, INSTALLATION, KEY};
 pub use endpoint::{Endpoint, Gateway, ensure_gateway};
 pub use registry::Wanted;
 

@@ -31,7 +31,13 @@ impl Agent {
 
     async fn observe(&self, plan: &NodePlan) -> Result<Observed> {
         let now = (self.parts.clock)();
-        self.registry.get(&plan.id)?;
+        if self.registry.find(&plan.id)?.is_none() {
+            let name = &plan.cluster_name;
+            let sentence = format!(
+                "is not on this host any more; if its data is lost, `mainstay restore run BACKUP --to {name}` brings it back from a backup"
+            );
+            return Ok(Observed::unknown(now, sentence));
+        }
         let no_process = |state, detail| Observed { state, ..Observed::unknown(now, detail) };
         match self.parts.runtime.inspect(&served(&plan.id)).await?.state {
             InstanceState::Stopped => Ok(no_process(EngineState::Stopped, "it is stopped".into())),

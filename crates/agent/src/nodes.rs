@@ -19,7 +19,7 @@ use mainstay_model::{
     node::{NodeRole, Observed},
 };
 use mainstay_rpc::verbs::{
-    BootstrapNode, ConfigureNode, Done, EnsureAccounts, JoinNode, LeaveNode, PrepareNode, RemoveNode, StartNode, StopNode,
+    BootstrapNode, ConfigureNode, Done, EnsureAccounts, JoinNode, LeaveNode, PrepareNode, ReclaimNode, RemoveNode, StartNode, StopNode,
 };
 use std::sync::Arc;
 
@@ -39,6 +39,19 @@ impl Agent {
     pub(crate) async fn prepare_node(&self, verb: PrepareNode, act: &Act) -> Result<Done> {
         let _held = self.enter(&verb.plan, act, Entry::New).await?;
         self.prepared(&verb.plan).await?;
+        Ok(Done {})
+    }
+
+    /// Asked for only when a person gave up what the node may have held. Whatever still runs of it
+    /// runs on files that have no name any more.
+    pub(crate) async fn reclaim_node(&self, verb: ReclaimNode, act: &Act) -> Result<Done> {
+        let _held = self.enter(&verb.plan, act, Entry::New).await?;
+        let id = &verb.plan.id;
+        if self.volumes.root(id)?.is_none() {
+            self.parts.runtime.stop(&served(id), StopMode::Kill).await?;
+            self.registry.change(id, |r| (r.initialised, r.asides) = (false, Default::default())).await?;
+            self.prepared(&verb.plan).await?;
+        }
         Ok(Done {})
     }
 

@@ -183,6 +183,55 @@ pub struct Snapshot {
     pub time: Time,
 }
 
+/// What a snapshot says of itself. Said by whoever held the key: not to be believed before it is checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Described {
+    pub label: SnapshotLabel,
+    pub facts: Facts,
+    pub data_bytes: u64,
+}
+
+/// The kind of the snapshots the control plane makes of itself.
+pub const CONTROL_PLANE: &str = "control_plane";
+
+/// A repository found in a place by somebody who has only a recovery key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundRepository {
+    pub project: ProjectId,
+    pub cluster: ClusterId,
+    /// Whether the key opens it.
+    pub opens: bool,
+    pub holds: Holds,
+    /// What its newest backup calls it.
+    pub name: String,
+    /// Oldest first.
+    pub backups: Vec<FoundBackup>,
+    /// Why there is no more to say of it.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    Cluster,
+    ControlPlane,
+    /// No backup that could be believed.
+    Nothing,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundBackup {
+    pub snapshot: String,
+    pub backup: BackupId,
+    pub kind: String,
+    pub description: String,
+    pub created_at: Time,
+    pub data_bytes: u64,
+    pub facts: Facts,
+    /// Why it is not to be used.
+    pub error: Option<String>,
+}
+
 /// What `put` did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
@@ -268,6 +317,14 @@ pub trait Storage: Send + Sync {
     /// The facts file of the snapshot.
     async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)>;
 
+    /// All that a catalogue needs to know of a snapshot it never heard of.
+    async fn describe(&self, snapshot: &str) -> Result<Described> {
+        let (label, facts) = self.facts(snapshot).await?;
+        let size = |e: &SnapshotEntry| if let SnapshotEntryKind::File { size } = e.kind { size } else { 0 };
+        let data_bytes = self.entries(snapshot).await?.iter().map(size).sum();
+        Ok(Described { label, facts, data_bytes })
+    }
+
     /// Published snapshots, oldest first.
     async fn list(&self) -> Result<Vec<Snapshot>>;
 
@@ -283,6 +340,12 @@ pub trait Storage: Send + Sync {
     /// Makes exactly these keys able to open the repository.
     async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()>;
 
+    /// Makes these keys able to open the repository too; whoever else can still can.
+    async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
+        let _ = keys;
+        Err(mainstay_model::Error::conflict("keys_fixed", "repositories of this kind take no further keys"))
+    }
+
     async fn usage(&self) -> Result<StorageUsage>;
 
     /// `restic -r … ` commands for a person who has the recovery key in `key_file`.
@@ -296,6 +359,12 @@ pub trait Storages: Send + Sync {
     fn kinds(&self) -> Vec<&'static str>;
     /// Looks at the place itself: reachable, writable, space. Writes and removes a probe object.
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport>;
+    /// The repositories that lie in the place, by their paths alone. Whether they are any, and open, is
+    /// found out by opening them.
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+        let kind = spec.place.kind();
+        Err(mainstay_model::Error::conflict("not_listable", format!("what lies in storages of kind {kind} cannot be listed here")))
+    }
     /// Opens the repository. `create` makes a missing one (with all its keys); without it a missing
     /// one is `NotFound`.
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>>;

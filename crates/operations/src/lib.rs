@@ -13,6 +13,7 @@ pub mod faults;
 mod handle;
 #[cfg(feature = "harness")]
 pub mod harness;
+mod interrupt;
 mod journal;
 mod lock;
 mod next;

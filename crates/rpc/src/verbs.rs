@@ -6,10 +6,10 @@
 use mainstay_drivers::{
     engine::{Chunking, Configured, NodePlan, Upstream, WritesStopped},
     runtime::{HostFacts, Usage},
-    storage::{Depth, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageReport, StorageSpec, StorageUsage, Stored},
+    storage::{Depth, FoundRepository, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageReport, StorageSpec, StorageUsage, Stored},
 };
 use mainstay_model::{
-    BackupId, ClusterId, ClusterName, Error, NodeId,
+    BackupId, ClusterId, ClusterName, Error, NodeId, Secret,
     backup::{Check, Facts},
     engine::EngineEntry,
     node::{Observed, Position},
@@ -103,7 +103,20 @@ verbs! {
     /// What a person types to restore without Mainstay.
     ManualCommands { engine: String, version: String, repository: RepositoryRef, snapshot: String } -> Vec<String>;
 
+    // ---- recovery ----
+    /// What lies in the place, asked with nothing but a recovery key.
+    DiscoverStorage { storage: StorageSpec, recovery: Secret } -> Vec<FoundRepository>;
+    /// Opens the repository with a recovery key, lets its own keys open it from now on (none is
+    /// removed), and says what it holds: a backup whose structure is damaged carries an error.
+    AdoptRepository { repository: RepositoryRef, recovery: Secret } -> FoundRepository;
+    /// Stores the copy of the control plane that lies in `control-plane/<backup id>` of this agent's
+    /// data directory, and keeps the newest `keep` of the repository.
+    StoreControlPlane { repository: RepositoryRef, label: SnapshotLabel, keep: u64 } -> Stored;
+
     // ---- restore ----
+    /// Before a restore to a node that may be lost: where its directory is gone it is made anew, empty,
+    /// and what was known of its data is forgotten. Where it is there nothing is done.
+    ReclaimNode { plan: NodePlan } -> Done;
     /// Writes the snapshot beside the live data, below the node's root as `label`, checks it
     /// against its file list, starts it isolated, ends recovery with the plan's accounts and names,
     /// compares counts, stops it. After that the directory is ready to be swapped in. Half done

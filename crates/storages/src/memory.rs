@@ -70,6 +70,12 @@ impl Storages for MemoryStorages {
         Ok(StorageReport { rows: vec![Check::new("writable", true, "kept in memory")], free_bytes: None, total_bytes: None })
     }
 
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+        let here =
+            lock(&self.repositories).keys().filter(|(storage, ..)| *storage == spec.id).map(|(_, p, c)| (p.clone(), c.clone())).collect();
+        Ok(here)
+    }
+
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
         let mut all = lock(&self.repositories);
         if let Some(found) = all.get(&address(repository)) {
@@ -229,6 +235,13 @@ impl Storage for Memory {
 
     async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()> {
         lock(&self.state).keys = all_keys(keys);
+        Ok(())
+    }
+
+    async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
+        let mut state = lock(&self.state);
+        let missing: Vec<Secret> = all_keys(keys).into_iter().filter(|k| !state.keys.contains(k)).collect();
+        state.keys.extend(missing);
         Ok(())
     }
 

@@ -9,7 +9,7 @@
 use crate::{Sealer, error, error::is_rerun, schema, secrets, sqlite};
 use mainstay_model::{Error, Result, Secret};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction, any::AnyConnectOptions, pool::PoolConnection, pool::PoolOptions};
-use std::{pin::Pin, str::FromStr, sync::Arc, time::Duration};
+use std::{path::Path, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -134,6 +134,17 @@ impl Store {
         self.0.kind
     }
 
+    /// Writes the whole store, as of one moment, to the new file `target`, which only its owner may
+    /// read. What goes on meanwhile is not held up for longer than the copy takes.
+    pub async fn copy_to(&self, target: &Path) -> Result<()> {
+        if self.0.kind == Kind::Postgres {
+            let why = "a store in PostgreSQL is copied with PostgreSQL's own means (pg_dump), not by Mainstay";
+            return Err(Error::conflict("store_not_copied", why));
+        }
+        let mut conn = self.0.writer.acquire().await.map_err(error)?;
+        sqlite::copy_to(&mut conn, target).await
+    }
+
     /// Ends all connections; SQLite then folds its journal into the one file.
     pub async fn close(&self) {
         self.0.readers.close().await;
@@ -249,6 +260,22 @@ mod tests {
         assert_eq!((e.kind, e.code.as_str()), (ErrorKind::Unavailable, "store_busy"), "{e:?}");
         drop(held);
         put(&two, "x").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_the_store_of_one_moment() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let url = sqlite::url(&dir.path().join("store.db")).unwrap();
+        let store = Store::open(&url, Sealer::from_key([1; 32])).await.unwrap();
+        put(&store, "then").await.unwrap();
+        let copy = dir.path().join("copy.db");
+        store.copy_to(&copy).await.unwrap();
+        put(&store, "since").await.unwrap();
+        assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(store.copy_to(&copy).await.is_err(), "no copy is written over");
+        let copied = Store::open(&sqlite::url(&copy).unwrap(), Sealer::from_key([1; 32])).await.unwrap();
+        assert_eq!(kv::get(&mut copied.read().await.unwrap(), "a").await, Ok(Some("then".into())));
     }
 
     #[tokio::test]

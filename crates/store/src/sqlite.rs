@@ -55,16 +55,24 @@ pub(crate) async fn copy(conn: &mut AnyConnection, name: &str) -> Result<PathBuf
     if partial.exists() {
         std::fs::remove_file(&partial).map_err(failed)?;
     }
-    // Created before SQLite writes it: an empty file is taken as it is, with its permissions.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).map_err(failed)?;
-    let done = sqlx::query("VACUUM INTO $1").bind(partial.display().to_string()).execute(conn).await;
-    if let Err(e) = done {
-        // What is left of the copy would only take space; the error that matters is the first one.
-        let _ = std::fs::remove_file(&partial);
-        return Err(crate::error(e).context(format!("cannot copy the store to {}", target.display())));
-    }
+    copy_to(conn, &partial).await?;
     settle(&partial, &target).map_err(failed)?;
     Ok(target)
+}
+
+/// Copies the whole store to the new file `target`. Not to be called inside a transaction.
+pub(crate) async fn copy_to(conn: &mut AnyConnection, target: &Path) -> Result<()> {
+    let context = || format!("cannot copy the store to {}", target.display());
+    // Created before SQLite writes it: an empty file is taken as it is, with its permissions.
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+    created.map_err(|e| Error::from(e).context(context()))?;
+    let done = sqlx::query("VACUUM INTO $1").bind(target.display().to_string()).execute(conn).await;
+    if let Err(e) = done {
+        // What is left of the copy would only take space; the error that matters is the first one.
+        let _ = std::fs::remove_file(target);
+        return Err(crate::error(e).context(context()));
+    }
+    Ok(())
 }
 
 fn settle(partial: &Path, target: &Path) -> std::io::Result<()> {

@@ -12,7 +12,7 @@ use mainstay_drivers::{
     },
 };
 use mainstay_model::{
-    Error, Secret,
+    ClusterId, Error, ProjectId, Secret,
     backup::{Check, Facts},
 };
 use sha2::{Digest, Sha256};
@@ -135,6 +135,15 @@ impl Storages for FakeStorages {
         self.faults.before("storage.check").await?;
         let rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
         Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
+    }
+
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+        self.faults.before("storage.discover").await?;
+        let ids = |address: &String| {
+            let mut parts = address.strip_prefix(&spec.name)?.split('/').skip(1);
+            Some((ProjectId::parse(parts.next()?)?, ClusterId::parse(parts.next()?)?))
+        };
+        Ok(lock(&self.repositories).keys().filter_map(ids).collect())
     }
 
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
@@ -342,6 +351,15 @@ impl Storage for FakeStorage {
         self.faults.before("storage.ensure_keys").await?;
         *lock(&self.repository.keys) = all_keys(keys);
         self.faults.after("storage.ensure_keys")
+    }
+
+    async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
+        self.faults.before("storage.add_keys").await?;
+        let mut all = lock(&self.repository.keys);
+        let missing: Vec<Secret> = all_keys(keys).into_iter().filter(|k| !all.contains(k)).collect();
+        all.extend(missing);
+        drop(all);
+        self.faults.after("storage.add_keys")
     }
 
     async fn usage(&self) -> Result<StorageUsage> {

@@ -5,7 +5,7 @@
 
 use super::{Object, Objects};
 use bytes::Bytes;
-use mainstay_model::{Error, Kind, Result};
+use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result};
 use rustic_core::{FileType, Id};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
@@ -176,6 +176,46 @@ impl Objects for Local {
         }
         Ok(())
     }
+
+    /// Renamed first: a removal that is interrupted never looks like a repository.
+    fn destroy(&self) -> Result<()> {
+        let (Some(project), Some(name)) = (self.root.parent(), self.root.file_name()) else { return Ok(()) };
+        let prefix = format!(".removed-{}-", name.to_string_lossy());
+        if self.root.exists() {
+            let aside = project.join(format!("{prefix}{:016x}", rand::random::<u64>()));
+            fs::rename(&self.root, &aside).map_err(|e| trouble("removing", &self.root, e))?;
+            sync_dir(project)?;
+        }
+        let left = match fs::read_dir(project) {
+            Ok(entries) => entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(trouble("listing", project, e)),
+        };
+        for aside in left {
+            fs::remove_dir_all(aside.path()).map_err(|e| trouble("removing", &aside.path(), e))?;
+        }
+        // The project's directory goes with its last repository.
+        let _ = fs::remove_dir(project);
+        Ok(())
+    }
+}
+
+/// The repositories below `root`, by their paths, in order. Names that are no ids are somebody else's.
+pub fn repositories(root: &Path) -> Result<Vec<(ProjectId, ClusterId)>> {
+    let mut found = Vec::new();
+    for project in names(root)?.iter().filter_map(|name| ProjectId::parse(name)) {
+        let clusters = names(&root.join(project.as_str()))?;
+        found.extend(clusters.iter().filter_map(|name| ClusterId::parse(name)).map(|cluster| (project.clone(), cluster)));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Of the directories in `dir`; links are not followed.
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(dir).map_err(|e| trouble("listing", dir, e))?;
+    let name = |e: fs::DirEntry| e.file_type().is_ok_and(|t| t.is_dir()).then(|| e.file_name().into_string().ok()).flatten();
+    Ok(entries.flatten().filter_map(name).collect())
 }
 
 /// Gives `from` the name `to` unless that is taken. Where the file system has no such rename, a

@@ -28,7 +28,7 @@ use bytesize::ByteSize;
 use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
-    storage::{Depth, RepositoryKeys, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage, StorageUsage, Stored},
+    storage::{Depth, Described, RepositoryKeys, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage, StorageUsage, Stored},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use rustic_core::{
@@ -233,6 +233,16 @@ impl Storage for Restic {
         .await
     }
 
+    async fn describe(&self, snapshot: &str) -> Result<Described> {
+        let snapshot = snapshot.to_owned();
+        self.run(Lane::Ask, move |repo, _| {
+            let found = snapshots::get(repo, &snapshot)?;
+            let record = snapshots::record(&blobs::Blobs::open(repo)?, &found)?;
+            Ok(Described { label: record.label, facts: record.facts, data_bytes: record.data_bytes })
+        })
+        .await
+    }
+
     async fn list(&self) -> Result<Vec<Snapshot>> {
         self.run(Lane::Ask, |repo, _| snapshots::list(repo)).await
     }
@@ -254,6 +264,11 @@ impl Storage for Restic {
     async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()> {
         let keys = keys.clone();
         self.alone(move |repo| keys::ensure(repo, &keys, true)).await
+    }
+
+    async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
+        let keys = keys.clone();
+        self.alone(move |repo| keys::ensure(repo, &keys, false)).await
     }
 
     async fn usage(&self) -> Result<StorageUsage> {
