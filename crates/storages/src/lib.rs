@@ -3,7 +3,7 @@
 //! A storage is a place ([`place`]) holding one repository for each cluster, at
 //! `<place>/<project id>/<cluster id>/`: damage, deletion and pruning stay within one cluster, and
 //! its keys open nothing else. A new kind of place is an implementation of [`place::Objects`] and
-//! its lines in [`KINDS`], [`objects`] and `check` below.
+//! its lines in [`KINDS`], `objects`, `check` and `discover` below.
 
 #![allow(clippy::result_large_err, reason = "the product's one error is as large as it is; it is rare and boxed nowhere")]
 
@@ -18,9 +18,12 @@ pub use memory::MemoryStorages;
 pub use record::{NAME as RECORD_FILE, Record};
 
 use async_trait::async_trait;
-use mainstay_drivers::storage::{Place, RepositoryRef, Storage, StorageReport, StorageSpec, Storages};
-use mainstay_model::{Error, Result};
-use place::{Local, Objects, check, local};
+use mainstay_drivers::storage::{Place, RepositoryRef, S3Place, Storage, StorageReport, StorageSpec, Storages};
+use mainstay_model::{ClusterId, Error, ProjectId, Result, StorageId};
+use place::{
+    Local, Objects, S3, check, local,
+    s3::{self, Limits},
+};
 use pool::{Lane, Pool};
 use restic::{Opening, Restic, Site};
 use sha2::{Digest, Sha256};
@@ -33,15 +36,7 @@ use std::{
 };
 
 /// THE LIST.
-pub const KINDS: &[&str] = &["local"];
-
-/// The repository's objects in its place.
-fn objects(repository: &RepositoryRef) -> Result<Arc<dyn Objects>> {
-    match &repository.storage.place {
-        Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?))),
-        other => Err(unknown_kind(other)),
-    }
-}
+pub const KINDS: &[&str] = &["local", "s3"];
 
 /// Of a kind that a newer Mainstay wrote down.
 fn unknown_kind(place: &Place) -> Error {
@@ -57,7 +52,10 @@ const KEEP_DELETE: Duration = Duration::from_secs(23 * 3600);
 pub struct OpenStorages {
     pool: Pool,
     keep_delete: Duration,
+    limits: Limits,
     repositories: Mutex<HashMap<String, Arc<Repository>>>,
+    /// One for each storage as it is configured: what bounds its requests must see all of them.
+    buckets: Mutex<HashMap<StorageId, (StorageSpec, Arc<s3::Client>)>>,
 }
 
 /// All of this process's users of one repository, and its open handles by the hash of the key.
@@ -81,7 +79,41 @@ impl OpenStorages {
     /// With another time than 23 hours between a pack's falling out of use and its removal. Less
     /// than the longest backup takes is safe only while no other process writes to the repositories.
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
-        OpenStorages { pool: Pool::default(), keep_delete, repositories: Mutex::default() }
+        let limits = Limits::default();
+        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories: Mutex::default(), buckets: Mutex::default() }
+    }
+
+    /// With another time than a minute that a far storage may be without a good answer.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        OpenStorages { limits: Limits { patience, ..self.limits }, ..self }
+    }
+
+    /// With another size than 32 MiB beyond which an object goes up in parts of that size.
+    pub fn with_parts(self, part: usize) -> Self {
+        OpenStorages { limits: Limits { part, ..self.limits }, ..self }
+    }
+
+    /// The repository's objects in its place.
+    fn objects(&self, repository: &RepositoryRef) -> Result<Arc<dyn Objects>> {
+        let storage = &repository.storage;
+        match &storage.place {
+            Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?))),
+            Place::S3(place) => {
+                let below = format!("{}/{}", repository.project, repository.cluster);
+                Ok(Arc::new(S3::new(self.bucket(storage, place)?, &below)))
+            }
+            other => Err(unknown_kind(other)),
+        }
+    }
+
+    fn bucket(&self, spec: &StorageSpec, place: &S3Place) -> Result<Arc<s3::Client>> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = buckets.get(&spec.id).filter(|(known, _)| known == spec) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits)?);
+        buckets.insert(spec.id.clone(), (spec.clone(), client.clone()));
+        Ok(client)
     }
 
     fn shared(&self, location: &str) -> Arc<Repository> {
@@ -97,22 +129,36 @@ impl Storages for OpenStorages {
     }
 
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport> {
-        let place = spec.place.clone();
-        self.pool
-            .run(Lane::Ask, move |_| match place {
-                Place::Local { path } => Ok(check::check(&path)),
-                other => Err(unknown_kind(&other)),
-            })
-            .await
+        match spec.place.clone() {
+            Place::Local { path } => self.pool.run(Lane::Ask, move |_| Ok(check::check(&path))).await,
+            Place::S3(place) => {
+                // Somebody waits for it, so it is given up sooner than a backup is.
+                let limits = Limits { patience: self.limits.patience / 4, ..self.limits };
+                let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits)?);
+                self.pool.run(Lane::Ask, move |_| Ok(S3::check(client))).await
+            }
+            other => Err(unknown_kind(&other)),
+        }
+    }
+
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+        match spec.place.clone() {
+            Place::Local { path } => self.pool.run(Lane::Ask, move |_| local::repositories(&path)).await,
+            Place::S3(place) => {
+                let client = self.bucket(spec, &place)?;
+                self.pool.run(Lane::Ask, move |_| S3::repositories(client)).await
+            }
+            other => Err(unknown_kind(&other)),
+        }
     }
 
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
-        let objects = objects(repository)?;
+        let objects = self.objects(repository)?;
         let shared = self.shared(&objects.location());
-        let key = Sha256::digest(repository.keys.own.reveal()).into();
+        let key = handle_of(repository)?;
         let mut open = shared.open.lock().await;
         if let Some(known) = open.get(&key) {
-            if known.is_there()? {
+            if known.is_there().await? {
                 return Ok(known.clone());
             }
             open.clear();
@@ -131,21 +177,26 @@ impl Storages for OpenStorages {
     }
 
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
-        let shared = self.shared(&objects(repository)?.location());
+        let objects = self.objects(repository)?;
+        let shared = self.shared(&objects.location());
         let mut open = shared.open.lock().await;
         let held = shared.site.alone().await;
         open.clear();
-        let repository = repository.clone();
         self.pool
             .run(Lane::Ask, move |_| {
                 let _held = held;
-                match &repository.storage.place {
-                    Place::Local { path } => remove_directory(path, &repository),
-                    other => Err(unknown_kind(other)),
-                }
+                objects.destroy()
             })
             .await
     }
+}
+
+/// What an open repository is found again by: whoever comes with another key, or with another way
+/// into the storage, opens it anew.
+fn handle_of(repository: &RepositoryRef) -> Result<[u8; 32]> {
+    let storage = serde_json::to_vec(&repository.storage).map_err(Error::internal)?;
+    let own = Sha256::digest(repository.keys.own.reveal());
+    Ok(Sha256::new().chain_update(own).chain_update(storage).finalize().into())
 }
 
 /// `<root>/<project>/<cluster>`. Nothing on the way below the root may be a link: whoever can make
@@ -163,27 +214,4 @@ fn directory(root: &Path, repository: &RepositoryRef) -> Result<PathBuf> {
         }
     }
     Ok(cluster)
-}
-
-/// Renamed first: a removal that is interrupted never looks like a repository.
-fn remove_directory(root: &Path, repository: &RepositoryRef) -> Result<()> {
-    let path = directory(root, repository)?;
-    let project = root.join(repository.project.as_str());
-    let prefix = format!(".removed-{}-", repository.cluster);
-    if path.exists() {
-        let aside = project.join(format!("{prefix}{:016x}", rand::random::<u64>()));
-        fs::rename(&path, &aside).map_err(|e| local::trouble("removing", &path, e))?;
-        local::sync_dir(&project)?;
-    }
-    let left = match fs::read_dir(&project) {
-        Ok(entries) => entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(local::trouble("listing", &project, e)),
-    };
-    for aside in left {
-        fs::remove_dir_all(aside.path()).map_err(|e| local::trouble("removing", &aside.path(), e))?;
-    }
-    // The project's directory goes with its last repository.
-    let _ = fs::remove_dir(&project);
-    Ok(())
 }

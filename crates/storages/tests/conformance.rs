@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::*;
+use common::{s3::S3Server, *};
 use mainstay_drivers::{engine::Chunking, progress::Progress, storage::*};
 use mainstay_model::{Error, Kind};
 use mainstay_storages::{MemoryStorages, OpenStorages};
@@ -18,7 +18,10 @@ use std::{
 
 async fn conforms(storages: &dyn Storages, chunking: Chunking) {
     let dir = tempfile::tempdir().unwrap();
-    let reference = reference(&dir.path().join("place"), chunking);
+    conforms_at(storages, reference(&dir.path().join("place"), chunking)).await;
+}
+
+async fn conforms_at(storages: &dyn Storages, reference: RepositoryRef) {
     let missing = storages.open(&reference, false).await.err().expect("not there yet");
     assert_eq!(missing.kind, Kind::NotFound, "{missing}");
     let storage = storages.open(&reference, true).await.unwrap();
@@ -175,6 +178,15 @@ async fn local_with_fixed_chunks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn local_with_content_defined_chunks() {
     conforms(&OpenStorages::new(), Chunking::ContentDefined).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3() {
+    for (chunking, prefix) in [(Chunking::Fixed(64 << 10), "deep/below"), (Chunking::ContentDefined, "")] {
+        let server = S3Server::start().await;
+        conforms_at(&OpenStorages::new(), server.reference(prefix, chunking)).await;
+        assert_eq!(server.left(), Vec::<String>::new(), "a removed repository leaves nothing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

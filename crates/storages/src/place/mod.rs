@@ -7,6 +7,8 @@
 
 pub mod check;
 pub mod local;
+mod outgoing;
+pub mod s3;
 
 use bytes::Bytes;
 use mainstay_model::Result;
@@ -14,6 +16,7 @@ use rustic_core::{FileType, Id};
 use std::time::{Duration, SystemTime};
 
 pub use local::Local;
+pub use s3::S3;
 
 /// One stored object as a listing shows it.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +37,10 @@ pub trait Objects: Send + Sync + 'static {
     fn read(&self, kind: FileType, id: &Id) -> Result<Bytes>;
     /// Exactly `length` bytes from `offset`; fewer are an integrity error.
     fn read_at(&self, kind: FileType, id: &Id, offset: u64, length: usize) -> Result<Bytes>;
+    /// At most `length` bytes from `offset`: fewer where the object ends.
+    fn read_some(&self, kind: FileType, id: &Id, offset: u64, length: usize) -> Result<Bytes> {
+        self.read_at(kind, id, offset, length)
+    }
     /// Returns when the object is durable under its name. An object that is there already must be
     /// the same one. On an error nothing of it is left.
     fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> Result<()>;
@@ -41,4 +48,42 @@ pub trait Objects: Send + Sync + 'static {
     fn remove(&self, kind: FileType, id: &Id) -> Result<()>;
     /// Removes what interrupted writes left behind and is older than `age`.
     fn sweep(&self, age: Duration) -> Result<()>;
+    /// Removes everything. What is interrupted never looks like a repository. Absent is done.
+    fn destroy(&self) -> Result<()>;
+    /// Whether each request takes a while to come and go, so that few large ones are better than many
+    /// small ones.
+    fn is_far(&self) -> bool {
+        false
+    }
+    /// What a person needs to get in with restic.
+    fn manual(&self) -> Manual {
+        Manual::default()
+    }
+}
+
+/// For a person at a shell, before `restic` and behind it. Never a secret.
+#[derive(Debug, Default)]
+pub struct Manual {
+    pub before: Vec<String>,
+    /// Begins with a space where it is not empty.
+    pub options: String,
+}
+
+/// Where restic keeps an object, below the repository.
+fn path_of(kind: FileType, id: &Id) -> String {
+    let hex = id.to_hex();
+    match kind {
+        FileType::Config => "config".into(),
+        FileType::Pack => format!("data/{}/{}", &hex[..2], &*hex),
+        other => format!("{}/{}", other.dirname(), &*hex),
+    }
+}
+
+/// A word as a person can paste it into a shell.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }

@@ -7,6 +7,7 @@ use super::{
     nodes,
     seal::{Seal, name_of},
     snapshots,
+    window::Windows,
 };
 use crate::place::Objects;
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub struct Blobs {
     pub objects: Arc<dyn Objects>,
     pub seal: Seal,
     site: Arc<Site>,
+    windows: Windows,
     index: Repository<IndexedFullStatus>,
 }
 
@@ -91,7 +93,13 @@ impl Blobs {
     /// Reads the index as it is in the place now.
     pub fn open(repo: &Repo) -> Result<Self> {
         let index = repo.library()?.to_indexed().map_err(|e| unwrapped("reading the repository's index", e))?;
-        Ok(Blobs { objects: repo.objects.clone(), seal: repo.seal.clone(), site: repo.site.clone(), index })
+        Ok(Blobs {
+            objects: repo.objects.clone(),
+            seal: repo.seal.clone(),
+            site: repo.site.clone(),
+            windows: Windows::new(repo.objects.clone()),
+            index,
+        })
     }
 
     pub fn find<T: PackedId>(&self, id: &T) -> Result<Spot> {
@@ -142,7 +150,7 @@ impl Blobs {
     pub fn read(&self, run: &Run) -> Result<Vec<Bytes>> {
         let (Some((first, _)), Some((last, _))) = (run.spots.first(), run.spots.last()) else { return Ok(Vec::new()) };
         let start = u64::from(first.offset);
-        let raw = self.objects.read_at(FileType::Pack, &run.pack, start, (last.end() - start) as usize)?;
+        let raw = self.windows.read(&run.pack, start, (last.end() - start) as usize)?;
         let mut plain = Vec::with_capacity(run.spots.len());
         for (spot, times) in &run.spots {
             let from = (u64::from(spot.offset) - start) as usize;

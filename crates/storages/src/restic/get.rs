@@ -27,6 +27,8 @@ use std::{
 };
 
 const DECODERS: usize = 2;
+/// Where most of the time goes into waiting for a reply.
+const FAR_DECODERS: usize = 4;
 const AHEAD: usize = 8;
 
 /// The snapshot's entries in path order, our own file left out.
@@ -61,7 +63,7 @@ pub fn get(repo: &Repo, snapshot: &str, sink: &dyn Sink, progress: &Progress, ab
     let (jobs_tx, jobs) = sync_channel::<Job>(AHEAD);
     let jobs = Arc::new(Mutex::new(jobs));
     thread::scope(|scope| {
-        for _ in 0..DECODERS {
+        for _ in 0..if blobs.objects.is_far() { FAR_DECODERS } else { DECODERS } {
             let (jobs, blobs) = (jobs.clone(), &blobs);
             scope.spawn(move || decode(&jobs, blobs));
         }

@@ -17,11 +17,13 @@ mod survey;
 mod trees;
 mod upkeep;
 mod verify;
+mod window;
 
 use crate::{
-    place::Objects,
+    place::{Manual, Objects},
     pool::{Lane, Pool},
 };
+pub(crate) use crate::place::quoted;
 use async_trait::async_trait;
 use backend::{Backend, unwrapped};
 use bytesize::ByteSize;
@@ -172,8 +174,8 @@ impl Opening {
 }
 
 impl Restic {
-    pub fn is_there(&self) -> Result<bool> {
-        Opening::exists(self.repo.objects.as_ref())
+    pub async fn is_there(&self) -> Result<bool> {
+        self.run(Lane::Ask, |repo, _| Opening::exists(repo.objects.as_ref())).await
     }
 
     async fn run<T, F>(&self, lane: Lane, work: F) -> Result<T>
@@ -276,12 +278,14 @@ impl Storage for Restic {
     }
 
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {
-        let restic = format!("restic -r {} --password-file {}", quoted(&self.repo.objects.location()), quoted(key_file));
-        vec![
+        let Manual { mut before, options } = self.repo.objects.manual();
+        let restic = format!("restic -r {}{options} --password-file {}", quoted(&self.repo.objects.location()), quoted(key_file));
+        before.extend([
             format!("{restic} snapshots"),
             format!("{restic} check --read-data"),
             format!("{restic} restore {} --target {}", quoted(snapshot), quoted(target)),
-        ]
+        ]);
+        before
     }
 }
 
@@ -298,14 +302,5 @@ impl Site {
     /// Waits until nobody works on the repository.
     pub async fn alone(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
         self.gate.clone().write_owned().await
-    }
-}
-
-/// A word as a person can paste it into a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }

@@ -197,8 +197,9 @@ fn publish(repo: &Repo, mut snapshot: SnapshotFile, label: &SnapshotLabel, ledge
         return Ok(Published::Already(Box::new(stored)));
     }
     tally.verdict()?;
-    repo.objects.write(FileType::Snapshot, &id, &[sealed.into()])?;
-    read_object(repo.objects.as_ref(), FileType::Snapshot, &id).inspect_err(|_| {
+    // A write whose reply is lost may have been done: what is called failed must not be visible.
+    let written = repo.objects.write(FileType::Snapshot, &id, &[sealed.into()]);
+    written.and_then(|()| read_object(repo.objects.as_ref(), FileType::Snapshot, &id)).inspect_err(|_| {
         let _ = repo.objects.remove(FileType::Snapshot, &id);
     })?;
     Ok(Published::New { snapshot: id.to_hex().to_string(), verified_at })
@@ -236,6 +237,9 @@ fn abandon(repo: &Repo, written: &Written) {
     for (id, _) in written.packs.iter().filter(|(id, _)| !named.contains(id)) {
         if let Err(e) = repo.objects.remove(FileType::Pack, id) {
             tracing::warn!("what a failed backup wrote stays until the next prune: {e}");
+            if e.is_transient() {
+                return;
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Sources, sinks and places for the storage tests.
 #![allow(dead_code)]
 
+pub mod s3;
+
 use mainstay_drivers::{Result, engine::Chunking, progress::Progress, storage::*};
 use mainstay_model::{BackupId, ClusterId, Error, ProjectId, Secret, StorageId, Time, backup::Facts};
 use mainstay_storages::OpenStorages;
