@@ -6,6 +6,7 @@ use crate::{
     Agent,
     copies::{Copies, PATIENCE, within},
     dispatch::Act,
+    meeting::{self, Met},
     nodes::refuse_past,
     relay, text,
 };
@@ -34,7 +35,11 @@ impl Agent {
     pub(crate) async fn capture(&self, verb: Capture, act: &Act) -> Result<Vec<Result<Stored, Error>>> {
         refuse_past(&self.registry.get(&verb.plan.id)?, act.generation)?;
         let _held = self.locks.hold(format!("backup/{}", verb.label.backup), &act.progress).await?;
-        let _slot = self.copying.take(verb.repositories.len(), &act.progress).await?;
+        // Members of a party wait for each other: one that waited here would hold up them all.
+        let _slot = match verb.party {
+            None => Some(self.copying.take(verb.repositories.len(), &act.progress).await?),
+            Some(_) => None,
+        };
         let mut copies = Copies::find(&*self.parts.storages, &verb.repositories, &verb.label, &act.progress).await;
         if !copies.complete_from_a_good_one(&verb.label, &act.progress).await && copies.has_open() {
             let source = self.source(&verb, act).await?;
@@ -59,7 +64,13 @@ impl Agent {
             let sentence = format!("{} does not run; a backup is taken from a running node", verb.plan.name);
             return Err(Error::unavailable("node_not_running", sentence));
         }
-        self.backups(&verb.plan.engine)?.capture(&node, &act.progress).await
+        let Some(party) = &verb.party else {
+            return self.backups(&verb.plan.engine)?.capture(&node, &act.progress).await;
+        };
+        let engine = self.engine(&verb.plan.engine)?;
+        let member = self.meetings.join(party, engine.clone(), node.clone(), &act.progress);
+        let source = meeting::able(&**engine)?.capture_at(&node, member.clone(), &act.progress).await?;
+        Ok(Box::new(Met { source, member }))
     }
 
     pub(crate) async fn verify_snapshot(&self, verb: VerifySnapshot, act: &Act) -> Result<Verified> {

@@ -6,7 +6,7 @@ use crate::{
     disk::{blocking, read_json, write_json},
     dispatch::Act,
 };
-use mainstay_drivers::engine::{Engine, Info, Installed};
+use mainstay_drivers::engine::{Engine, Installed};
 use mainstay_model::{Error, Result, Secret, engine::EngineEntry};
 use mainstay_rpc::verbs::{AccountNames, Describe, Description, EngineFacts, FindPort, FoundPort, NameAccounts};
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,7 @@ impl Agent {
             block: IpAddr::V4(self.installation.block),
             runtime: self.parts.runtime.name().into(),
             storage_kinds: self.parts.storages.kinds().into_iter().map(String::from).collect(),
-            facts: self.parts.engines.iter().map(|e| e.info()).map(|info| (info.name.into(), facts(info))).collect(),
+            facts: self.parts.engines.iter().map(|e| (e.info().name.into(), facts(&**e))).collect(),
         })
     }
 
@@ -150,8 +150,14 @@ impl Agent {
     }
 }
 
-fn facts(info: Info) -> EngineFacts {
-    EngineFacts { chunking: info.chunking, url_scheme: info.url_scheme.into(), download_extension: info.download_extension.into() }
+fn facts(engine: &dyn Engine) -> EngineFacts {
+    let info = engine.info();
+    EngineFacts {
+        chunking: info.chunking,
+        url_scheme: info.url_scheme.into(),
+        download_extension: info.download_extension.into(),
+        consistent: engine.consistency().is_some(),
+    }
 }
 
 /// Whether the chosen version, by whole numbers, begins the full one.

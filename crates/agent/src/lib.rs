@@ -19,6 +19,7 @@ mod host;
 mod locks;
 mod looks;
 mod markers;
+mod meeting;
 mod nodes;
 mod owner;
 mod pipe;
@@ -50,6 +51,7 @@ use mainstay_drivers::{
 use mainstay_model::{NodeId, Result, Time};
 use mainstay_rpc::{Call, Out, Performer};
 use markers::Markers;
+use meeting::Meetings;
 use registry::Registry;
 use std::{path::PathBuf, sync::Arc};
 use volumes::Volumes;
@@ -80,6 +82,7 @@ pub struct Agent {
     markers: Markers,
     installed: InstalledEngines,
     locks: Locks,
+    meetings: Meetings,
     copying: copies::Slots,
 }
 
@@ -108,6 +111,7 @@ impl Agent {
             markers: Markers::open(own.join("beside"))?,
             installed: InstalledEngines::default(),
             locks: Locks::default(),
+            meetings: Meetings::default(),
             copying: copies::Slots::default(),
             parts,
         };

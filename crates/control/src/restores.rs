@@ -11,9 +11,11 @@ use mainstay_model::{
     ClusterName, Error, OperationId, ProjectId, RestoreId, Result,
     backup::{Backup, Copy},
     cluster::{Cluster, Mode},
+    credentials::Accounts,
+    node::Node,
     restore::{Restore, RestoreStatus},
 };
-use mainstay_operations::{Lock, Operation};
+use mainstay_operations::{Lock, Operation, Submit, Tx};
 use mainstay_store::{self as store, Page, Paging, restores::RestoreFilter};
 
 /// What `restore plan|run` was given. Exactly one of `to` and `new`.
@@ -140,12 +142,46 @@ pub async fn run(app: &App, by: &Actor, project: &ProjectId, request: &RestoreRe
             "the plan has changed since it was shown; look at the new one and confirm that",
         ));
     }
-    match planned.target.clone() {
-        Some(target) => {
-            app::confirmed(request.confirm.as_deref(), target.name.as_str())?;
-            run_into(app, by, planned, target).await
+    if let Some(target) = &planned.target {
+        app::confirmed(request.confirm.as_deref(), target.name.as_str())?;
+    }
+    let prepared = prepare(app, by, project, planned).await?;
+    let row = prepared.row.clone();
+    let mut tx = app.store.begin_write().await?;
+    let operation = prepared.write(app, &mut tx).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok((row, operation))
+}
+
+/// A restore that only has to be written down to begin.
+pub(crate) struct Prepared {
+    pub row: Restore,
+    submit: Submit,
+    target: Target,
+}
+
+enum Target {
+    Existing(Cluster),
+    New { cluster: Box<Cluster>, nodes: Vec<Node>, accounts: Accounts },
+}
+
+impl Prepared {
+    /// Within the caller's write; the caller wakes the runner after its commit.
+    pub async fn write(self, app: &App, tx: &mut Tx) -> Result<OperationId> {
+        match &self.target {
+            Target::Existing(cluster) => clusters::unchanged(tx, cluster).await?,
+            Target::New { cluster, nodes, accounts } => clusters::insert_rows(app, tx, cluster, nodes, accounts).await?,
         }
-        None => run_new(app, by, project, planned).await,
+        store::restores::insert(tx, &self.row).await?;
+        app.runner.submit_in(tx, self.submit).await
+    }
+}
+
+pub(crate) async fn prepare(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<Prepared> {
+    match planned.target.clone() {
+        Some(target) => prepare_into(app, by, planned, target),
+        None => prepare_new(app, by, project, planned).await,
     }
 }
 
@@ -168,7 +204,7 @@ fn restore_row(app: &App, planned: &Planned, target: &Cluster, in_place: bool) -
     }
 }
 
-async fn run_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> Result<(Restore, OperationId)> {
+fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> Result<Prepared> {
     let row = restore_row(app, &planned, &target, true);
     let state = restore_in_place::State {
         cluster: target.id.clone(),
@@ -181,10 +217,10 @@ async fn run_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> R
         away_until: None,
     };
     let submit = ops::submission::<restore_in_place::RestoreInPlace>(&state, Some(ops::subject(&target)), Lock::Exclusive, &by.name)?;
-    submit_with_row(app, row, submit, async |tx| clusters::unchanged(tx, &target).await).await
+    Ok(Prepared { row, submit, target: Target::Existing(target) })
 }
 
-async fn run_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<(Restore, OperationId)> {
+async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<Prepared> {
     let project = projects::resolve(app, project.as_str()).await?;
     let major = planned.backup.engine_version.split('.').next().unwrap_or_default().to_string();
     let (entry, version) = engines::choose(app, &planned.backup.engine, Some(&major), Mode::Single).await?;
@@ -212,22 +248,7 @@ async fn run_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -
         planned.plan.storage.clone(),
     );
     let submit = ops::submission::<restore_new::RestoreNew>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
-    submit_with_row(app, row, submit, async |tx| clusters::insert_rows(app, tx, &cluster, &nodes, &accounts).await).await
-}
-
-async fn submit_with_row(
-    app: &App,
-    row: Restore,
-    submit: mainstay_operations::Submit,
-    also: impl AsyncFnOnce(&mut mainstay_operations::Tx) -> Result<()>,
-) -> Result<(Restore, OperationId)> {
-    let mut tx = app.store.begin_write().await?;
-    also(&mut tx).await?;
-    store::restores::insert(&mut tx, &row).await?;
-    let operation = app.runner.submit_in(&mut tx, submit).await?;
-    store::commit(tx).await?;
-    app.runner.wake();
-    Ok((row, operation))
+    Ok(Prepared { row, submit, target: Target::New { cluster: Box::new(cluster), nodes, accounts } })
 }
 
 pub async fn resolve(app: &App, project: &ProjectId, id: &str) -> Result<Restore> {

@@ -74,6 +74,8 @@ id!(NotifierId, "nf");
 id!(NoticeId, "nt");
 id!(AlertId, "al");
 id!(ScheduleId, "sc");
+id!(GroupId, "gr");
+id!(GroupBackupId, "gb");
 
 #[cfg(test)]
 mod tests {

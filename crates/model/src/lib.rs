@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod credentials;
 pub mod engine;
 pub mod error;
+pub mod group;
 pub mod ids;
 pub mod name;
 pub mod node;

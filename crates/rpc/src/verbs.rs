@@ -88,7 +88,8 @@ verbs! {
     /// Captures the running node into all these repositories in one pass, and tells of each what
     /// became of it. One that has the backup already is not written again, and where one has it the
     /// others are given that same point.
-    Capture { plan: NodePlan, repositories: Vec<RepositoryRef>, label: SnapshotLabel } -> Vec<Result<Stored, Error>>;
+    /// With a party, its point is decided together with those of the other members' captures.
+    Capture { plan: NodePlan, repositories: Vec<RepositoryRef>, label: SnapshotLabel, party: Option<Party> } -> Vec<Result<Stored, Error>>;
     /// Another copy of a backup: the same point, label and facts, of whatever kinds the two are.
     CopySnapshot { from: RepositoryRef, snapshot: String, to: RepositoryRef, backup: BackupId } -> Stored;
     VerifySnapshot { repository: RepositoryRef, snapshot: String, depth: Depth } -> Verified;
@@ -131,6 +132,18 @@ verbs! {
     DropBeside { node: NodeId, label: String } -> Done;
 }
 
+/// Captures that have one point together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    pub id: String,
+    /// How many captures there are.
+    pub members: usize,
+    /// How long the first waits at most for the last to begin.
+    pub gather_ms: u64,
+    /// How long writes may be held at most.
+    pub hold_ms: u64,
+}
+
 /// The reply of verbs whose success says it all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {}
@@ -155,6 +168,8 @@ pub struct EngineFacts {
     pub chunking: Chunking,
     pub url_scheme: String,
     pub download_extension: String,
+    /// Whether its point can be decided together with others'.
+    pub consistent: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

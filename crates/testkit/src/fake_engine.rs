@@ -10,8 +10,10 @@
 mod capture;
 mod database;
 mod handover;
+mod hold;
 
 pub use database::Database;
+use hold::HELD;
 
 use crate::{FakeRuntime, Faults, fake_runtime, lock};
 use async_trait::async_trait;
@@ -19,7 +21,9 @@ use database::{position_of, write_db, write_log};
 pub(crate) use database::{read_db, read_log};
 use mainstay_drivers::{
     Result,
-    engine::{AccountKeeper, Backups, Chunking, Configured, Engine, Exposure, Failover, Info, Installed, Node, Service, Upstream},
+    engine::{
+        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Exposure, Failover, Info, Installed, Node, Service, Upstream,
+    },
     progress::Progress,
     runtime::{FileSpec, InstanceId, InstanceSpec, Runtime, Signal},
 };
@@ -45,6 +49,7 @@ pub enum Style {
     Halting,
 }
 
+#[derive(Clone)]
 pub struct FakeEngine {
     style: Style,
     faults: Faults,
@@ -55,6 +60,8 @@ pub struct FakeEngine {
 
 const VERSION: &str = "3.1.4";
 const PROGRAM: &str = "/fake/bin";
+/// What keeps a process from taking writes.
+pub(crate) const PAUSES: [&str; 2] = ["paused", HELD];
 /// While it is there, only an isolated start is right.
 const RECOVERY: &str = "recovery";
 
@@ -152,7 +159,8 @@ impl FakeEngine {
             let ours = p.runs() && p.spec.program == program;
             let data = PathBuf::from(p.argument("--data")?);
             let isolated = p.argument("--listen").is_none();
-            ours.then(|| Server { id, data, paused: p.memory.contains_key("paused"), starting: p.since.elapsed() < startup, isolated })
+            let (paused, starting) = (PAUSES.iter().any(|key| p.memory.contains_key(*key)), p.since.elapsed() < startup);
+            ours.then_some(Server { id, data, paused, starting, isolated })
         };
         self.runtime.processes().into_iter().filter_map(of).collect()
     }
@@ -395,6 +403,9 @@ impl Engine for FakeEngine {
         Some(self)
     }
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
+        Some(self)
+    }
+    fn consistency(&self) -> Option<&dyn Consistency> {
         Some(self)
     }
 }

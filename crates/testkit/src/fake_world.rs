@@ -4,7 +4,7 @@
 
 use crate::{
     FakeEndpoint, FakeEngine, FakeRuntime, FakeStorages, Faults,
-    fake_engine::{both, read_db, read_log},
+    fake_engine::{PAUSES, both, read_db, read_log},
     fake_runtime::Process,
     fake_storage,
 };
@@ -183,7 +183,7 @@ impl FakeWorld {
         let mut all = Snapshot::default();
         for (id, process) in self.runtime.processes() {
             let at = process.argument("--listen").unwrap_or("isolated");
-            let paused = if process.memory.contains_key("paused") { ", writes paused" } else { "" };
+            let paused = if PAUSES.iter().any(|key| process.memory.contains_key(*key)) { ", writes paused" } else { "" };
             all.processes.insert(id.0, format!("{:?} {at}{paused}", process.state));
         }
         for top in [self.data_dir(), self.sockets_root()] {

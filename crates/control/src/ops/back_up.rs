@@ -18,7 +18,7 @@ use mainstay_model::{
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, WaitFor};
+use mainstay_rpc::verbs::{Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, Party, WaitFor};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +41,20 @@ pub struct State {
     pub backup: BackupId,
     pub from: From,
     pub source: Option<NodeId>,
+    /// The other captures that this one has its point with.
+    #[serde(default)]
+    pub party: Option<Party>,
     /// How often the capture was tried.
     #[serde(default)]
     pub tries: u32,
     /// One for each storage that was tried, good ones first.
     pub results: Vec<(StorageId, Result<Stored, Error>)>,
+}
+
+impl State {
+    pub fn new(cluster: &ClusterId, backup: &BackupId, from: From) -> State {
+        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, results: vec![] }
+    }
 }
 
 pub struct BackUp;
@@ -85,6 +94,7 @@ impl Operation for BackUp {
     }
 
     async fn finished(&self, end: End<'_>, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        cx.world.nudges.nudge(&s.cluster);
         let why = match end {
             End::Succeeded => return Ok(()),
             End::Failed(e) | End::Stuck(e) => e.message.clone(),
@@ -142,7 +152,7 @@ async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let missing: Vec<StorageId> = backup.copies.iter().filter(missing).map(|c| c.storage.clone()).collect();
     let good = s.results.iter().find_map(|(storage, r)| Some((storage.clone(), r.as_ref().ok()?.snapshot.clone())));
     let results = match good {
-        None => read_once(cx, &topology, plan, &backup, &missing).await?,
+        None => read_once(cx, s, &topology, plan, &backup, &missing).await?,
         Some((storage, snapshot)) => copy_from(cx, &backup, &storage, &snapshot, &missing).await?,
     };
     s.results.extend(missing.into_iter().zip(results));
@@ -151,6 +161,7 @@ async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
 
 async fn read_once(
     cx: &Cx<App>,
+    s: &State,
     topology: &Topology,
     plan: NodePlan,
     backup: &Backup,
@@ -160,16 +171,10 @@ async fn read_once(
     for storage in storages {
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
-    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup) })).await
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone() })).await
 }
 
-async fn copy_from(
-    cx: &Cx<App>,
-    backup: &Backup,
-    good: &StorageId,
-    snapshot: &str,
-    storages: &[StorageId],
-) -> Result<Vec<Result<Stored>>> {
+async fn copy_from(cx: &Cx<App>, backup: &Backup, good: &StorageId, snapshot: &str, storages: &[StorageId]) -> Result<Vec<Result<Stored>>> {
     let (from, mut results) = (backups::repository_of(&cx.world, backup, good).await?, vec![]);
     for storage in storages {
         let to = backups::repository_of(&cx.world, backup, storage).await?;
@@ -252,7 +257,7 @@ pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
 }
 
 /// The backup's status from its copies': a partial success is not a success.
-pub(super) fn settle(backup: &mut Backup) {
+pub(crate) fn settle(backup: &mut Backup) {
     let good = backup.copies.iter().filter(|c| c.is_good()).count();
     backup.status = match good {
         0 => BackupStatus::Failed,

@@ -5,16 +5,22 @@
 
 pub mod add_node;
 pub mod back_up;
+pub mod back_up_group;
 pub mod configure;
+pub mod copy_backup;
 pub mod create_cluster;
 pub mod delete_backup;
 pub mod delete_cluster;
 pub mod drill;
+pub mod expire_backups;
 mod placing;
 pub mod promote;
+pub mod purge_cluster;
+pub mod recover_cluster;
 pub mod remove_node;
 pub mod restart_cluster;
 pub mod restart_node;
+pub mod restore_group;
 pub mod restore_in_place;
 pub mod restore_new;
 pub mod resync;
@@ -24,6 +30,7 @@ mod serving;
 pub mod set_allow_list;
 pub mod start_cluster;
 pub mod stop_cluster;
+pub mod undelete_cluster;
 pub mod undo_restore;
 pub mod verify;
 
@@ -35,15 +42,21 @@ pub fn registry() -> Registry<App> {
     Registry::default()
         .with(add_node::AddNode)
         .with(back_up::BackUp)
+        .with(back_up_group::BackUpGroup)
         .with(configure::Configure)
+        .with(copy_backup::CopyBackup)
         .with(create_cluster::CreateCluster)
         .with(delete_backup::DeleteBackup)
         .with(delete_cluster::DeleteCluster)
         .with(drill::Drill)
+        .with(expire_backups::ExpireBackups)
         .with(promote::Promote)
+        .with(purge_cluster::PurgeCluster)
+        .with(recover_cluster::RecoverCluster)
         .with(remove_node::RemoveNode)
         .with(restart_cluster::RestartCluster)
         .with(restart_node::RestartNode)
+        .with(restore_group::RestoreGroup)
         .with(restore_in_place::RestoreInPlace)
         .with(restore_new::RestoreNew)
         .with(resync::Resync)
@@ -52,6 +65,7 @@ pub fn registry() -> Registry<App> {
         .with(set_allow_list::SetAllowList)
         .with(start_cluster::StartCluster)
         .with(stop_cluster::StopCluster)
+        .with(undelete_cluster::UndeleteCluster)
         .with(undo_restore::UndoRestore)
         .with(verify::Verify)
 }

@@ -26,7 +26,7 @@ use std::{
 const MARK: &str = "mark";
 
 /// A capture: all of it read at one moment.
-struct Captured {
+pub(super) struct Captured {
     faults: Faults,
     entries: std::vec::IntoIter<(&'static str, Option<Vec<u8>>)>,
     facts: Facts,
@@ -75,11 +75,9 @@ impl Source for Captured {
     }
 }
 
-#[async_trait]
-impl Backups for FakeEngine {
-    async fn capture(&self, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
-        self.faults.before("engine.capture").await?;
-        progress.say("reading");
+impl FakeEngine {
+    /// All of it as it is now.
+    pub(super) fn take(&self, node: &Node) -> Result<Captured> {
         let _world = lock(&self.world);
         self.replicate()?;
         let (db, rows) = (read_db(&node.paths.data)?, read_log(&node.paths.data));
@@ -104,13 +102,16 @@ impl Backups for FakeEngine {
             ("late", None),
             ("late/mark", Some(rows.len().to_string().into_bytes())),
         ];
-        Ok(Box::new(Captured {
-            faults: self.faults.clone(),
-            entries: entries.into_iter(),
-            facts,
-            at: crate::now(),
-            bytes: log.len() as u64,
-        }))
+        Ok(Captured { faults: self.faults.clone(), entries: entries.into_iter(), facts, at: crate::now(), bytes: log.len() as u64 })
+    }
+}
+
+#[async_trait]
+impl Backups for FakeEngine {
+    async fn capture(&self, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
+        self.faults.before("engine.capture").await?;
+        progress.say("reading");
+        Ok(Box::new(self.take(node)?))
     }
 
     async fn prepare(&self, node: &Node, _: &Facts) -> Result<Vec<Check>> {

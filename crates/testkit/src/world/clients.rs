@@ -1,7 +1,12 @@
 //! The clients of every cluster: before and after each effect they write one row through the
 //! endpoint, remember what was acknowledged, and look whether two nodes take writes at once.
 
-use crate::{FakeWorld, fake_engine::read_db, fake_runtime::Process, lock};
+use crate::{
+    FakeWorld,
+    fake_engine::{PAUSES, read_db},
+    fake_runtime::Process,
+    lock,
+};
 use mainstay_drivers::runtime::InstanceId;
 use mainstay_model::{ClusterId, NodeId, Result, Time, route::Target};
 use mainstay_operations::{Faults, Point, Verdict, When};
@@ -152,7 +157,8 @@ impl Clients {
 
 fn takes_writes(process: &Process) -> bool {
     let primary = || read_db(Path::new(process.argument("--data")?)).ok()?.upstream.is_none().then_some(());
-    process.runs() && process.argument("--listen").is_some() && !process.memory.contains_key("paused") && primary().is_some()
+    let paused = PAUSES.iter().any(|key| process.memory.contains_key(*key));
+    process.runs() && process.argument("--listen").is_some() && !paused && primary().is_some()
 }
 
 fn listens(processes: &BTreeMap<InstanceId, Process>, node: &NodeId, address: &str) -> bool {

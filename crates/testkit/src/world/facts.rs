@@ -131,6 +131,11 @@ impl Scrutiny<'_> {
                 self.must(backup.error.is_some() && backup.finished_at.is_some(), || format!("{name} says nothing: {backup:?}"));
             }
             BackupStatus::Expired => {}
+            // Announced, so that it can still be undone: it has to be whole until then.
+            BackupStatus::Deleting if backup.deleting.is_some() => {
+                let whole = backup.copies.iter().filter(|c| c.is_good()).count();
+                self.must(published == whole, || format!("{name} could not be brought back: {backup:?}"));
+            }
             BackupStatus::Running | BackupStatus::Deleting => self.found.push(format!("{name} is left so")),
         }
     }
@@ -161,7 +166,8 @@ impl Scrutiny<'_> {
         {
             self.found.push(format!("a route of {cluster}, which there is not"));
         }
-        let known: BTreeSet<String> = self.rows.backups.iter().filter(|b| b.is_restorable()).map(|b| b.id.to_string()).collect();
+        let known: BTreeSet<String> =
+            self.rows.backups.iter().filter(|b| b.is_restorable() || b.deleting.is_some()).map(|b| b.id.to_string()).collect();
         for backup in outside.repositories.values().flatten().filter(|b| !known.contains(*b)).cloned().collect::<Vec<_>>() {
             self.found.push(format!("a snapshot of {backup}, which is no good backup"));
         }

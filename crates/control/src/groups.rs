@@ -1,0 +1,280 @@
+//! Groups: clusters that are backed up and restored as a whole.
+
+use crate::{
+    Actor, App,
+    backups::{self, NewBackup},
+    clusters,
+    ops::{self, back_up_group, restore_group},
+    restores::{self, Planned, RestoreRequest},
+};
+use mainstay_model::{
+    ClusterId, Error, GroupBackupId, GroupId, Name, OperationId, ProjectId, Result,
+    backup::Backup,
+    cluster::Cluster,
+    group::{Group, GroupBackup, GroupBackupStatus, MOST_MEMBERS, Part},
+};
+use mainstay_operations::{Lock, Tx};
+use mainstay_rpc::verbs::Party;
+use mainstay_store::{self as store, Page, Paging};
+
+/// How long writes are held at most. Holds take milliseconds; this bounds what an accident costs.
+const HOLD_MS: u64 = 10_000;
+
+/// A group and its members as they are now.
+#[derive(Debug, Clone)]
+pub struct GroupView {
+    pub group: Group,
+    /// Members that were deleted are left out.
+    pub members: Vec<Cluster>,
+    pub newest: Option<GroupBackupView>,
+}
+
+/// A group's backup and its parts as they are now.
+#[derive(Debug, Clone)]
+pub struct GroupBackupView {
+    pub whole: GroupBackup,
+    /// `None` where a part was deleted since.
+    pub parts: Vec<(Part, Option<Backup>)>,
+}
+
+impl GroupBackupView {
+    /// Whether all parts are there, read back, and of one point.
+    pub fn is_restorable(&self) -> bool {
+        self.whole.status == GroupBackupStatus::Completed
+            && self.parts.iter().all(|(_, backup)| backup.as_ref().is_some_and(Backup::is_restorable))
+    }
+}
+
+pub async fn create(app: &App, project: &ProjectId, name: &str, members: &[String]) -> Result<GroupView> {
+    let name = Name::parse(name)?;
+    if !(2..=MOST_MEMBERS).contains(&members.len()) {
+        return Err(Error::invalid("members", format!("a group has 2 to {MOST_MEMBERS} members")));
+    }
+    let mut ids: Vec<ClusterId> = vec![];
+    for member in members {
+        let cluster = clusters::resolve(app, project, member).await.map_err(|e| e.with_field("members"))?;
+        clusters::alive(&cluster).map_err(|e| e.with_field("members"))?;
+        if ids.contains(&cluster.id) {
+            return Err(Error::invalid("members", format!("cluster {} is named twice", cluster.name)));
+        }
+        able(app, &cluster).await?;
+        ids.push(cluster.id);
+    }
+    let group = Group { id: GroupId::new(), project: project.clone(), name, members: ids, created_at: app.now() };
+    let mut tx = app.store.begin_write().await?;
+    store::groups::insert(&mut tx, &group).await?;
+    store::commit(tx).await?;
+    view(app, group).await
+}
+
+/// Whether its engine can decide its point together with others.
+async fn able(app: &App, cluster: &Cluster) -> Result<()> {
+    if app.description().await?.facts.get(&cluster.engine).is_some_and(|f| f.consistent) {
+        return Ok(());
+    }
+    let why = format!("{} is of engine {}, which cannot be backed up at one point with others", cluster.name, cluster.engine);
+    Err(Error::invalid("members", why).with_code("no_group"))
+}
+
+async fn view(app: &App, group: Group) -> Result<GroupView> {
+    let mut conn = app.store.read().await?;
+    let mut members = vec![];
+    for id in &group.members {
+        members.extend(store::clusters::get(&mut conn, id).await.ok().filter(|c| clusters::alive(c).is_ok()));
+    }
+    let one = Paging { limit: 1, ..Paging::default() };
+    let newest = store::groups::backups(&mut conn, &group.project, Some(&group.id), &one).await?.items.pop();
+    drop(conn);
+    let newest = match newest {
+        Some(whole) => Some(backup_view(app, whole).await?),
+        None => None,
+    };
+    Ok(GroupView { group, members, newest })
+}
+
+pub async fn resolve(app: &App, project: &ProjectId, id_or_name: &str) -> Result<Group> {
+    let mut conn = app.store.read().await?;
+    let group = match GroupId::parse(id_or_name) {
+        Some(id) => store::groups::get(&mut conn, &id).await?,
+        None => store::groups::by_name(&mut conn, project, id_or_name).await?,
+    };
+    if &group.project == project { Ok(group) } else { Err(Error::not_found("group", id_or_name)) }
+}
+
+pub async fn show(app: &App, project: &ProjectId, id_or_name: &str) -> Result<GroupView> {
+    view(app, resolve(app, project, id_or_name).await?).await
+}
+
+pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<GroupView>> {
+    let groups = store::groups::list(&mut *app.store.read().await?, project).await?;
+    let mut views = vec![];
+    for group in groups {
+        views.push(view(app, group).await?);
+    }
+    Ok(views)
+}
+
+/// Forgets the group. Its backups stay, each as its cluster's own.
+pub async fn delete(app: &App, group: &Group) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    store::groups::delete(&mut tx, &group.id).await?;
+    store::commit(tx).await
+}
+
+/// Backs up all members at one point. All are taken at once, or the one that is busy is named.
+pub async fn back_up(app: &App, by: &Actor, group: &Group, new: NewBackup) -> Result<(GroupBackup, OperationId)> {
+    let mut whole = GroupBackup {
+        id: GroupBackupId::new(),
+        project: group.project.clone(),
+        group: group.id.clone(),
+        group_name: group.name.clone(),
+        status: GroupBackupStatus::Running,
+        description: new.description,
+        created_at: app.now(),
+        finished_at: None,
+        parts: vec![],
+        round: 0,
+        retention_days: new.retention_days,
+        storages: new.storages,
+        error: None,
+    };
+    let rows = rows(app, group, &whole).await?;
+    let mut tx = app.store.begin_write().await?;
+    begin_parts(app, &mut tx, &mut whole, rows, &by.name).await?;
+    store::groups::insert_backup(&mut tx, &whole).await?;
+    let state = back_up_group::State { backup: whole.id.clone() };
+    let subject = ops::subject_of(&group.project, group.name.as_str(), group.id.as_str());
+    let submit = ops::submission::<back_up_group::BackUpGroup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
+    let operation = app.runner.submit_in(&mut tx, submit).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok((whole, operation))
+}
+
+/// What is begun for each member.
+async fn rows(app: &App, group: &Group, whole: &GroupBackup) -> Result<Vec<(Cluster, Backup)>> {
+    let storages = whole.storages.clone();
+    let new = NewBackup { description: whole.description.clone(), retention_days: whole.retention_days, storages, ..NewBackup::default() };
+    let mut rows = vec![];
+    for cluster in members(app, group).await? {
+        let backup = backups::wanted(app, &cluster, &new).await?;
+        rows.push((cluster, backup));
+    }
+    Ok(rows)
+}
+
+async fn begin_parts(app: &App, tx: &mut Tx, whole: &mut GroupBackup, rows: Vec<(Cluster, Backup)>, by: &str) -> Result<()> {
+    let id = format!("{}/{}", whole.id, whole.round);
+    let party = Party { id, members: rows.len(), gather_ms: app.options.group_gather_ms, hold_ms: HOLD_MS };
+    whole.parts.clear();
+    for (cluster, backup) in rows {
+        let operation = backups::begin_in_party(app, tx, &cluster, &backup, by, party.clone()).await?;
+        whole.parts.push(Part { cluster: cluster.id, cluster_name: cluster.name.to_string(), backup: backup.id, operation });
+    }
+    Ok(())
+}
+
+/// All members once more, where they did not meet. What was made of the round before stays, each as
+/// its cluster's own backup.
+pub(crate) async fn begin_anew(app: &App, whole: &GroupBackup, by: &str) -> Result<GroupBackup> {
+    let group = store::groups::get(&mut *app.store.read().await?, &whole.group).await?;
+    let rows = rows(app, &group, whole).await?;
+    let mut whole = GroupBackup { round: whole.round + 1, ..whole.clone() };
+    let mut tx = app.store.begin_write().await?;
+    begin_parts(app, &mut tx, &mut whole, rows, by).await?;
+    store::groups::update_backup(&mut tx, &whole).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok(whole)
+}
+
+/// The members, all of them running.
+async fn members(app: &App, group: &Group) -> Result<Vec<Cluster>> {
+    let mut conn = app.store.read().await?;
+    let mut members = vec![];
+    for id in &group.members {
+        let cluster = store::clusters::get(&mut conn, id).await?;
+        clusters::running(&cluster).map_err(|e| e.context(format!("group {}", group.name)))?;
+        members.push(cluster);
+    }
+    Ok(members)
+}
+
+pub async fn resolve_backup(app: &App, project: &ProjectId, id: &str) -> Result<GroupBackupView> {
+    let missing = || Error::not_found("group backup", id);
+    let id = GroupBackupId::parse(id).ok_or_else(missing)?;
+    let whole = store::groups::backup(&mut *app.store.read().await?, &id).await?;
+    if &whole.project == project { backup_view(app, whole).await } else { Err(missing()) }
+}
+
+async fn backup_view(app: &App, whole: GroupBackup) -> Result<GroupBackupView> {
+    let mut conn = app.store.read().await?;
+    let mut parts = vec![];
+    for part in whole.parts.clone() {
+        let backup = match store::backups::get(&mut conn, &part.backup).await {
+            Ok(backup) => Some(backup),
+            Err(e) if e.kind == mainstay_model::Kind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        parts.push((part, backup));
+    }
+    Ok(GroupBackupView { whole, parts })
+}
+
+pub async fn backups(app: &App, project: &ProjectId, group: Option<&GroupId>, paging: &Paging) -> Result<Page<GroupBackupView>> {
+    let page = store::groups::backups(&mut *app.store.read().await?, project, group, paging).await?;
+    let mut items = vec![];
+    for whole in page.items {
+        items.push(backup_view(app, whole).await?);
+    }
+    Ok(Page { items, next: page.next })
+}
+
+/// Where a group's backup is restored to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Into {
+    /// The members themselves, whose data is replaced.
+    Members,
+    /// New clusters, each named as the member with this behind it.
+    New { suffix: String },
+}
+
+/// What would be done, member by member; refused unless all parts are of one point and good.
+pub async fn plan_restore(app: &App, project: &ProjectId, from: &GroupBackupView, into: &Into) -> Result<Vec<Planned>> {
+    if !from.is_restorable() {
+        let why = from.whole.error.clone().unwrap_or_else(|| "one of its parts was deleted or is damaged".into());
+        let sentence = format!("group backup {} cannot be restored as a whole: {why}; its parts can be restored one by one", from.whole.id);
+        return Err(Error::conflict("not_restorable", sentence));
+    }
+    let mut plans = vec![];
+    for (part, _) in &from.parts {
+        let mut request = RestoreRequest { backup: part.backup.to_string(), ..RestoreRequest::default() };
+        match into {
+            Into::Members => request.to = Some(part.cluster.to_string()),
+            Into::New { suffix } => request.new = Some(format!("{}{suffix}", part.cluster_name)),
+        }
+        plans.push(restores::plan(app, project, &request).await.map_err(|e| e.context(part.cluster_name.clone()))?);
+    }
+    Ok(plans)
+}
+
+/// Restores all members together. All are taken at once, or the one that is busy is named.
+pub async fn restore(app: &App, by: &Actor, from: &GroupBackupView, plans: Vec<Planned>) -> Result<OperationId> {
+    let mut prepared = vec![];
+    for planned in plans {
+        prepared.push(restores::prepare(app, by, &from.whole.project, planned).await?);
+    }
+    let mut tx = app.store.begin_write().await?;
+    let mut all = vec![];
+    for one in prepared {
+        let (restore, target) = (one.row.id.clone(), one.row.target_name.clone());
+        all.push(restore_group::One { restore, target, operation: one.write(app, &mut tx).await? });
+    }
+    let state = restore_group::State { backup: from.whole.id.clone(), restores: all };
+    let subject = ops::subject_of(&from.whole.project, from.whole.group_name.as_str(), from.whole.group.as_str());
+    let submit = ops::submission::<restore_group::RestoreGroup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
+    let operation = app.runner.submit_in(&mut tx, submit).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok(operation)
+}
