@@ -10,6 +10,7 @@ pub mod node;
 pub mod operation;
 pub mod problem;
 pub mod restore;
+pub mod schedule;
 pub mod storage;
 pub mod token;
 
@@ -21,6 +22,7 @@ pub use node::*;
 pub use operation::*;
 pub use problem::*;
 pub use restore::*;
+pub use schedule::*;
 pub use storage::*;
 pub use token::*;
 

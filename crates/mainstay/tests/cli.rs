@@ -51,6 +51,13 @@ const VERBS: &[&str] = &[
     "restore list",
     "restore show rs",
     "restore undo rs --yes",
+    "schedule set abc",
+    "schedule show abc",
+    "schedule list",
+    "schedule pause abc",
+    "schedule resume abc",
+    "schedule preview abc",
+    "schedule remove abc",
     "storage add abc --kind local --path /x",
     "storage list",
     "storage show local",
@@ -122,7 +129,7 @@ fn every_verb_has_help_with_an_example() {
 
 #[test]
 fn the_list_of_verbs_is_whole() {
-    for noun in ["engine", "cluster", "node", "backup", "restore", "storage", "operation", "project", "token", "audit"] {
+    for noun in ["engine", "cluster", "node", "backup", "restore", "schedule", "storage", "operation", "project", "token", "audit"] {
         let help = run(&[noun, "--help"]).out;
         let section = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
         for verb in section.lines().filter_map(|l| l.split_whitespace().next()).filter(|v| *v != "help") {
@@ -148,6 +155,8 @@ fn wrong_usage_is_2_and_says_so_on_standard_error() {
         "cluster delete abc --keep-backups",
         "cluster allow abc --clear --add 10.0.0.0/8",
         "cluster settings abc --set novalue",
+        "schedule set abc --days monday",
+        "schedule set abc --hours 24",
         "backup create abc --keep --retention-days 3",
         "restore run bk",
         "restore run bk --to a --new b",

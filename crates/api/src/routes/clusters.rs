@@ -111,7 +111,8 @@ async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Que
     if q.is_true("dry_run") {
         let p = clusters::plan_create(&s.app, &c.project, &new).await?;
         let summary = format!("{} {} named {}, {}, with {} replicas", p.engine, p.version, p.name, p.mode.as_str(), p.replicas);
-        return Would::of::<create_cluster::CreateCluster>(summary).warning(p.warnings).planned(&s).await;
+        let backups = mainstay_control::schedules::default_sentence();
+        return Would::of::<create_cluster::CreateCluster>(summary).also(backups).warning(p.warnings).planned(&s).await;
     }
     let (cluster, operation) = clusters::create(&s.app, &c.actor, &c.project, new).await?;
     c.on("cluster", cluster.id.as_str(), cluster.name.as_str());

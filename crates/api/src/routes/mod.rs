@@ -8,6 +8,7 @@ mod nodes;
 mod operations;
 mod projects;
 mod restores;
+mod schedules;
 mod settings;
 mod storages;
 mod tokens;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Noun> {
         nodes::routes(),
         backups::routes(),
         restores::routes(),
+        schedules::routes(),
         storages::routes(),
         operations::routes(),
         tokens::routes(),

@@ -59,13 +59,15 @@ fn the_table_says_what_was_agreed() {
     let agreed = [
         (
             Need::Role(Role::Viewer),
-            "listClusters showCluster listBackups showBackup planRestore listOperations watchOperation listStorages",
+            "listClusters showCluster listBackups showBackup listSchedules showSchedule previewSchedule planRestore listOperations watchOperation \
+             listStorages",
         ),
         (Need::Role(Role::Operator), "createBackup verifyBackup drillBackup pinBackup runRestore rebootNode startCluster restartCluster"),
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \
-             resyncCluster downloadBackup deleteBackup undoRestore listAudit",
+             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup undoRestore \
+             listAudit",
         ),
         (Need::Role(Role::Owner), "deleteCluster exportRecoveryKey addStorage removeStorage listTokens createToken revokeToken"),
         (Need::Administrator, "verifyAudit"),

@@ -30,6 +30,7 @@ async fn objects(s: &Served) -> (BTreeMap<&'static str, String>, String) {
         ("clusters", text(&cluster["id"])),
         ("backups", backup),
         ("restores", restore),
+        ("schedules", text(&s.get("/clusters/shop/schedules").await["items"][0]["id"])),
         ("storages", text(&s.get("/storages/local").await["id"])),
         ("operations", create.id),
         ("tokens", text(&token["id"])),
@@ -81,7 +82,7 @@ async fn every_object_of_another_project() {
     }
     let seen: Value = s.send("GET", "/projects", Some(&stranger), None, &[]).await.json().await.unwrap();
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
-    for list in ["/clusters?deleted=true", "/backups", "/restores", "/operations"] {
+    for list in ["/clusters?deleted=true", "/backups", "/restores", "/schedules", "/operations"] {
         let seen: Value = s.send("GET", list, Some(&stranger), None, &[]).await.json().await.unwrap();
         assert_eq!(seen["items"], json!([]), "{list}");
     }

@@ -7,5 +7,6 @@ mod isolation;
 mod journey;
 mod once;
 mod requests;
+mod schedules;
 mod streams;
 mod support;

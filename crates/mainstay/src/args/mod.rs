@@ -7,6 +7,7 @@ pub mod node;
 pub mod nouns;
 pub mod process;
 pub mod restore;
+pub mod schedule;
 
 use crate::output::Format;
 use clap::{Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -62,6 +63,8 @@ pub enum Command {
     Backup(backup::Backup),
     /// Bring backups back
     Restore(restore::Restore),
+    /// Make backups by themselves
+    Schedule(schedule::Schedule),
     /// Places backups go
     Storage(nouns::Storage),
     /// What is going on, and what went on
@@ -132,7 +135,8 @@ impl Common {
 }
 
 /// The nouns whose verbs talk to a server.
-const NOUNS: [&str; 10] = ["engine", "cluster", "node", "backup", "restore", "storage", "operation", "project", "token", "audit"];
+const NOUNS: [&str; 11] =
+    ["engine", "cluster", "node", "backup", "restore", "schedule", "storage", "operation", "project", "token", "audit"];
 
 impl Args {
     /// The common options are accepted before a noun, after it and after its verb.

@@ -11,6 +11,7 @@ mod operation;
 mod plan;
 mod project;
 mod restore;
+mod schedule;
 mod storage;
 mod token;
 
@@ -25,6 +26,7 @@ pub async fn run(s: &Session, command: Command) -> Outcome {
         Command::Node(a) => node::run(s, a.verb).await,
         Command::Backup(a) => backup::run(s, a.verb).await,
         Command::Restore(a) => restore::run(s, a.verb).await,
+        Command::Schedule(a) => schedule::run(s, a.verb).await,
         Command::Storage(a) => storage::run(s, a.verb).await,
         Command::Operation(a) => operation::run(s, a.verb).await,
         Command::Project(a) => project::run(s, a.verb).await,

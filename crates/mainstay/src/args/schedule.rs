@@ -1,0 +1,133 @@
+//! `mainstay schedule …`
+
+use clap::{Args, Subcommand};
+use mainstay_model::schedule::Weekday;
+
+#[derive(Debug, Args)]
+pub struct Schedule {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Make a cluster's schedule, or change the one of that name
+    #[command(after_help = "\
+What is left out stays as it is; for a new schedule it is every day at 03:00, kept 7 days, in the
+storage local, in the time zone of the server's machine. Backups already made are not changed.
+
+Examples:
+  mainstay schedule set shop --days every --hours 3 --time-zone Europe/Berlin --retention-days 7
+  mainstay schedule set shop --name office --days mon,tue,wed,thu,fri --hours 9,13,17 --retention-days 2
+  mainstay schedule set shop --name hourly --days every --hours every --retention-days 1 --keep-last 48")]
+    Set(Set),
+    /// A schedule, its next runs, and what became of the last ones
+    #[command(after_help = "Example:\n  mainstay schedule show shop")]
+    Show(One),
+    /// All schedules of the project, or of one cluster
+    #[command(after_help = "Example:\n  mainstay schedule list shop")]
+    List {
+        /// The cluster's name or id
+        cluster: Option<String>,
+    },
+    /// Make no backups until it is resumed
+    #[command(after_help = "Example:\n  mainstay schedule pause shop --name office")]
+    Pause(One),
+    /// Make backups again; those left out are not made up for
+    #[command(after_help = "Example:\n  mainstay schedule resume shop --name office")]
+    Resume(One),
+    /// When a schedule would run; nothing is set
+    #[command(after_help = "\
+What is left out is as in the schedule of that name, or as for a new one.
+
+Example:
+  mainstay schedule preview shop --hours 2 --time-zone Europe/Berlin --count 10")]
+    Preview {
+        #[command(flatten)]
+        set: Set,
+        /// How many runs
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        count: u32,
+    },
+    /// Remove a schedule; the backups it made stay
+    #[command(after_help = "Example:\n  mainstay schedule remove shop --name office")]
+    Remove(One),
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    /// The cluster's name or id, or the schedule's id
+    pub cluster: String,
+    /// Which of the cluster's schedules [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The cluster's name or id
+    pub cluster: String,
+    /// What the schedule is called [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Days of the week, such as mon,wed; or every
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub days: Option<Each<Weekday>>,
+    /// Hours of the day, such as 3,15; or every
+    #[arg(long, value_name = "HOURS", value_parser = hours)]
+    pub hours: Option<Each<u8>>,
+    /// Zone of the IANA database, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
+    /// Days to keep each backup
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub retention_days: Option<i64>,
+    /// Keep the newest N however old they are
+    #[arg(long, value_name = "N")]
+    pub keep_last: Option<u32>,
+    /// Where to; may be repeated
+    #[arg(long = "storage", value_name = "STORAGE")]
+    pub storages: Vec<String>,
+}
+
+/// Some, or `every`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Each<T> {
+    Every,
+    Of(Vec<T>),
+}
+
+fn each<T>(text: &str, read: impl Fn(&str) -> Option<T>, known: &str) -> Result<Each<T>, String> {
+    if text == "every" {
+        return Ok(Each::Every);
+    }
+    let one = |word: &str| read(word.trim()).ok_or_else(|| format!("expected is {known}, with commas between, or every"));
+    text.split(',').map(one).collect::<Result<_, _>>().map(Each::Of)
+}
+
+fn days(text: &str) -> Result<Each<Weekday>, String> {
+    let day = |word: &str| Weekday::ALL.into_iter().find(|d| d.as_str() == word.to_ascii_lowercase());
+    each(text, day, "mon, tue, wed, thu, fri, sat, sun")
+}
+
+fn hours(text: &str) -> Result<Each<u8>, String> {
+    each(text, |word| word.parse().ok().filter(|h| *h < 24), "0 to 23")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_hours_as_they_are_typed() {
+        assert_eq!(days("every"), Ok(Each::Every));
+        assert_eq!(days("mon,Wed"), Ok(Each::Of(vec![Weekday::Mon, Weekday::Wed])));
+        assert_eq!(hours("3, 15"), Ok(Each::Of(vec![3, 15])));
+        for bad in ["", "monday", "mon,", "every,mon"] {
+            assert!(days(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "24", "-1", "3;4", "03:00"] {
+            assert!(hours(bad).is_err(), "{bad}");
+        }
+    }
+}
