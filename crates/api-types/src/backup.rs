@@ -25,6 +25,10 @@ pub struct Backup {
     pub expires_at: Option<Time>,
     pub keep_reason: String,
     pub engine: String,
+    /// Until when its deletion can be undone.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub deleting_until: Option<Time>,
     pub engine_version: String,
     /// The point it brings back: an LSN, an offset.
     pub position: Option<String>,
@@ -69,4 +73,40 @@ pub struct CreateBackup {
 pub struct Commands {
     pub backup: String,
     pub commands: Vec<String>,
+}
+
+/// What holds for all backups of a cluster, apart from its schedules.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct BackupPolicy {
+    pub cluster: String,
+    /// The newest so many completed ones made by hand are kept; without it they are kept seven days.
+    /// Those of which it was said how long they are kept follow that.
+    pub manual_keep_last: Option<u32>,
+    /// At most one backup by hand in an hour.
+    pub manual_limit: bool,
+    /// So many of the newest good ones always stay.
+    pub min_keep: u32,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetBackupPolicy {
+    #[serde(default)]
+    pub manual_keep_last: Option<u32>,
+    #[serde(default)]
+    pub manual_limit: bool,
+    /// 1 to 1000; 2 where absent.
+    #[serde(default)]
+    pub min_keep: Option<u32>,
+    /// The cluster's name, typed: needed where the change deletes backups.
+    #[serde(default)]
+    pub confirm: Option<String>,
+}
+
+/// What was announced as deleted.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Announced {
+    pub cluster: String,
+    /// How many backups; each can be brought back until its `deleting_until`.
+    pub backups: u64,
 }

@@ -29,6 +29,11 @@ pub struct Cluster {
     pub created_at: Time,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Time>,
+    /// Until when a deleted cluster can be brought back. A deleted one without it stays until it is
+    /// deleted for good, or is gone with its backups.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub deleted_until: Option<Time>,
     pub recoverability: Recoverability,
     /// What the owner should know although nothing is wrong right now, one sentence each.
     #[serde(default)]
@@ -60,6 +65,9 @@ pub struct Recoverability {
     pub last_drill_at: Option<Time>,
     pub last_drill_seconds: Option<f64>,
     pub sentence: String,
+    /// What still misses to three copies, on two kinds of storage, one elsewhere.
+    #[serde(default)]
+    pub three_two_one: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -89,9 +97,20 @@ pub struct DeleteCluster {
     pub skip_final_backup: bool,
     #[serde(default)]
     pub keep_backups: bool,
+    /// Deletes one that is in the recycle bin for good, with its backups.
+    #[serde(default)]
+    pub now: bool,
     /// The cluster's name, typed.
     #[serde(default)]
     pub confirm: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndeleteCluster {
+    /// Another name, where its own is taken by now.
+    #[serde(default)]
+    pub r#as: Option<String>,
 }
 
 /// Switches; those that are absent stay.

@@ -93,8 +93,8 @@ fn answer(error: &Error, request_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     match status {
-        StatusCode::TOO_MANY_REQUESTS => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"))),
-        StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
+        StatusCode::TOO_MANY_REQUESTS => drop(headers.insert(header::RETRY_AFTER, error.retry_after.unwrap_or(60).into())),
+        StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(header::RETRY_AFTER, error.retry_after.unwrap_or(5).into())),
         StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         _ => {}
     }

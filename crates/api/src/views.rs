@@ -5,6 +5,7 @@ use mainstay_control::{
     clusters::{ClusterView, NodeView},
     restores::Planned,
 };
+    retention::Explained,
 use mainstay_model::{
     AuditEntry,
     backup::{Backup, BackupKind, BackupStatus},
@@ -43,6 +44,7 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
             to: r.to,
             copies_verified: r.copies_verified,
             copies: r.copies,
+        deleted_until: v.cluster.bin.and_then(|b| b.until),
             last_drill_at: r.last_drill_at,
             last_drill_seconds: r.last_drill_seconds,
             sentence: r.sentence,
@@ -52,7 +54,7 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
 }
 
 fn warnings(v: &ClusterView) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut out = v.retention_warnings.clone();
     if v.cluster.deleted_at.is_some() {
         return out;
     }
@@ -87,7 +89,7 @@ pub fn node(v: NodeView, host: &str) -> dto::Node {
     }
 }
 
-pub fn backup(b: Backup) -> dto::Backup {
+pub fn backup(b: Backup, why: Explained) -> dto::Backup {
     dto::Backup {
         id: b.id.to_string(),
         cluster: b.cluster_name.to_string(),
@@ -95,11 +97,12 @@ pub fn backup(b: Backup) -> dto::Backup {
         method: method(b.kind).into(),
         status: b.status,
         proof: b.proof,
-        keep_reason: keep_reason(&b),
+        keep_reason: why.keep_reason,
+        deleting_until: why.deleting_until,
         description: b.description,
         created_at: b.created_at,
         finished_at: b.finished_at,
-        expires_at: b.expires_at,
+        expires_at: why.expires_at,
         engine: b.engine,
         engine_version: b.engine_version,
         position: b.facts.and_then(|f| f.stop).map(|p| p.text),
@@ -132,12 +135,37 @@ fn method(kind: BackupKind) -> &'static str {
     }
 }
 
-fn keep_reason(b: &Backup) -> String {
-    match (b.status, b.pinned, b.expires_at) {
-        (BackupStatus::Failed, ..) => "kept so that the failure can be looked into".into(),
-        (_, true, _) => "pinned: kept until it is unpinned".into(),
-        (_, false, Some(t)) => format!("kept until {t}"),
-        (_, false, None) => "kept until it is deleted".into(),
+pub fn group(g: GroupView) -> dto::Group {
+    dto::Group {
+        id: g.group.id.to_string(),
+        name: g.group.name.to_string(),
+        members: g.members.iter().map(|m| m.name.to_string()).collect(),
+        size: g.group.members.len() as u64,
+        created_at: g.group.created_at,
+        last_backup: g.newest.map(group_backup),
+    }
+}
+
+pub fn group_backup(v: GroupBackupView) -> dto::GroupBackup {
+    let restorable = v.is_restorable();
+    let part = |(part, found): (Part, Option<Backup>)| dto::GroupPart {
+        cluster: part.cluster_name,
+        backup_id: part.backup.to_string(),
+        backup: found.map(|b| {
+            let why = Explained::alone(&b);
+            backup(b, why)
+        }),
+    };
+    dto::GroupBackup {
+        id: v.whole.id.to_string(),
+        group: v.whole.group_name.to_string(),
+        status: v.whole.status,
+        restorable,
+        description: v.whole.description,
+        created_at: v.whole.created_at,
+        finished_at: v.whole.finished_at,
+        parts: v.parts.into_iter().map(part).collect(),
+        error: v.whole.error,
     }
 }
 

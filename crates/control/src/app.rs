@@ -65,6 +65,8 @@ pub struct App {
     pub options: Options,
     /// Woken when a schedule was made, changed or resumed.
     pub schedules_changed: tokio::sync::Notify,
+    /// Clusters whose backups changed, for retention to look at.
+    pub nudges: crate::tasks::expire::Nudges,
     observed: Mutex<HashMap<NodeId, Observed>>,
     description: Mutex<Option<Description>>,
 }
@@ -108,6 +110,7 @@ impl App {
             clock: parts.clock,
             options: parts.options,
             schedules_changed: tokio::sync::Notify::new(),
+            nudges: crate::tasks::expire::Nudges::default(),
             observed: Mutex::default(),
             description: Mutex::default(),
         });

@@ -1,21 +1,22 @@
 //! Backups: asking for one, finding one, and what a repository is made of.
 
 use crate::{
-    Actor, App, app,
+    Actor, App, app, copies,
     ops::{self, back_up, delete_backup, drill, verify},
     projects, storages,
 };
-use mainstay_drivers::storage::{RepositoryKeys, RepositoryRef, SnapshotLabel};
+use mainstay_drivers::storage::{FoundBackup, RepositoryKeys, RepositoryRef, SnapshotLabel};
 use mainstay_model::{
-    BackupId, ClusterId, Error, NodeId, OperationId, ProjectId, Result, StorageId,
+    BackupId, ClusterId, Error, Kind, NodeId, OperationId, ProjectId, Result, StorageId,
     backup::{Backup, BackupKind, BackupStatus, Copy, Proof},
     cluster::Cluster,
+    retention::Retention,
     schedule::Schedule,
 };
 use mainstay_operations::{Cx, Lock, Tx};
 use mainstay_rpc::{
     Chunks,
-    verbs::{DownloadSnapshot, ManualCommands},
+    verbs::{DownloadSnapshot, ManualCommands, Party},
 };
 use mainstay_store::{self as store, Page, Paging, backups::BackupFilter};
 
@@ -25,8 +26,12 @@ pub struct NewBackup {
     pub description: String,
     /// `None` keeps it until it is deleted.
     pub retention_days: Option<i64>,
+    /// Nothing was said, and `retention_days` is only the default: the cluster's policy may say more.
+    pub by_policy: bool,
     /// Names or ids; empty means the storage `local`.
     pub storages: Vec<String>,
+    /// Into storages of two regions at least.
+    pub dual_region: bool,
 }
 
 /// Days a manual backup is kept where nothing was said.
@@ -44,19 +49,45 @@ impl NewBackup {
     }
 }
 
-pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) -> Result<(Backup, OperationId)> {
+/// The row of a backup that a person asked for, with a copy for each storage that was named.
+pub(crate) async fn wanted(app: &App, cluster: &Cluster, new: &NewBackup) -> Result<Backup> {
     new.check()?;
-    let named = if new.storages.is_empty() { vec![storages::DEFAULT.to_string()] } else { new.storages };
     let mut copies = Vec::new();
-    for name in &named {
+    for name in &copies::places(app, &cluster.project, &new.storages, new.dual_region).await? {
         let row = storages::resolve(app, &cluster.project, name).await.map_err(|e| e.with_field("storage"))?;
         if copies.iter().any(|c: &Copy| c.storage == row.id) {
             return Err(Error::invalid("storage", format!("storage {} is named twice", row.name)));
         }
         copies.push(copy(&row));
     }
-    let backup = row(app, cluster, BackupKind::Manual, new.description, new.retention_days, copies);
+    let mut backup = row(app, cluster, BackupKind::Manual, new.description.clone(), new.retention_days, copies);
+    backup.retention = (!new.by_policy).then(|| Retention { days: new.retention_days, ..Retention::default() });
+    Ok(backup)
+}
+
+/// Refuses a second backup by hand within an hour, where the cluster's policy says so.
+pub(crate) async fn within_limit(app: &App, tx: &mut Tx, cluster: &Cluster) -> Result<()> {
+    const HOUR: i64 = 3600;
+    if !store::retention::policy(tx, &cluster.id).await?.manual_limit {
+        return Ok(());
+    }
+    let now = app.now();
+    let Some(last) = store::backups::manual_since(tx, &cluster.id, now.plus_seconds(-HOUR)).await? else { return Ok(()) };
+    let wait = last.created_at.plus_seconds(HOUR).seconds_since(now).ceil().clamp(1.0, HOUR as f64) as u64;
+    let why = format!(
+        "cluster {} is limited to one backup by hand an hour, and {} was made {}; the next can begin in {} minutes, or once that one is deleted",
+        cluster.name,
+        last.id,
+        last.created_at,
+        wait.div_ceil(60)
+    );
+    Err(Error::new(Kind::TooMany, "manual_limit", why).with_retry_after(wait))
+}
+
+pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) -> Result<(Backup, OperationId)> {
+    let backup = wanted(app, cluster, &new).await?;
     let mut tx = app.store.begin_write().await?;
+    within_limit(app, &mut tx, cluster).await?;
     let operation = begin(app, &mut tx, cluster, &backup, &by.name).await?;
     store::commit(tx).await?;
     app.runner.wake();
@@ -79,20 +110,29 @@ pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, s
 /// The row and the operation that fills it, born together. The caller wakes the runner after its
 /// commit.
 async fn begin(app: &App, tx: &mut Tx, cluster: &Cluster, backup: &Backup, by: &str) -> Result<OperationId> {
-    let state = back_up::State {
-        cluster: cluster.id.clone(),
-        backup: backup.id.clone(),
-        from: back_up::From::Replica,
-        source: None,
-        tries: 0,
-        results: vec![],
-    };
+    write(app, tx, cluster, backup, by, back_up::State::new(&cluster.id, &backup.id, back_up::From::Replica)).await
+}
+
+/// The same as a member of a party. Writes are held on primaries, so it reads there.
+pub(crate) async fn begin_in_party(
+    app: &App,
+    tx: &mut Tx,
+    cluster: &Cluster,
+    backup: &Backup,
+    by: &str,
+    party: Party,
+) -> Result<OperationId> {
+    let state = back_up::State::new(&cluster.id, &backup.id, back_up::From::Primary);
+    write(app, tx, cluster, backup, by, back_up::State { party: Some(party), ..state }).await
+}
+
+async fn write(app: &App, tx: &mut Tx, cluster: &Cluster, backup: &Backup, by: &str, state: back_up::State) -> Result<OperationId> {
     let submit = ops::submission::<back_up::BackUp>(&state, Some(ops::subject(cluster)), Lock::Shared, by)?;
     store::backups::insert(tx, backup).await?;
     app.runner.submit_in(tx, submit).await
 }
 
-fn copy(row: &store::storages::StorageRow) -> Copy {
+pub(crate) fn copy(row: &store::storages::StorageRow) -> Copy {
     Copy {
         storage: row.id.clone(),
         storage_name: row.name.to_string(),
@@ -101,6 +141,8 @@ fn copy(row: &store::storages::StorageRow) -> Copy {
         added_bytes: None,
         verified_at: None,
         error: None,
+        tries: 0,
+        tried_at: None,
     }
 }
 
@@ -133,6 +175,26 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
     }
 }
 
+/// A backup that was found in a storage. Its structure was looked at; that every byte is good is for
+/// a verification to say, so it proves nothing yet.
+pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &FoundBackup, storage: &store::storages::StorageRow) -> Backup {
+    let now = app.now();
+    let looked = format!("found in storage {}: its records are whole and every piece is there; `backup verify` reads it all", storage.name);
+    let copy = Copy { status: BackupStatus::Completed, snapshot: Some(found.snapshot.clone()), verified_at: Some(now), ..copy(storage) };
+    Backup {
+        id: found.backup.clone(),
+        status: BackupStatus::Completed,
+        engine: found.facts.engine.clone(),
+        engine_version: found.facts.engine_version.clone(),
+        created_at: found.created_at,
+        finished_at: Some(found.created_at),
+        data_bytes: Some(found.data_bytes),
+        facts: Some(found.facts.clone()),
+        checks: vec![mainstay_model::backup::Check::new("adopted", true, looked)],
+        ..row(app, source, kind, found.description.clone(), None, vec![copy])
+    }
+}
+
 /// A backup as part of another operation, into the storage `local`. `key` makes it one backup
 /// however often the step runs. Anything but a completed backup is an error.
 pub(crate) async fn child(
@@ -145,7 +207,7 @@ pub(crate) async fn child(
     from: back_up::From,
 ) -> Result<BackupId> {
     let id = reserve_child(cx, cluster, key, kind, description, days).await?;
-    let state = back_up::State { cluster: cluster.clone(), backup: id.clone(), from, source: None, tries: 0, results: vec![] };
+    let state = back_up::State::new(cluster, &id, from);
     ops::child::<back_up::BackUp>(cx, key, &state).await?;
     let backup = get(&cx.world, &id).await?;
     match backup.status {
@@ -229,10 +291,20 @@ pub async fn delete(app: &App, by: &Actor, backup: &Backup) -> Result<OperationI
     if backup.status == BackupStatus::Running {
         return Err(Error::conflict("backup_running", format!("backup {} is being made; cancel its operation instead", backup.id)));
     }
-    let state = delete_backup::State { backup: backup.id.clone(), status_before: backup.status };
+    let state = delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<delete_backup::DeleteBackup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await
+}
+
+/// Whether nothing good of its cluster is left without it.
+pub async fn is_last_good(app: &App, backup: &Backup) -> Result<bool> {
+    let all = store::backups::of_cluster(&mut *app.store.read().await?, &backup.cluster).await?;
+    Ok(backup.is_restorable() && all.iter().all(|b| b.id == backup.id || !b.is_good()))
+}
+
+pub fn last_good_warning(backup: &Backup) -> String {
+    format!("this is the last good backup of {}: without it nothing can be brought back", backup.cluster_name)
 }
 
 fn restorable_or_failed(backup: &Backup) -> Result<()> {
@@ -284,13 +356,30 @@ async fn repository_for(app: &App, project: &ProjectId, cluster: &ClusterId, eng
     let facts = app.description().await?.facts;
     let chunking = facts.get(engine).map(|f| f.chunking).ok_or_else(|| Error::internal(format!("no facts of engine {engine}")))?;
     let row = store::storages::get(&mut *app.store.read().await?, storage).await?;
-    let keys = RepositoryKeys { own: own_key(app, cluster).await?, recovery: vec![projects::recovery_key(app, project).await?] };
-    Ok(RepositoryRef { storage: storages::spec(&row)?, project: project.clone(), cluster: cluster.clone(), chunking, keys })
+    let keys = RepositoryKeys { own: own_key(app, cluster).await?, recovery: projects::recovery_keys(app, project).await? };
+    let project = path_project(app, project, cluster).await?;
+    Ok(RepositoryRef { storage: storages::spec(&app.store, &row).await?, project, cluster: cluster.clone(), chunking, keys })
+}
+
+/// Under which the project is remembered whose id is in the path of the cluster's repositories, where
+/// another installation made them.
+pub(crate) fn path_of(cluster: &ClusterId) -> String {
+    format!("repository/{cluster}")
+}
+
+async fn path_project(app: &App, project: &ProjectId, cluster: &ClusterId) -> Result<ProjectId> {
+    let kept = store::kv::get(&mut *app.store.read().await?, &path_of(cluster)).await?;
+    Ok(kept.as_deref().and_then(ProjectId::parse).unwrap_or_else(|| project.clone()))
+}
+
+/// What the keys of a cluster's repositories are kept under.
+pub(crate) fn keys_owner(cluster: &ClusterId) -> String {
+    format!("{cluster}/repository")
 }
 
 /// Drawn at the first use and kept for good, also after the cluster is gone: its backups are not.
-async fn own_key(app: &App, cluster: &ClusterId) -> Result<mainstay_model::Secret> {
-    let owner = format!("{cluster}/repository");
+pub(crate) async fn own_key(app: &App, cluster: &ClusterId) -> Result<mainstay_model::Secret> {
+    let owner = keys_owner(cluster);
     if let Some(key) = store::secrets::get(&mut *app.store.read().await?, app.store.sealer(), &owner, OWN_KEY).await? {
         return Ok(key);
     }

@@ -49,6 +49,8 @@ pub struct ClusterView {
 }
 
 #[derive(Debug, Clone)]
+    /// Why backups that should go do not.
+    pub retention_warnings: Vec<String>,
 pub struct NodeView {
     pub node: Node,
     pub role: NodeRole,
@@ -224,7 +226,7 @@ pub async fn list(app: &App, project: &ProjectId, deleted: bool, paging: &Paging
 
 /// From the latest looks.
 async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
-    let (nodes, good, drilled, project) = {
+    let (nodes, good, drilled, storages, project, retention) = {
         let mut conn = app.store.read().await?;
         (
             store::nodes::of_cluster(&mut conn, &cluster.id).await?,
@@ -235,11 +237,22 @@ async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
     };
     let nodes: Vec<NodeView> = nodes.into_iter().map(|n| node_view(app, &cluster, n)).collect();
     let rows: Vec<_> = nodes.iter().map(|n| (n.node.name.clone(), n.role, n.status, n.status_reason.clone())).collect();
+            store::retention::notes(&mut conn, &cluster.id).await?.warnings,
     let (status, status_reason) = plan::status::cluster_status(&cluster, &rows);
     let facts = app.description().await.ok().map(|d| d.facts);
     let url_scheme = facts.and_then(|f| f.get(&cluster.engine).map(|f| f.url_scheme.clone())).unwrap_or_default();
-    let recoverability = plan::recoverability::recoverability(good.as_ref(), drilled.as_ref());
-    Ok(ClusterView { cluster, project: project.name.to_string(), status, status_reason, nodes, url_scheme, recoverability })
+    let kept: Vec<_> = storages.into_iter().map(|s| Kept { storage: s.id, kind: s.kind, region: s.region }).collect();
+    let recoverability = plan::recoverability::recoverability(good.as_ref(), drilled.as_ref(), &kept);
+    Ok(ClusterView {
+        cluster,
+        project: project.name.to_string(),
+        status,
+        status_reason,
+        nodes,
+        url_scheme,
+        recoverability,
+        retention_warnings: retention,
+    })
 }
 
 pub(crate) fn node_view(app: &App, cluster: &Cluster, node: Node) -> NodeView {

@@ -140,6 +140,10 @@ impl Session {
         if ended.status == mainstay_api_types::OperationStatus::Succeeded { Ok(Some(ended)) } else { Err(Failure::of_operation(&ended)) }
     }
 
+    pub fn is_dry_run(&self) -> bool {
+        self.common.dry_run
+    }
+
     pub fn remember(&self, operation: &str) {
         *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation.into());
     }

@@ -78,13 +78,16 @@ pub struct Error {
     /// The operation that holds the lock, for [`Kind::Conflict`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// Seconds after which the same call may succeed, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
-        Error { kind, code: code.into(), message: message.into(), inside: None, field: None, operation: None }
+        Error { kind, code: code.into(), message: message.into(), inside: None, field: None, operation: None, retry_after: None }
     }
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Error { field: Some(field.into()), ..Error::new(Kind::Invalid, "invalid_field", message) }
@@ -131,6 +134,10 @@ impl Error {
     }
     pub fn with_operation(mut self, operation: impl Into<String>) -> Self {
         self.operation = Some(operation.into());
+        self
+    }
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
     pub fn with_inside(mut self, inside: impl std::fmt::Display) -> Self {

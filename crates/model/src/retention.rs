@@ -36,3 +36,22 @@ impl Retention {
         Retention { days: Some(days), ..Retention::default() }
     }
 }
+
+/// What holds for all backups of one cluster, apart from its schedules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackupPolicy {
+    /// The newest so many completed ones of those made by hand, instead of seven days; those of which
+    /// somebody said how long they are kept follow that.
+    pub manual_keep_last: Option<u32>,
+    /// At most one backup by hand in an hour.
+    pub manual_limit: bool,
+    /// So many of the newest good ones stay, whatever else is said.
+    pub min_keep: u32,
+}
+
+impl Default for BackupPolicy {
+    fn default() -> Self {
+        BackupPolicy { manual_keep_last: None, manual_limit: false, min_keep: 2 }
+    }
+}

@@ -7,7 +7,7 @@ use crate::{
     select::Select,
 };
 use mainstay_model::{
-    BackupId, ClusterId, Error, ProjectId, Result, StorageId,
+    BackupId, ClusterId, Error, ProjectId, Result, StorageId, Time,
     backup::{Backup, BackupKind, BackupStatus},
 };
 use sqlx::AnyConnection;
@@ -120,4 +120,19 @@ pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result
 pub async fn last_drilled(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Option<Backup>> {
     let drilled = |b: &Backup| b.drill.as_ref().is_some_and(|d| d.ok);
     Ok(of_cluster(conn, cluster).await?.into_iter().filter(drilled).max_by_key(|b| b.drill.as_ref().map(|d| d.at)))
+}
+
+/// Clusters of which there are backups, deleted ones too.
+pub async fn clusters(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
+    let rows: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT cluster FROM backups ORDER BY cluster").fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(ClusterId::try_from).collect()
+}
+
+/// The newest one made by hand since then that neither failed nor is going away.
+pub async fn manual_since(conn: &mut AnyConnection, cluster: &ClusterId, since: Time) -> Result<Option<Backup>> {
+    let sql = "SELECT doc FROM backups WHERE cluster = $1 AND created_at > $2 AND kind = 'manual' \
+        AND status NOT IN ('failed', 'deleting', 'expired') ORDER BY created_at DESC, id DESC LIMIT 1";
+    let row = sqlx::query(sql).bind(cluster.as_str()).bind(since.micros()).fetch_optional(conn).await.map_err(error)?;
+    row.as_ref().map(doc::read).transpose()
 }

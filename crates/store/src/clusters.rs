@@ -78,6 +78,19 @@ pub async fn all_alive(conn: &mut AnyConnection) -> Result<Vec<Cluster>> {
     doc::read_all(&sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
 }
 
+/// Those deleted whose backups were kept, of all projects.
+pub async fn in_bin(conn: &mut AnyConnection) -> Result<Vec<Cluster>> {
+    let sql = "SELECT doc FROM clusters WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id";
+    let deleted: Vec<Cluster> = doc::read_all(&sqlx::query(sql).fetch_all(conn).await.map_err(error)?)?;
+    Ok(deleted.into_iter().filter(|c| c.bin.is_some()).collect())
+}
+
+/// Deleted ones that had this name, the last deleted first.
+pub async fn deleted_by_name(conn: &mut AnyConnection, project: &ProjectId, name: &str) -> Result<Vec<Cluster>> {
+    let sql = "SELECT doc FROM clusters WHERE project = $1 AND name = $2 AND deleted_at IS NOT NULL ORDER BY deleted_at DESC, id DESC";
+    doc::read_all(&sqlx::query(sql).bind(project.as_str()).bind(name).fetch_all(conn).await.map_err(error)?)
+}
+
 /// Removes a cluster that never came to be, with its nodes. Done as well when there is none.
 pub async fn remove_unborn(conn: &mut AnyConnection, id: &ClusterId) -> Result<()> {
     for sql in ["DELETE FROM nodes WHERE cluster = $1", "DELETE FROM clusters WHERE id = $1"] {

@@ -29,6 +29,7 @@ mod page;
 pub mod projects;
 pub mod restores;
 pub mod retention;
+pub mod retention;
 pub mod schedules;
 mod schema;
 mod seal;

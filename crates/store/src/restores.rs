@@ -72,6 +72,13 @@ pub async fn previous_due(conn: &mut AnyConnection, now: Time) -> Result<Vec<Res
     doc::read_all(&sqlx::query(sql).bind(now.micros()).fetch_all(conn).await.map_err(error)?)
 }
 
+/// Backups that are being restored from.
+pub async fn in_use(conn: &mut AnyConnection) -> Result<Vec<BackupId>> {
+    let sql = "SELECT DISTINCT backup FROM restores WHERE status = 'running'";
+    let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(BackupId::try_from).collect()
+}
+
 /// Newest first.
 pub async fn list(conn: &mut AnyConnection, filter: &RestoreFilter, paging: &Paging) -> Result<Page<Restore>> {
     let select = Select::new("SELECT doc FROM restores")

@@ -6,16 +6,18 @@ use futures::future::BoxFuture;
 use mainstay_model::{
     AlertId, AuditResult, Error, Kind as ErrorKind, NoticeId, NotifierId, ProjectId, Secret, StorageId, TokenId,
     alert::{Alert, AlertKind, Condition},
-    backup::{Backup, BackupKind, BackupStatus, Drill, Proof},
+    backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof},
+    cluster::Bin,
     credentials::{Accounts, Credentials},
     node::NodeStatus,
     notice::{Events, Notice, NoticeKind},
     restore::RestoreStatus,
+    retention::BackupPolicy,
     role::Role,
 };
 use mainstay_store::{
     Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, nodes,
-    notifiers, outbox, projects, restores, secrets, sqlite_url, storages, tokens,
+    notifiers, outbox, projects, restores, retention, secrets, sqlite_url, storages, tokens,
 };
 use std::collections::BTreeSet;
 use support::*;
@@ -40,6 +42,7 @@ const BODIES: &[(&str, Body)] = bodies![
     storage_queries,
     backup_queries,
     restore_queries,
+    retention_queries,
     secret_queries,
     token_queries,
     audit_queries,
@@ -308,6 +311,49 @@ async fn in_storage(conn: &mut sqlx::AnyConnection, storage: &StorageId) -> Vec<
 fn backups_proof(mut backup: Backup, proof: Proof) -> Backup {
     backup.proof = proof;
     backup
+}
+
+async fn retention_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let (mut one, mut two) = (backup(&cluster, at(1), &[]), backup(&cluster, at(2), &[]));
+    let policy = BackupPolicy { manual_keep_last: Some(3), manual_limit: true, min_keep: 4 };
+    let notes = retention::Notes { at: at(5), warnings: vec!["a 'quoted' warning".into()] };
+    write!(p.store, |tx| {
+        backups::insert(&mut tx, &one).await.unwrap();
+        backups::insert(&mut tx, &two).await.unwrap();
+        for policy in [&BackupPolicy::default(), &policy] {
+            retention::put_policy(&mut tx, &cluster.id, policy).await.unwrap();
+        }
+        for notes in [&retention::Notes::default(), &notes] {
+            retention::put_notes(&mut tx, &cluster.id, notes).await.unwrap();
+        }
+        restores::insert(&mut tx, &restore(&one, at(3))).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(retention::policy(&mut conn, &cluster.id).await.unwrap(), policy);
+    assert_eq!(retention::notes(&mut conn, &cluster.id).await.unwrap(), notes);
+    assert_eq!(backups::clusters(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
+    assert_eq!(restores::in_use(&mut conn).await.unwrap(), std::slice::from_ref(&one.id));
+    assert_eq!(backups::manual_since(&mut conn, &cluster.id, at(0)).await.unwrap(), Some(two.clone()));
+    assert_eq!(backups::manual_since(&mut conn, &cluster.id, at(2)).await.unwrap(), None);
+    drop(conn);
+    write!(p.store, |tx| {
+        two.status = BackupStatus::Failed;
+        one.status = BackupStatus::Deleting;
+        one.deleting = Some(Deleting { until: at(9), reason: "its time ended".into(), was: BackupStatus::Completed });
+        backups::update(&mut tx, &one).await.unwrap();
+        backups::update(&mut tx, &two).await.unwrap();
+        assert_eq!(backups::get(&mut tx, &one.id).await.unwrap(), one);
+        assert_eq!(backups::manual_since(&mut tx, &cluster.id, at(0)).await.unwrap(), None, "neither failed nor leaving ones count");
+        retention::delete_of_cluster(&mut tx, &cluster.id).await.unwrap();
+        assert_eq!(retention::policy(&mut tx, &cluster.id).await.unwrap(), BackupPolicy::default());
+        let mut gone = cluster.clone();
+        (gone.deleted_at, gone.bin) = (Some(at(6)), Some(Bin { until: Some(at(7)), nodes: 2 }));
+        clusters::update(&mut tx, &gone).await.unwrap();
+        assert_eq!(clusters::in_bin(&mut tx).await.unwrap(), std::slice::from_ref(&gone));
+        assert_eq!(clusters::deleted_by_name(&mut tx, &cluster.project, "shop").await.unwrap(), std::slice::from_ref(&gone));
+        assert_eq!(clusters::deleted_by_name(&mut tx, &cluster.project, "other").await.unwrap(), []);
+    });
 }
 
 async fn restore_queries(p: Place) {
@@ -826,6 +872,7 @@ async fn alert_queries(p: Place) {
             object: cluster.id.to_string(),
             object_name: "shop".into(),
             cluster: Some(cluster.id.clone()),
+            cluster_name: Some("shop".into()),
             sentence: HOSTILE[3].into(),
         },
         raised_at,

@@ -20,7 +20,9 @@ use mainstay_api_types as dto;
 use mainstay_control::{
     backups::{self, DEFAULT_RETENTION_DAYS, NewBackup},
     clusters::running,
-    ops::{back_up, delete_backup, drill, verify},
+    copies,
+    ops::{back_up, copy_backup, delete_backup, drill, verify},
+    retention,
 };
 use mainstay_model::{ClusterId, Error, Result, backup::Backup};
 use mainstay_store::backups::BackupFilter;
@@ -69,6 +71,7 @@ pub fn routes() -> Noun {
                 .media("application/octet-stream")
                 .audited(),
             download,
+        .route(pin("/backups/{id}/undelete", "undeleteBackup", "Take back its deletion by a policy; it is pinned then"), undelete)
         )
         .route(
             Endpoint::new(Get, "/backups/{id}/commands", "showCommands", "How to restore without Mainstay", VIEWER)
@@ -97,7 +100,10 @@ async fn filtered(s: &Shared, c: &Caller, q: &Query, cluster: Option<ClusterId>)
         kind: q.word("kind")?,
         ..Default::default()
     };
-    Ok(page(backups::list(&s.app, &filter, &q.paging()?).await?, views::backup).into_response())
+    let found = backups::list(&s.app, &filter, &q.paging()?).await?;
+    let why = retention::explain(&s.app, &found.items).await?;
+    let items = found.items.into_iter().zip(why).map(|(b, why)| views::backup(b, why)).collect();
+    Ok(Json(dto::List { items, next: found.next }).into_response())
 }
 
 async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
@@ -120,15 +126,24 @@ async fn create(
     q: Query,
     Body(b): Body<dto::CreateBackup>,
 ) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
+pub(super) fn new_backup(b: dto::CreateBackup) -> Result<NewBackup> {
     if b.keep && b.retention_days.is_some() {
-        return Err(Error::invalid("keep", "either keep or retention_days").into());
+        return Err(Error::invalid("keep", "either keep or retention_days"));
     }
+    let by_policy = !b.keep && b.retention_days.is_none();
     let retention_days = if b.keep { None } else { Some(b.retention_days.unwrap_or(DEFAULT_RETENTION_DAYS)) };
-    let new = NewBackup { description: b.description, retention_days, storages: b.storages };
+    Ok(NewBackup { description: b.description, retention_days, by_policy, storages: b.storages, dual_region: b.dual_region })
+}
+
+    let cluster = find(&s, &c, &id).await?;
+    let new = new_backup(b)?;
+    let retention_days = new.retention_days;
     if q.is_true("dry_run") {
         running(&cluster)?;
-        let kept = retention_days.map_or("until it is deleted".into(), |days| format!("{days} days"));
+        let kept = match new.by_policy {
+            true => retention::manual_default(&s.app, &cluster.id).await?,
+            false => retention_days.map_or("until it is deleted".into(), |days| format!("{days} days")),
+        };
         return Would::of::<back_up::BackUp>(format!("{} is backed up, kept {kept}", cluster.name)).planned(&s).await;
     }
     let (backup, operation) = backups::create(&s.app, &c.actor, &cluster, new).await?;
@@ -137,11 +152,32 @@ async fn create(
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let backup = get(&s, &c, &id).await?;
-    Ok(with_etag(&tag(&backup), Json(views::backup(backup))))
+    shown(&s, backup).await
 }
 
 async fn delete(
     State(s): State<Shared>,
+async fn copy(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    q: Query,
+    Body(b): Body<dto::CopyBackup>,
+) -> Answer {
+    let backup = get(&s, &c, &id).await?;
+    if q.is_true("dry_run") {
+        let storage = copies::wanted(&s.app, &backup, &b.storage).await?;
+        let summary = format!("backup {} of {} is copied to storage {}", backup.id, backup.cluster_name, storage.name);
+        return Would::of::<copy_backup::CopyBackup>(summary).locking(backup.id.as_str()).planned(&s).await;
+    }
+    accepted(&s, &copies::add(&s.app, &c.actor, &backup, &b.storage).await?, Some(("backup", backup.id.as_str()))).await
+}
+
+async fn shown(s: &Shared, backup: Backup) -> Answer {
+    let why = retention::explain(&s.app, std::slice::from_ref(&backup)).await?.pop().unwrap_or_default();
+    Ok(with_etag(&tag(&backup), Json(views::backup(backup, why))))
+}
+
     Extension(c): Extension<Caller>,
     Path(id): Path<String>,
     q: Query,
@@ -152,10 +188,16 @@ async fn delete(
     still(&headers, &[&tag(&backup)])?;
     if q.is_true("dry_run") {
         let would = Would::of::<delete_backup::DeleteBackup>(format!("backup {} of {} is removed", backup.id, backup.cluster_name));
-        return would.locking(backup.id.as_str()).planned(&s).await;
+        let last = backups::is_last_good(&s.app, &backup).await?.then(|| backups::last_good_warning(&backup));
+        return would.warning(last.into_iter().collect()).locking(backup.id.as_str()).planned(&s).await;
     }
     confirmed(b.confirm.as_deref(), "id", backup.id.as_str())?;
-    accepted(&s, &backups::delete(&s.app, &c.actor, &backup).await?, None).await
+    let last = backups::is_last_good(&s.app, &backup).await?;
+    let mut answer = accepted(&s, &backups::delete(&s.app, &c.actor, &backup).await?, None).await?;
+    if last && let Ok(warning) = backups::last_good_warning(&backup).parse() {
+        answer.headers_mut().append("x-mainstay-warning", warning);
+    }
+    Ok(answer)
 }
 
 /// Refuses what does not match what had to be typed.
@@ -193,10 +235,15 @@ async fn pin_it(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(i
 async fn unpin(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     pinned(&s, &c, &id, false).await
 }
+async fn undelete(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let backup = retention::undelete(&s.app, &get(&s, &c, &id).await?).await?;
+    shown(&s, backup).await
+}
+
 
 async fn pinned(s: &Shared, c: &Caller, id: &str, pinned: bool) -> Answer {
     let backup = backups::set_pinned(&s.app, &get(s, c, id).await?, pinned).await?;
-    Ok(with_etag(&tag(&backup), Json(views::backup(backup))))
+    shown(s, backup).await
 }
 
 /// The file's name is made of a cluster's name and an id: nothing in it needs escaping.

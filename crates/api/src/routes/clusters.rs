@@ -149,6 +149,9 @@ async fn delete(
     headers: HeaderMap,
     Body(b): Body<dto::DeleteCluster>,
 ) -> Answer {
+    if b.now {
+        return super::retention::purge(&s, &c, &id, &q, &headers, b).await;
+    }
     let cluster = find(&s, &c, &id).await?;
     still(&headers, &[&tag(&cluster)])?;
     if q.is_true("dry_run") {
@@ -163,7 +166,9 @@ async fn delete(
 
 fn what_stays(b: &dto::DeleteCluster) -> &'static str {
     match (b.skip_final_backup, b.keep_backups) {
-        (false, _) => "a final backup is made, read back and kept 15 days; earlier backups stay",
+        (false, _) => {
+            "a final backup is made, read back and kept 15 days with the earlier ones; until then `cluster undelete` brings it back"
+        }
         (true, true) => "no final backup is made; earlier backups stay",
         (true, false) => "no final backup is made, and every backup of the cluster is removed",
     }

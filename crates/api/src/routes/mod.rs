@@ -13,6 +13,7 @@ mod settings;
 mod storages;
 mod tokens;
 
+mod retention;
 use crate::{
     Shared,
     audit::Begun,
@@ -46,6 +47,10 @@ pub fn all() -> Vec<Noun> {
         tokens::routes(),
         audit::routes(),
     ]
+        retention::routes(),
+        groups::routes(),
+        recovery::routes(),
+        recovery::system(),
 }
 
 /// What is begun: the kind and id of what an operation makes.

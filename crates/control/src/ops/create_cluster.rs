@@ -111,7 +111,7 @@ async fn start_primary(cx: &Cx<App>, s: &State) -> Result<()> {
     act(cx, BootstrapNode { plan }).await.map(drop)
 }
 
-async fn seed_replicas(cx: &Cx<App>, cluster: &ClusterId) -> Result<()> {
+pub(super) async fn seed_replicas(cx: &Cx<App>, cluster: &ClusterId) -> Result<()> {
     let topology = Topology::load(&cx.world, cluster).await?;
     let upstream = topology.peer(topology.primary()?)?;
     let joins = topology.replicas().map(|n| Ok(JoinNode { plan: topology.plan(n)?, upstream: upstream.clone() }));

@@ -2,7 +2,10 @@
 
 use crate::{App, app::act, backups};
 use async_trait::async_trait;
-use mainstay_model::{BackupId, Result, backup::BackupStatus};
+use mainstay_model::{
+    BackupId, Result,
+    backup::{BackupStatus, Deleting},
+};
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::DeleteSnapshots;
 use mainstay_store as store;
@@ -12,6 +15,9 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     pub backup: BackupId,
     pub status_before: BackupStatus,
+    /// A deletion by a policy that was announced already.
+    #[serde(default)]
+    pub deleting_before: Option<Deleting>,
 }
 
 pub struct DeleteBackup;
@@ -40,8 +46,9 @@ impl Operation for DeleteBackup {
     async fn db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
             "mark" => {
-                s.status_before = store::backups::get(tx, &s.backup).await?.status;
-                set_status(tx, s, BackupStatus::Deleting).await
+                let before = store::backups::get(tx, &s.backup).await?;
+                (s.status_before, s.deleting_before) = (before.status, before.deleting);
+                set_status(tx, s, BackupStatus::Deleting, None).await
             }
             "forget" => store::backups::delete(tx, &s.backup).await,
             _ => Err(unknown_step(Self::KIND, step)),
@@ -50,7 +57,7 @@ impl Operation for DeleteBackup {
 
     async fn undo_db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
-            "mark" => set_status(tx, s, s.status_before).await,
+            "mark" => set_status(tx, s, s.status_before, s.deleting_before.clone()).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -60,9 +67,9 @@ impl Operation for DeleteBackup {
     }
 }
 
-async fn set_status(tx: &mut Tx, s: &State, status: BackupStatus) -> Result<()> {
+async fn set_status(tx: &mut Tx, s: &State, status: BackupStatus, deleting: Option<Deleting>) -> Result<()> {
     let mut backup = store::backups::get(tx, &s.backup).await?;
-    backup.status = status;
+    (backup.status, backup.deleting) = (status, deleting);
     store::backups::update(tx, &backup).await
 }
 

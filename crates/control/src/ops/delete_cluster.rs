@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use mainstay_model::{
     ClusterId, NodeId, Result,
     backup::BackupKind,
-    cluster::{ClusterStatus, Wanted},
+    cluster::{Bin, ClusterStatus, Wanted},
 };
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::{RemoveNode, RemoveRepository};
@@ -145,10 +145,30 @@ async fn forget(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
         store::nodes::delete(tx, node).await?;
     }
     placing::release(tx, &s.cluster, &s.nodes, &["rw", "ro"]).await?;
-    store::schedules::delete_of_cluster(tx, &s.cluster).await?;
     let mut cluster = store::clusters::get(tx, &s.cluster).await?;
-    (cluster.phase, cluster.phase_reason) =
-        (Some(ClusterStatus::Deleted), Some("deleted; a backup of it can be restored to a new cluster".into()));
     (cluster.primary, cluster.deleted_at) = (None, Some(cx.world.now()));
+    cluster.bin = into_bin(cx, tx, s).await?;
+    let why = if cluster.bin.is_some() { "deleted; `cluster undelete` brings it back" } else { "deleted, with all its backups" };
+    (cluster.phase, cluster.phase_reason) = (Some(ClusterStatus::Deleted), Some(why.into()));
     store::clusters::update(tx, &cluster).await
+}
+
+/// Its place in the recycle bin, where its backups were kept. Its schedules rest there with it.
+async fn into_bin(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<Option<Bin>> {
+    if !s.final_backup && !s.keep_backups {
+        store::schedules::delete_of_cluster(tx, &s.cluster).await?;
+        store::retention::delete_of_cluster(tx, &s.cluster).await?;
+        return Ok(None);
+    }
+    for mut schedule in store::schedules::of_cluster(tx, &s.cluster).await? {
+        schedule.next_at = None;
+        store::schedules::update(tx, &schedule).await?;
+    }
+    let until = s.final_backup.then(|| cx.world.now().plus_days(cx.world.options.final_backup_days));
+    if let Some(id) = &s.backup {
+        let mut last = store::backups::get(tx, id).await?;
+        last.expires_at = until;
+        store::backups::update(tx, &last).await?;
+    }
+    Ok(Some(Bin { until, nodes: u32::try_from(s.nodes.len()).unwrap_or(1) }))
 }

@@ -166,7 +166,16 @@ async fn back_up(cx: &Cx<App>, s: &mut State) -> Result<()> {
         return Ok(());
     }
     let description = "after the promotion".to_string();
-    let id = backups::child(cx, &s.cluster, "backup", BackupKind::Promotion, description, None, back_up::From::Primary).await?;
+    let id = backups::child(
+        cx,
+        &s.cluster,
+        "backup",
+        BackupKind::Promotion,
+        description,
+        Some(backups::DEFAULT_RETENTION_DAYS),
+        back_up::From::Primary,
+    )
+    .await?;
     s.backup = Some(id);
     Ok(())
 }

@@ -105,7 +105,7 @@ impl State {
 
 const LABEL: &str = "restored";
 
-async fn restore(cx: &Cx<App>, s: &State) -> Result<()> {
+pub(super) async fn restore(cx: &Cx<App>, s: &State) -> Result<()> {
     let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
     let backup = backups::get(&cx.world, &s.backup).await?;
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, Some(&s.storage)).await?;
@@ -115,13 +115,13 @@ async fn restore(cx: &Cx<App>, s: &State) -> Result<()> {
 /// Where the new node's empty directory goes that the data takes the place of.
 const EMPTY: &str = "before-restore";
 
-async fn swap_in(cx: &Cx<App>, s: &State) -> Result<()> {
+pub(super) async fn swap_in(cx: &Cx<App>, s: &State) -> Result<()> {
     let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
     act(cx, SwapData { plan, label: LABEL.into(), aside: EMPTY.into() }).await.map(drop)
 }
 
 /// The empty directory goes only here: it is how a second swap knows that the first was done.
-async fn start(cx: &Cx<App>, s: &State) -> Result<()> {
+pub(super) async fn start(cx: &Cx<App>, s: &State) -> Result<()> {
     let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
     act(cx, DropBeside { node: s.node.clone(), label: EMPTY.into() }).await?;
     act(cx, StartNode { plan: plan.clone() }).await?;

@@ -2,6 +2,7 @@
 //! needed, submits an operation. Safe to run twice, by period and by nudge.
 
 pub mod boot;
+pub mod expire;
 pub mod observe;
 pub mod schedule;
 pub mod tidy;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Starts them all. Each ends with `shutdown`.
 pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(boot::run(app.clone(), shutdown.clone()));
+    tokio::spawn(expire::run(app.clone(), shutdown.clone()));
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));

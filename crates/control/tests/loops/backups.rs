@@ -5,13 +5,19 @@ use async_trait::async_trait;
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    ops::{back_up, delete_backup::DeleteBackup, drill, verify},
+    ops::{
+        self, back_up,
+        delete_backup::DeleteBackup,
+        drill,
+        expire_backups::{self, ExpireBackups},
+        verify,
+    },
 };
 use mainstay_model::{
     Error, OperationId, Result,
-    backup::{Backup, Proof},
+    backup::{Backup, BackupStatus, Deleting, Proof},
 };
-use mainstay_operations::Operation;
+use mainstay_operations::{Lock, Operation};
 use mainstay_testkit::{
     World,
     world::{Desk, cluster, project, somebody},
@@ -119,4 +125,51 @@ impl Story for Delete {
         }
         wrong(format!("{all:?}"))
     }
+}
+
+/// Of three by hand one is kept; the plan has let two go, and it is too late to bring them back.
+#[derive(Clone)]
+pub struct Expire(pub Shop);
+
+#[async_trait]
+impl Story for Expire {
+    fn kind(&self) -> &'static str {
+        ExpireBackups::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        let (cluster, _) = self.0.open(world, desk).await?;
+        desk.back_up(&cluster).await?;
+        desk.back_up(&cluster).await?;
+        announce(world, 2).await
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        let shop = cluster(app, "shop").await?;
+        let backups = mainstay_store::backups::of_cluster(&mut *app.store.read().await?, &shop.id).await?;
+        let going = backups.into_iter().filter(|b| b.status == BackupStatus::Deleting).map(|b| b.id).collect();
+        let state = expire_backups::State { cluster: shop.id.clone(), backups: going, taken: vec![] };
+        let key = ops::subject_of(&shop.project, "shop", &format!("retention/{}", shop.id));
+        app.runner.submit(ops::submission::<ExpireBackups>(&state, Some(key), Lock::Exclusive, "test")?).await
+    }
+    /// The last good one is there whatever happened, the others are gone or whole.
+    async fn check(&self, world: &World, _: &App, succeeded: bool) -> Result<()> {
+        let all = world.backups().await?;
+        let left = all.iter().filter(|b| !b.is_good()).count();
+        let last = all.iter().find(|b| b.is_good()).map(|b| world.rows_in(b));
+        if last == Some(vec!["a".into(), "b".into()]) && left == if succeeded { 0 } else { 2 } {
+            return Ok(());
+        }
+        wrong(format!("{all:?}"))
+    }
+}
+
+/// Marks the oldest `count` as retention does, long ago.
+async fn announce(world: &World, count: usize) -> Result<()> {
+    let store = world.store();
+    let mut tx = store.begin_write().await?;
+    for mut backup in world.backups().await?.into_iter().take(count) {
+        backup.deleting = Some(Deleting { until: backup.created_at, reason: "its time ended".into(), was: backup.status });
+        backup.status = BackupStatus::Deleting;
+        mainstay_store::backups::update(&mut tx, &backup).await?;
+    }
+    mainstay_store::commit(tx).await
 }

@@ -2,6 +2,7 @@
 //! agent, real store; a fake outside that is compared as a whole, and clients that write all along.
 
 mod backups;
+mod bin;
 mod clusters;
 mod mends;
 mod nodes;
@@ -43,6 +44,9 @@ loops! {
     cluster_delete_with_final_backup: clusters::Delete(LEDGERS, Is::Running, Backups::Final);
     cluster_start: clusters::Start(MEMOS, Is::Stopped);
     cluster_start_running: clusters::Start(LEDGERS, Is::Running);
+    cluster_purge: bin::Purge(LEDGER);
+    cluster_undelete_pair: bin::Undelete(MEMOS);
+    cluster_undelete_single: bin::Undelete(LEDGER);
     cluster_stop: clusters::Stop(LEDGERS, Is::Running);
     cluster_stop_stopped: clusters::Stop(MEMOS, Is::Stopped);
     backup_create_pair: backups::BackUp(MEMOS);
@@ -51,6 +55,7 @@ loops! {
     backup_drill: backups::Drill(LEDGER);
     backup_verify: backups::Verify(LEDGER);
     node_add_to_pair: nodes::Add(LEDGERS);
+    backup_expire: backups::Expire(MEMO);
     node_add_to_single: nodes::Add(MEMO);
     node_promote_halting: nodes::Promote(LEDGERS);
     node_promote_pausing: nodes::Promote(MEMOS);

@@ -37,6 +37,13 @@ pub enum Verb {
     /// Let a backup expire again
     #[command(after_help = "Example:\n  mainstay backup unpin bk_…")]
     Unpin(One),
+    /// Bring back a backup that a policy is deleting; it is pinned then
+    #[command(after_help = "\
+A backup that no rule keeps is first only announced as deleted: for 72 hours it can be brought back.
+
+Example:
+  mainstay backup undelete bk_…")]
+    Undelete(One),
 }
 
 /// Make a backup now; the cluster goes on meanwhile

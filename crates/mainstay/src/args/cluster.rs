@@ -23,6 +23,8 @@ pub enum Verb {
     #[command(after_help = "Example:\n  mainstay cluster show shop")]
     Show(Named),
     Delete(Delete),
+    Undelete(Undelete),
+    BackupPolicy(BackupPolicy),
     /// Stop all nodes of a cluster; its data stays
     #[command(after_help = "Example:\n  mainstay cluster stop shop")]
     Stop(Named),
@@ -128,12 +130,13 @@ fn engine_help() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 By default a final backup is made and checked first, and kept with the earlier ones; if it fails,
-nothing is deleted.
+nothing is deleted. For 15 days `mainstay cluster undelete` brings the cluster back.
 
 Examples:
   mainstay cluster delete shop
   mainstay cluster delete shop --skip-final-backup                  the backups go too
-  mainstay cluster delete shop --skip-final-backup --keep-backups")]
+  mainstay cluster delete shop --skip-final-backup --keep-backups
+  mainstay cluster delete shop --now                                one that was deleted, for good")]
 pub struct Delete {
     /// The cluster's name or id
     #[arg(value_name = "CLUSTER")]
@@ -144,6 +147,59 @@ pub struct Delete {
     /// Leave the backups there are
     #[arg(long, requires = "skip_final_backup")]
     pub keep_backups: bool,
+    /// Delete one that is in the recycle bin for good, with its backups
+    #[arg(long, conflicts_with_all = ["skip_final_backup", "keep_backups"])]
+    pub now: bool,
+}
+
+/// Bring a deleted cluster back, from its final backup
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It comes back with its id, nodes, settings, allow-list, credentials and schedules; its addresses may be
+other ones. `mainstay cluster list --deleted` shows what can be brought back and until when.
+
+Examples:
+  mainstay cluster undelete shop
+  mainstay cluster undelete shop --as shop-2                        its name is taken by now")]
+pub struct Undelete {
+    /// The name it had, or its id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// Come back under another name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// Show or change how long a cluster's backups are kept
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("change").multiple(true),
+    after_help = "\
+Schedules have a retention of their own; this is about backups made by hand, and about what holds for
+all. With --dry-run a change is only shown as the list of what it deletes. What is deleted can be brought
+back for 72 hours with `mainstay backup undelete`.
+
+Examples:
+  mainstay cluster backup-policy shop
+  mainstay cluster backup-policy shop --manual-keep-last 5 --dry-run
+  mainstay cluster backup-policy shop --manual-limit on
+  mainstay cluster backup-policy shop --apply                       confirm that much goes at once")]
+pub struct BackupPolicy {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// Keep the newest N completed ones made by hand; 0 keeps them seven days again
+    #[arg(long, value_name = "N", group = "change")]
+    pub manual_keep_last: Option<u32>,
+    /// At most one backup by hand in an hour
+    #[arg(long, value_enum, value_name = "on|off", group = "change")]
+    pub manual_limit: Option<Switch>,
+    /// How many of the newest good ones always stay, at least 1
+    #[arg(long, value_name = "N", group = "change")]
+    pub min_keep: Option<u32>,
+    /// Announce now what the rules no longer keep, however much it is
+    #[arg(long, conflicts_with = "change")]
+    pub apply: bool,
 }
 
 /// Show or change the engine's parameters

@@ -24,6 +24,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::Download(a) => download::run(s, a).await,
         Verb::Delete(a) => delete(s, &a.backup).await,
         Verb::Pin(a) => pin(s, &a.backup, "pin").await,
+        Verb::Undelete(a) => pin(s, &a.backup, "undelete").await,
         Verb::Unpin(a) => pin(s, &a.backup, "unpin").await,
     }
 }
@@ -150,6 +151,7 @@ impl Show for Backup {
         let checks = if self.checks.is_empty() {
             String::new()
         } else {
+        fields.extend(self.deleting_until.map(|t| ("undo until", local(t))));
             format!("\n\n{}", grid(&["check", "passed", "detail"], self.checks.iter().map(check)))
         };
         format!("{}\n\n{copies}{checks}", card(&fields))

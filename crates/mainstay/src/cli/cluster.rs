@@ -1,6 +1,6 @@
 //! `mainstay cluster …`
 
-use super::{access, node};
+use super::{access, bin, node};
 use crate::{
     args::cluster::{Create, Delete, Switch, Switched, Verb},
     exit::{Exit, Outcome},
@@ -17,6 +17,8 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::List { deleted } => list(s, deleted).await,
         Verb::Show(a) => shown(s, &get(s, &a.name).await?),
         Verb::Delete(a) => delete(s, a).await,
+        Verb::Undelete(a) => bin::undelete(s, a).await,
+        Verb::BackupPolicy(a) => bin::policy(s, a).await,
         Verb::Stop(a) => stop(s, &a.name).await,
         Verb::Start(a) => simple(s, &a.name, "start").await,
         Verb::Restart(a) => simple(s, &a.name, "restart").await,
@@ -58,7 +60,11 @@ async fn list(s: &Session, deleted: bool) -> Outcome {
     let query: &[(&str, &str)] = if deleted { &[("deleted", "true")] } else { &[] };
     let mut found = s.list::<Cluster>("/clusters", query).await?;
     found.retain(|c| c.deleted_at.is_some() == deleted);
-    s.show(&found)?;
+    if deleted {
+        s.show(&found.into_iter().map(bin::Deleted).collect::<Vec<_>>())?;
+    } else {
+        s.show(&found)?;
+    }
     Ok(Exit::Done)
 }
 
@@ -98,14 +104,22 @@ async fn stop(s: &Session, name: &str) -> Outcome {
 }
 
 async fn delete(s: &Session, a: Delete) -> Outcome {
+    if a.now {
+        return bin::purge(s, &a.name).await;
+    }
     let cluster = get(s, &a.name).await?;
-    let body = DeleteCluster { skip_final_backup: a.skip_final_backup, keep_backups: a.keep_backups, confirm: Some(cluster.name.clone()) };
+    let body = DeleteCluster {
+        skip_final_backup: a.skip_final_backup,
+        keep_backups: a.keep_backups,
+        now: false,
+        confirm: Some(cluster.name.clone()),
+    };
     let ask = Ask::delete(path(&a.name), &body);
     s.confirm(&ask, &cluster.name).await?;
     let Some(o) = s.perform(ask).await? else { return Ok(Exit::Done) };
     s.show(&get(s, &cluster.id).await?)?;
-    if let Some(backup) = o.output.get("backup").and_then(|v| v.as_str()) {
-        note(format!("the final backup brings it back: mainstay restore run {backup} --new {}", cluster.name));
+    if o.output.get("backup").is_some_and(|v| v.is_string()) {
+        note(format!("the final backup brings it back: mainstay cluster undelete {}", cluster.name));
     }
     Ok(Exit::Done)
 }
@@ -166,9 +180,11 @@ impl Show for Cluster {
             ("auto failover", yes_no(self.auto_failover)),
             ("created", local(self.created_at)),
             ("recovery", self.recoverability.sentence.clone()),
+            ("copies", self.recoverability.three_two_one.clone()),
         ];
         fields.extend(self.recoverability.last_drill_seconds.map(|d| ("last drill", seconds(d))));
         fields.extend(self.deleted_at.map(|t| ("deleted", local(t))));
+        fields.extend(self.deleted_until.map(|t| ("undo until", local(t))));
         let nodes = if self.nodes.is_empty() { String::new() } else { format!("\n\n{}", node::table(&self.nodes)) };
         let warnings: String = self.warnings.iter().map(|w| format!("\nnote: {w}")).collect();
         let gap = if warnings.is_empty() { "" } else { "\n" };

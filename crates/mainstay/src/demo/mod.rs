@@ -86,7 +86,7 @@ async fn farewell(place: &Place, s: &Session) -> Outcome {
 /// As a person would: with them go the traces that are not in the demo's directory.
 async fn remove(s: &Session) -> Outcome<()> {
     for cluster in s.list::<Cluster>("/clusters", &[]).await? {
-        let body = DeleteCluster { skip_final_backup: true, keep_backups: false, confirm: Some(cluster.name) };
+        let body = DeleteCluster { skip_final_backup: true, confirm: Some(cluster.name), ..DeleteCluster::default() };
         s.perform(Ask::delete(format!("/clusters/{}", cluster.id), &body)).await?;
     }
     Ok(())

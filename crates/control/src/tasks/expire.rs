@@ -1,0 +1,295 @@
+//! Deletes what no rule keeps: announced first, undoable for three days, then removed for good.
+//!
+//! Looks every hour and soon after a backup ended. Nothing is deleted on a doubt: a clock that leapt, a
+//! storage that does not answer or holds other snapshots than the catalogue says, more at once than
+//! policies usually let go. Each doubt is a sentence among the cluster's warnings.
+
+use crate::{
+    App, backups, ops,
+    ops::{expire_backups, purge_cluster},
+    plan::{
+        drift::{Drift, Held, drift},
+        retention::{Brake, Clock},
+    },
+    retention::{self, Catalogue},
+};
+use mainstay_model::{
+    BackupId, ClusterId, Error, Kind, Result, StorageId, Time,
+    backup::{Backup, BackupStatus},
+    cluster::Cluster,
+};
+use mainstay_operations::{Lock, Operation, Status};
+use mainstay_rpc::verbs::ListSnapshots;
+use mainstay_store as store;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+const PERIOD: Duration = Duration::from_secs(3600);
+/// Backups end in flocks; and the end that rings the bell has to be committed.
+const SOON: Duration = Duration::from_secs(2);
+/// How often a storage is compared with the catalogue where nothing else asks for it.
+const COMPARE_SECONDS: i64 = 24 * 3600;
+/// How many one operation removes.
+const BATCH: usize = 500;
+
+/// Clusters whose backups changed.
+#[derive(Default)]
+pub struct Nudges {
+    clusters: Mutex<BTreeSet<ClusterId>>,
+    bell: tokio::sync::Notify,
+}
+
+impl Nudges {
+    pub fn nudge(&self, cluster: &ClusterId) {
+        self.clusters.lock().unwrap_or_else(|e| e.into_inner()).insert(cluster.clone());
+        self.bell.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<ClusterId> {
+        std::mem::take(&mut *self.clusters.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+}
+
+pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
+    let mut hour = tokio::time::interval(PERIOD);
+    hour.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let looked = tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = hour.tick() => all(&app).await,
+            () = app.nudges.bell.notified() => {
+                tokio::time::sleep(SOON).await;
+                some(&app, app.nudges.take()).await.map(drop)
+            }
+        };
+        if let Err(e) = looked {
+            tracing::warn!(inside = e.inside, "backups were not looked through for what may go, trying again later: {e}");
+        }
+    }
+}
+
+/// Every cluster, and the recycle bin.
+pub async fn all(app: &App) -> Result<()> {
+    let clusters = store::backups::clusters(&mut *app.store.read().await?).await?;
+    let clock = some(app, clusters.into_iter().collect()).await?;
+    empty_bin(app, clock).await
+}
+
+/// One cluster that cannot be dealt with keeps no other from it.
+async fn some(app: &App, clusters: BTreeSet<ClusterId>) -> Result<Clock> {
+    let clock = look_at_clock(app).await?;
+    for cluster in &clusters {
+        if let Err(e) = one(app, cluster, clock, false).await {
+            tracing::warn!(inside = e.inside, "the backups of cluster {cluster} were not looked through: {e}");
+        }
+    }
+    Ok(clock)
+}
+
+/// One cluster now, at a person's word: the brake is off and the clock is believed.
+pub(crate) async fn confirmed(app: &App, cluster: &ClusterId) -> Result<usize> {
+    let now = app.now();
+    one(app, cluster, Clock { now, last: Some(now) }, true).await
+}
+
+const LAST_LOOK: &str = "retention/last_look";
+
+async fn look_at_clock(app: &App) -> Result<Clock> {
+    let mut tx = app.store.begin_write().await?;
+    let last = store::kv::get(&mut tx, LAST_LOOK).await?.as_deref().and_then(Time::parse);
+    let now = app.now();
+    store::kv::put(&mut tx, LAST_LOOK, &now.to_string()).await?;
+    store::commit(tx).await?;
+    Ok(Clock { now, last })
+}
+
+/// Marks, removes, compares and notes for one cluster. `confirmed` lifts the brake.
+async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result<usize> {
+    let (catalogue, last_notes) = {
+        let mut conn = app.store.read().await?;
+        match Catalogue::load(&mut conn, id).await {
+            Ok(catalogue) => (catalogue, store::retention::notes(&mut conn, id).await?),
+            Err(e) if e.kind == Kind::NotFound => return Ok(0),
+            Err(e) => return Err(e),
+        }
+    };
+    if !catalogue.is_settled() {
+        return Ok(0);
+    }
+    let plan = catalogue.plan(clock);
+    let due = if clock.doubt().is_none() { due(&catalogue, clock.now) } else { vec![] };
+    let compare = last_notes.at.plus_seconds(COMPARE_SECONDS) < clock.now;
+    if plan.delete.is_empty() && due.is_empty() && !compare && last_notes.warnings.is_empty() {
+        return Ok(0);
+    }
+    let found = survey(app, &catalogue).await?;
+    record_missing(app, &found).await?;
+    let (marked, brake) = retention::mark(app, id, found.suspended.clone(), clock, confirmed).await?;
+    let gone = remove(app, &catalogue.cluster, due, &found).await?;
+    let warnings = found.warnings(brake, catalogue.cluster.name.as_str()).into_iter().chain(gone).collect();
+    retention::note(app, id, warnings).await?;
+    Ok(marked)
+}
+
+/// Those whose deletion can no longer be undone.
+fn due(catalogue: &Catalogue, now: Time) -> Vec<Backup> {
+    let over = |b: &&Backup| b.status == BackupStatus::Deleting && b.deleting.as_ref().is_some_and(|d| d.until <= now);
+    let free = |b: &&Backup| !catalogue.pins.held.contains_key(&b.id);
+    catalogue.backups.iter().filter(over).filter(free).take(BATCH).cloned().collect()
+}
+
+/// What the storages of one cluster said.
+#[derive(Default)]
+struct Survey {
+    suspended: BTreeMap<StorageId, String>,
+    silent: BTreeMap<StorageId, String>,
+    missing: Vec<(BackupId, StorageId)>,
+}
+
+impl Survey {
+    fn warnings(&self, brake: Option<Brake>, cluster: &str) -> Vec<String> {
+        let stopped = brake.map(|b| {
+            format!(
+                "retention would delete {} of {} good backups at once; nothing is deleted until `mainstay cluster backup-policy {cluster} --apply` confirms it",
+                b.going, b.of
+            )
+        });
+        self.suspended.values().chain(self.silent.values()).cloned().chain(stopped).collect()
+    }
+
+    fn stands_back(&self, backup: &Backup) -> bool {
+        let doubted = |s: &StorageId| self.suspended.contains_key(s) || self.silent.contains_key(s);
+        backup.copies.iter().any(|c| c.snapshot.is_some() && doubted(&c.storage))
+    }
+}
+
+/// Asks every storage that should hold something of the cluster.
+async fn survey(app: &App, catalogue: &Catalogue) -> Result<Survey> {
+    let mut survey = Survey::default();
+    for (storage, (name, expected)) in expected(&catalogue.backups) {
+        let repository = backups::repository(app, &catalogue.cluster, &storage).await?;
+        let listed = match app.agent.look(&ListSnapshots { repository }).await {
+            Ok(listed) => listed,
+            Err(e) => {
+                let why = if e.kind == Kind::NotFound { "the repository is not there; is the place mounted?".into() } else { e.message };
+                let told =
+                    format!("storage {name} cannot be asked what it holds, so nothing is deleted from it and it is asked again: {why}");
+                survey.silent.insert(storage, told);
+                continue;
+            }
+        };
+        let found: Vec<Held> = listed.into_iter().map(|s| (s.id, s.label.backup)).collect();
+        let known = store::backups::of_cluster(&mut *app.store.read().await?, &catalogue.cluster.id).await?;
+        let known: BTreeSet<BackupId> = known.into_iter().map(|b| b.id).collect();
+        survey.note(storage, &name, drift(&expected, &found, &known));
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    fn note(&mut self, storage: StorageId, name: &str, drift: Drift) {
+        if drift.is_none() {
+            return;
+        }
+        let mut parts = Vec::new();
+        if !drift.unknown.is_empty() {
+            parts.push(format!("it holds {} that the catalogue does not know ({})", count(drift.unknown.len()), drift.unknown.join(", ")));
+        }
+        if !drift.missing.is_empty() {
+            let ids: Vec<_> = drift.missing.iter().map(ToString::to_string).collect();
+            parts.push(format!("{} that the catalogue knows is not in it any more ({})", count(ids.len()), ids.join(", ")));
+        }
+        let mend = "find out who changed it, and remove or recover what is unknown";
+        self.suspended.insert(storage.clone(), format!("deletions in storage {name} are suspended: {}; {mend}", parts.join(", and ")));
+        self.missing.extend(drift.missing.into_iter().map(|b| (b, storage.clone())));
+    }
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 snapshot".into() } else { format!("{n} snapshots") }
+}
+
+/// By storage: its name, and the snapshots that must be in it.
+fn expected(backups: &[Backup]) -> BTreeMap<StorageId, (String, Vec<Held>)> {
+    let mut places: BTreeMap<StorageId, (String, Vec<Held>)> = BTreeMap::new();
+    // What is being removed for good may be there or not.
+    for backup in backups.iter().filter(|b| b.status != BackupStatus::Deleting || b.deleting.is_some()) {
+        for copy in &backup.copies {
+            let Some(snapshot) = copy.snapshot.clone() else { continue };
+            let place = places.entry(copy.storage.clone()).or_insert_with(|| (copy.storage_name.clone(), vec![]));
+            if copy.status != BackupStatus::Failed {
+                place.1.push((snapshot, backup.id.clone()));
+            }
+        }
+    }
+    places
+}
+
+/// A copy that is not there has failed, whoever took it away.
+async fn record_missing(app: &App, found: &Survey) -> Result<()> {
+    if found.missing.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.store.begin_write().await?;
+    for (id, storage) in &found.missing {
+        let mut backup = match store::backups::get(&mut tx, id).await {
+            Ok(backup) => backup,
+            Err(e) if e.kind == Kind::NotFound => continue,
+            Err(e) => return Err(e),
+        };
+        let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage) else { continue };
+        copy.status = BackupStatus::Failed;
+        copy.error = Some("its snapshot is not in the storage any more".into());
+        let deleting = backup.status == BackupStatus::Deleting;
+        ops::back_up::settle(&mut backup);
+        if deleting {
+            let was = std::mem::replace(&mut backup.status, BackupStatus::Deleting);
+            backup.deleting.iter_mut().for_each(|d| d.was = was);
+        }
+        store::backups::update(&mut tx, &backup).await?;
+    }
+    store::commit(tx).await
+}
+
+/// Submits the removal of what is due and stands in no doubt; says what waits.
+async fn remove(app: &App, cluster: &Cluster, due: Vec<Backup>, found: &Survey) -> Result<Vec<String>> {
+    let (waiting, going): (Vec<Backup>, Vec<Backup>) = due.into_iter().partition(|b| found.stands_back(b));
+    let told = (!waiting.is_empty()).then(|| format!("{} backups wait to be removed and are tried again every hour", waiting.len()));
+    if !going.is_empty() {
+        let state =
+            expire_backups::State { cluster: cluster.id.clone(), backups: going.into_iter().map(|b| b.id).collect(), taken: vec![] };
+        submit::<expire_backups::ExpireBackups>(app, cluster, &format!("retention/{}", cluster.id), &state).await?;
+    }
+    Ok(told.into_iter().collect())
+}
+
+/// One that is stuck from an earlier time is tried again instead.
+async fn submit<O: Operation>(app: &App, cluster: &Cluster, key: &str, state: &O::State) -> Result<()> {
+    let subject = ops::subject_of(&cluster.project, cluster.name.as_str(), key);
+    match app.runner.submit(ops::submission::<O>(state, Some(subject), Lock::Exclusive, "retention")?).await {
+        Ok(_) => Ok(()),
+        Err(Error { kind: Kind::Conflict, .. }) => match app.runner.holder(key).await? {
+            Some(held) if held.kind == O::KIND && held.status == Status::Stuck => app.runner.retry(&held.id, "retention").await.map(drop),
+            _ => Ok(()),
+        },
+        Err(e) => Err(e),
+    }
+}
+
+/// Clusters whose time in the recycle bin is over. By a clock that is in doubt none is.
+async fn empty_bin(app: &App, clock: Clock) -> Result<()> {
+    if clock.doubt().is_some() {
+        return Ok(());
+    }
+    let now = clock.now;
+    let bin = store::clusters::in_bin(&mut *app.store.read().await?).await?;
+    for cluster in bin.iter().filter(|c| c.bin.as_ref().and_then(|b| b.until).is_some_and(|t| t <= now)) {
+        let state = purge_cluster::State { cluster: cluster.id.clone(), due_only: true, bin: None };
+        submit::<purge_cluster::PurgeCluster>(app, cluster, cluster.id.as_str(), &state).await?;
+    }
+    Ok(())
+}
