@@ -62,14 +62,14 @@ fn the_table_says_what_was_agreed() {
             "listClusters showCluster listBackups showBackup listSchedules showSchedule previewSchedule planRestore listOperations watchOperation \
              listStorages",
         ),
-        (Need::Role(Role::Operator), "createBackup verifyBackup drillBackup pinBackup runRestore rebootNode startCluster restartCluster"),
+        (Need::Role(Role::Operator), "createBackup verifyBackup drillBackup pinBackup undeleteBackup runRestore rebootNode startCluster restartCluster"),
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \
-             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup undoRestore \
+             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore \
              listAudit",
         ),
-        (Need::Role(Role::Owner), "deleteCluster exportRecoveryKey addStorage removeStorage listTokens createToken revokeToken"),
+        (Need::Role(Role::Owner), "deleteCluster undeleteCluster exportRecoveryKey addStorage removeStorage listTokens createToken revokeToken"),
         (Need::Administrator, "verifyAudit"),
     ];
     for (expected, ids) in agreed {

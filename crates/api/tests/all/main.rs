@@ -7,6 +7,7 @@ mod isolation;
 mod journey;
 mod once;
 mod requests;
+mod retention;
 mod schedules;
 mod streams;
 mod support;
