@@ -1,6 +1,9 @@
 //! Storages.
 
-use mainstay_model::{Time, backup::Check};
+use mainstay_model::{
+    Secret, Time,
+    backup::{Check, LastCheck},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,19 +17,58 @@ pub struct Storage {
     pub location: String,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
+    /// What the latest look at it found, of the day's or of one that was asked for.
+    pub last_check: Option<LastCheck>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+/// Each kind takes its own fields; one of another kind is refused.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddStorage {
     pub name: String,
-    /// `local`
+    /// `local`, `s3`, `borg`
     pub kind: String,
-    /// An absolute directory on the host.
-    #[serde(default)]
-    pub path: Option<String>,
-    #[serde(default)]
+    /// A label for where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// local: an absolute directory on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// s3: `http(s)://host[:port]`, without bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// s3: it must be there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// s3: what all objects' names begin with, without slashes at its ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// s3
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<String>,
+    /// s3: the secret access key. Kept sealed, never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, write_only)]
+    pub secret_key: Option<Secret>,
+    /// s3: what requests are signed for; asked of the server where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_region: Option<String>,
+    /// s3: `auto`, `on` (the bucket in the path) or `off` (in the host's name).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<String>,
+    /// s3: certificates to trust beside the system's, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// borg: `ssh://user@host[:port]/path`, or an absolute directory on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// borg over ssh: the host's public key as `known_hosts` has it; any other is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
+    /// borg over ssh: the private key that logs in (OpenSSH, PEM). Kept sealed, never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, write_only)]
+    pub ssh_key: Option<Secret>,
 }
 
 /// What a look at the storage found, row by row.

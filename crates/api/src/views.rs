@@ -4,8 +4,9 @@ use mainstay_api_types as dto;
 use mainstay_control::{
     clusters::{ClusterView, NodeView},
     restores::Planned,
-};
     retention::Explained,
+};
+use mainstay_drivers::storage::Place;
 use mainstay_model::{
     AuditEntry,
     backup::{Backup, BackupKind, BackupStatus},
@@ -40,11 +41,11 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
         allow_list: v.cluster.allow_list,
         created_at: v.cluster.created_at,
         deleted_at: v.cluster.deleted_at,
+        deleted_until: v.cluster.bin.and_then(|b| b.until),
         recoverability: dto::Recoverability {
             to: r.to,
             copies_verified: r.copies_verified,
             copies: r.copies,
-        deleted_until: v.cluster.bin.and_then(|b| b.until),
             last_drill_at: r.last_drill_at,
             last_drill_seconds: r.last_drill_seconds,
             sentence: r.sentence,
@@ -248,7 +249,8 @@ fn status(s: Status) -> dto::OperationStatus {
 }
 
 pub fn storage(row: &StorageRow) -> dto::Storage {
-    let location = row.place.get("path").and_then(|p| p.as_str()).unwrap_or_default().to_string();
+    // A place that a newer Mainstay wrote down is somewhere, but nobody here knows where.
+    let location = mainstay_control::storages::place_of(row).map_or_else(|_| "unknown".into(), |p| location(&p));
     dto::Storage {
         id: row.id.to_string(),
         name: row.name.to_string(),
@@ -256,6 +258,18 @@ pub fn storage(row: &StorageRow) -> dto::Storage {
         region: row.region.clone(),
         location,
         created_at: row.created_at,
+        last_check: row.last_check.clone(),
+    }
+}
+
+/// Where a person finds it, as restic or borg take it. None of it is secret.
+fn location(place: &Place) -> String {
+    match place {
+        Place::Local { path } => path.display().to_string(),
+        Place::S3(p) if p.prefix.is_empty() => format!("s3:{}/{}", p.endpoint, p.bucket),
+        Place::S3(p) => format!("s3:{}/{}/{}", p.endpoint, p.bucket, p.prefix),
+        Place::Sftp(p) => format!("sftp://{}@{}:{}/{}", p.user, p.host, p.port, p.path),
+        Place::Borg(p) => p.repository.clone(),
     }
 }
 

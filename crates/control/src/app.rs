@@ -7,7 +7,7 @@ use mainstay_rpc::{Agent, Verb, verbs::Description};
 use mainstay_store::Store;
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
@@ -31,6 +31,8 @@ pub struct Options {
     pub endpoint_address: Option<IpAddr>,
     /// Where the storage named `local` lies.
     pub default_storage: std::path::PathBuf,
+    /// Where the control plane listens itself: nothing is sent there.
+    pub own_addresses: Vec<SocketAddr>,
 }
 
 impl Default for Options {
@@ -45,6 +47,7 @@ impl Default for Options {
             schedule_jitter_seconds: 30,
             endpoint_address: None,
             default_storage: "/var/lib/mainstay/storages/local".into(),
+            own_addresses: vec![],
         }
     }
 }

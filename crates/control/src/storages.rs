@@ -1,10 +1,15 @@
 //! Where backups go.
 
+mod places;
+
 use crate::App;
 use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
-use mainstay_model::{Error, Name, ProjectId, Result, StorageId, error::shown};
+use mainstay_model::{
+    Error, Kind, Name, ProjectId, Result, Secret, StorageId,
+    backup::{Check, LastCheck},
+};
 use mainstay_rpc::verbs::CheckStorage;
-use mainstay_store::{self as store, storages::StorageRow};
+use mainstay_store::{self as store, Store, storages::StorageRow};
 
 pub const DEFAULT: &str = "local";
 
@@ -14,7 +19,12 @@ pub struct NewStorage {
     pub name: String,
     pub place: Place,
     pub region: Option<String>,
+    /// What logs in.
+    pub secret: Option<Secret>,
 }
+
+/// What a storage logs in with, beside it under its id.
+const SECRET: &str = "storage_login";
 
 pub(crate) async fn ensure_default(app: &App) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
@@ -44,42 +54,52 @@ fn row(project: &ProjectId, name: &str, place: &Place, region: Option<String>, n
         region,
         place: serde_json::to_value(place).map_err(Error::internal)?,
         created_at: now,
+        last_check: None,
     })
 }
 
-pub fn spec(row: &StorageRow) -> Result<StorageSpec> {
-    let place = serde_json::from_value(row.place.clone()).map_err(Error::internal)?;
-    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret: None })
+pub fn place_of(row: &StorageRow) -> Result<Place> {
+    serde_json::from_value(row.place.clone()).map_err(Error::internal)
+}
+
+/// With what logs in, unsealed: for the agent, and to be kept nowhere.
+pub async fn spec(store: &Store, row: &StorageRow) -> Result<StorageSpec> {
+    let place = place_of(row)?;
+    let secret = store::secrets::get(&mut *store.read().await?, store.sealer(), row.id.as_str(), SECRET).await?;
+    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret })
+}
+
+/// A place that is looked at and not remembered.
+pub(crate) fn unlisted(new: &NewStorage) -> Result<StorageSpec> {
+    places::admit(&new.place, new.secret.as_ref())?;
+    Ok(StorageSpec { id: StorageId::new(), name: new.name.clone(), place: new.place.clone(), secret: new.secret.clone() })
 }
 
 /// Adds a storage after it was looked at: one that cannot be written to is refused with the row
 /// that failed.
 pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(StorageRow, StorageReport)> {
     let name = Name::parse(&new.name)?;
-    valid_place(&new.place)?;
+    places::admit(&new.place, new.secret.as_ref())?;
+    places::not_ourselves(&new.place, &app.options.own_addresses).await?;
     let row = row(project, name.as_str(), &new.place, new.region, app.now())?;
-    let report = app.agent.look(&CheckStorage { storage: spec(&row)? }).await?;
-    if let Some(bad) = report.rows.iter().find(|r| !r.ok) {
-        return Err(
-            Error::invalid("path", format!("the storage fails its check \"{}\": {}", bad.name, bad.detail)).with_code("storage_unwell")
-        );
+    let storage = StorageSpec { id: row.id.clone(), name: new.name, place: new.place.clone(), secret: new.secret.clone() };
+    let report = app.agent.look(&CheckStorage { storage }).await?;
+    if let Some(bad) = report.rows.iter().find(|r| r.failed()) {
+        let message = format!("the storage fails its check \"{}\": {}", bad.name, bad.detail);
+        return Err(Error::invalid(places::field(&new.place), message).with_code("storage_unwell"));
     }
+    let row = StorageRow { last_check: Some(seen(app, &report)), ..row };
     let mut tx = app.store.begin_write().await?;
     store::storages::insert(&mut tx, &row).await?;
+    if let Some(secret) = &new.secret {
+        store::secrets::put(&mut tx, app.store.sealer(), row.id.as_str(), SECRET, secret).await?;
+    }
     store::commit(tx).await?;
     Ok((row, report))
 }
 
-fn valid_place(place: &Place) -> Result<()> {
-    let Place::Local { path } = place else {
-        return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here", place.kind())));
-    };
-    let text = path.to_string_lossy();
-    let fits = path.is_absolute() && !text.contains('\0') && text.len() <= 1024 && !path.components().any(|c| c.as_os_str() == "..");
-    if fits {
-        return Ok(());
-    }
-    Err(Error::invalid("path", format!("\"{}\" is not an absolute directory without ..", shown(&text))))
+fn seen(app: &App, report: &StorageReport) -> LastCheck {
+    LastCheck { at: app.now(), ok: !report.rows.iter().any(Check::failed), rows: report.rows.clone() }
 }
 
 pub async fn resolve(app: &App, project: &ProjectId, id_or_name: &str) -> Result<StorageRow> {
@@ -98,8 +118,21 @@ pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<StorageRow>> {
     store::storages::list(&mut *app.store.read().await?, project).await
 }
 
+/// Looks at it now and remembers what was seen. A look that comes to nothing is remembered as that.
 pub async fn check(app: &App, row: &StorageRow) -> Result<StorageReport> {
-    app.agent.look(&CheckStorage { storage: spec(row)? }).await
+    let looked = app.agent.look(&CheckStorage { storage: spec(&app.store, row).await? }).await;
+    let report = match &looked {
+        Ok(report) => report.clone(),
+        Err(e) => StorageReport { rows: vec![Check::new("reach", false, e.message.clone())], free_bytes: None, total_bytes: None },
+    };
+    let mut tx = app.store.begin_write().await?;
+    match store::storages::get(&mut tx, &row.id).await {
+        Ok(now) => store::storages::update(&mut tx, &StorageRow { last_check: Some(seen(app, &report)), ..now }).await?,
+        Err(e) if e.kind == Kind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    store::commit(tx).await?;
+    looked
 }
 
 /// Refused while a backup has a living copy there.
@@ -116,5 +149,6 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         return Err(Error::conflict("storage_in_use", format!("storage {} holds {}{more}; delete them first", row.name, named.join(", "))));
     }
     store::storages::delete(&mut tx, &row.id).await?;
+    store::secrets::delete_owner(&mut tx, row.id.as_str()).await?;
     store::commit(tx).await
 }

@@ -62,6 +62,15 @@ impl Check {
     }
 }
 
+/// What the latest look at a storage found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LastCheck {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    pub ok: bool,
+    pub rows: Vec<Check>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Drill {
     #[schema(value_type = String, format = DateTime)]

@@ -29,7 +29,6 @@ mod page;
 pub mod projects;
 pub mod restores;
 pub mod retention;
-pub mod retention;
 pub mod schedules;
 mod schema;
 mod seal;

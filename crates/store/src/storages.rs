@@ -5,7 +5,7 @@ use crate::{
     doc,
     error::{error, taken},
 };
-use mainstay_model::{Error, Name, ProjectId, Result, StorageId, Time};
+use mainstay_model::{Error, Name, ProjectId, Result, StorageId, Time, backup::LastCheck};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -20,6 +20,8 @@ pub struct StorageRow {
     pub region: Option<String>,
     pub place: serde_json::Value,
     pub created_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<LastCheck>,
 }
 
 fn name_taken(e: sqlx::Error, storage: &StorageRow) -> Error {
@@ -47,6 +49,11 @@ pub async fn by_name(conn: &mut AnyConnection, project: &ProjectId, name: &str) 
     let select = sqlx::query("SELECT doc FROM storages WHERE project = $1 AND name = $2").bind(project.as_str()).bind(name);
     let row = select.fetch_optional(conn).await.map_err(error)?;
     doc::read(&row.ok_or_else(|| Error::not_found("storage", name))?)
+}
+
+/// Of all projects.
+pub async fn all(conn: &mut AnyConnection) -> Result<Vec<StorageRow>> {
+    doc::read_all(&sqlx::query("SELECT doc FROM storages ORDER BY id").fetch_all(conn).await.map_err(error)?)
 }
 
 /// Of one project, oldest first.

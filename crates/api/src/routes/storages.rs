@@ -17,8 +17,8 @@ use axum::{
 };
 use mainstay_api_types as dto;
 use mainstay_control::storages::{self, NewStorage};
-use mainstay_drivers::storage::Place;
-use mainstay_model::{Error, Result, error::shown};
+use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place};
+use mainstay_model::{Error, Result, backup::Check, error::shown};
 use mainstay_store::storages::StorageRow;
 
 pub fn routes() -> Noun {
@@ -45,12 +45,56 @@ async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query
     Ok(part(&q, rows.iter().map(views::storage).collect(), |r: &dto::Storage| &r.id)?.into_response())
 }
 
-fn place(b: &dto::AddStorage) -> Result<Place> {
-    if b.kind != "local" {
-        return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here; local is", shown(&b.kind))));
+/// What was asked for, as its kind takes it. A field that its kind knows nothing of is a mistake that
+/// should not pass in silence.
+pub(super) fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
+    let takes: &[&str] = match b.kind.as_str() {
+        "local" => &["path"],
+        "s3" => &["endpoint", "bucket", "prefix", "access_key", "secret_key", "s3_region", "path_style", "ca"],
+        "borg" => &["repository", "host_key", "ssh_key"],
+        other => return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here; local, s3 and borg are", shown(other)))),
+    };
+    let given = serde_json::to_value(&b).map_err(Error::internal)?;
+    let fields = given.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    if let Some(odd) = fields.filter(|f| !["name", "kind", "region"].contains(f)).find(|f| !takes.contains(f)) {
+        return Err(Error::invalid(odd, format!("a storage of kind {} takes no {odd}; it takes {}", b.kind, takes.join(", "))));
     }
-    let path = b.path.clone().ok_or_else(|| Error::invalid("path", "a local storage needs an absolute directory"))?;
-    Ok(Place::Local { path: path.into() })
+    let region = region(b.region.clone())?;
+    let secret = b.secret_key.clone().or_else(|| b.ssh_key.clone());
+    Ok(NewStorage { place: place(&b)?, name: b.name, region, secret })
+}
+
+fn place(b: &dto::AddStorage) -> Result<Place> {
+    let need = |field: &str, value: &Option<String>, what: &str| {
+        value.clone().ok_or_else(|| Error::invalid(field, format!("a storage of kind {} needs {what}", b.kind)))
+    };
+    Ok(match b.kind.as_str() {
+        "s3" => Place::S3(S3Place {
+            endpoint: need("endpoint", &b.endpoint, "the server's address")?.trim_end_matches('/').into(),
+            bucket: need("bucket", &b.bucket, "a bucket")?,
+            prefix: b.prefix.clone().unwrap_or_default(),
+            s3_region: b.s3_region.clone(),
+            path_style: path_style(b.path_style.as_deref())?,
+            access_key: need("access_key", &b.access_key, "an access key")?,
+            ca: b.ca.clone(),
+        }),
+        "borg" => Place::Borg(BorgPlace { repository: need("repository", &b.repository, "a repository")?, host_key: b.host_key.clone() }),
+        _ => Place::Local { path: need("path", &b.path, "an absolute directory")?.into() },
+    })
+}
+
+fn path_style(text: Option<&str>) -> Result<PathStyle> {
+    match text {
+        None | Some("auto") => Ok(PathStyle::Auto),
+        Some("on") => Ok(PathStyle::On),
+        Some("off") => Ok(PathStyle::Off),
+        Some(other) => Err(Error::invalid("path_style", format!("\"{}\" is none of auto, on and off", shown(other)))),
+    }
+}
+
+/// Looks that come and go are no change of the storage.
+fn tag(row: &StorageRow) -> String {
+    etag(&StorageRow { last_check: None, ..row.clone() })
 }
 
 fn region(region: Option<String>) -> Result<Option<String>> {
@@ -62,10 +106,9 @@ fn region(region: Option<String>) -> Result<Option<String>> {
 }
 
 async fn add(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b): Body<dto::AddStorage>) -> Answer {
-    let new = NewStorage { place: place(&b)?, name: b.name, region: region(b.region)? };
-    let (row, _) = storages::add(&s.app, &c.project.id, new).await?;
+    let (row, _) = storages::add(&s.app, &c.project.id, new_storage(b)?).await?;
     c.on("storage", row.id.as_str(), row.name.as_str());
-    Ok((StatusCode::CREATED, with_etag(&etag(&row), Json(views::storage(&row)))).into_response())
+    Ok((StatusCode::CREATED, with_etag(&tag(&row), Json(views::storage(&row)))).into_response())
 }
 
 async fn get(s: &Shared, c: &Caller, id: &str) -> Result<StorageRow> {
@@ -76,12 +119,12 @@ async fn get(s: &Shared, c: &Caller, id: &str) -> Result<StorageRow> {
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let row = get(&s, &c, &id).await?;
-    Ok(with_etag(&etag(&row), Json(views::storage(&row))))
+    Ok(with_etag(&tag(&row), Json(views::storage(&row))))
 }
 
 async fn remove(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let row = get(&s, &c, &id).await?;
-    still(&headers, &[&etag(&row)])?;
+    still(&headers, &[&tag(&row)])?;
     storages::remove(&s.app, &row).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -91,7 +134,7 @@ async fn check(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id
     let report = storages::check(&s.app, &row).await?;
     let shown = dto::StorageCheck {
         storage: row.name.to_string(),
-        ok: report.rows.iter().all(|r| r.ok),
+        ok: !report.rows.iter().any(Check::failed),
         rows: report.rows,
         free_bytes: report.free_bytes,
         total_bytes: report.total_bytes,

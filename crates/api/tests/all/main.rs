@@ -9,5 +9,6 @@ mod once;
 mod requests;
 mod retention;
 mod schedules;
+mod storages;
 mod streams;
 mod support;

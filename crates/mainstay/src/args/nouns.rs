@@ -31,21 +31,7 @@ pub struct Storage {
 
 #[derive(Debug, Subcommand)]
 pub enum StorageVerb {
-    /// Add a place for backups; it is looked at first
-    #[command(after_help = "Example:\n  mainstay storage add second --kind local --path /mnt/disk2/backups --region basement")]
-    Add {
-        /// 3 to 40 lower-case letters, digits and dashes
-        name: String,
-        /// local: a directory on the server's machine
-        #[arg(long)]
-        kind: String,
-        /// The directory, absolute
-        #[arg(long, value_name = "DIR")]
-        path: Option<String>,
-        /// A label for where it is
-        #[arg(long, value_name = "LABEL")]
-        region: Option<String>,
-    },
+    Add(AddStorage),
     /// All storages of the project
     #[command(after_help = "Example:\n  mainstay storage list")]
     List,
@@ -58,6 +44,72 @@ pub enum StorageVerb {
     /// Forget a storage that holds no backup
     #[command(after_help = "Example:\n  mainstay storage remove second")]
     Remove(OneStorage),
+}
+
+/// Add a place for backups; it is looked at first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Secrets are read from files, kept sealed, and never shown again.
+
+Examples:
+  mainstay storage add second --kind local --path /mnt/disk2/backups --region basement
+  mainstay storage add cloud --kind s3 --endpoint https://s3.example.com --bucket backups --prefix shop \\
+           --access-key AKIAEXAMPLE --secret-key-file ./secret
+  mainstay storage add vault --kind borg --repository ssh://backup@vault.example.com/srv/borg \\
+           --host-key \"ssh-ed25519 AAAA…\" --ssh-key-file ~/.ssh/backup")]
+pub struct AddStorage {
+    /// 3 to 40 lower-case letters, digits and dashes
+    pub name: String,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where backups go: a kind, and what its kind needs.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// local: a directory on the server's machine; s3: a bucket of any S3-compatible server; borg: Borg
+    /// repositories
+    #[arg(long)]
+    pub kind: String,
+    /// A label for where it is
+    #[arg(long, value_name = "LABEL")]
+    pub region: Option<String>,
+    /// local: the directory, absolute
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<String>,
+    /// s3: http(s)://host[:port], without bucket
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// s3: the bucket; it must be there already
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// s3: what all names begin with
+    #[arg(long)]
+    pub prefix: Option<String>,
+    /// s3: the access key
+    #[arg(long, value_name = "KEY")]
+    pub access_key: Option<String>,
+    /// s3: a file that holds the secret access key
+    #[arg(long, value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+    /// s3: what requests are signed for [default: asked of the server]
+    #[arg(long, value_name = "NAME")]
+    pub s3_region: Option<String>,
+    /// s3: whether the bucket is named in the path (on) or in the host (off) [default: auto]
+    #[arg(long, value_name = "auto|on|off")]
+    pub path_style: Option<String>,
+    /// s3: certificates to trust beside the system's, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// borg: ssh://user@host[:port]/path, or an absolute directory on the server's machine
+    #[arg(long, value_name = "REPOSITORY")]
+    pub repository: Option<String>,
+    /// borg over ssh: the host's public key as known_hosts has it; ssh-keyscan HOST prints it
+    #[arg(long, value_name = "KEY")]
+    pub host_key: Option<String>,
+    /// borg over ssh: a file that holds the private key that logs in
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

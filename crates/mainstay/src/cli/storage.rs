@@ -1,17 +1,22 @@
 //! `mainstay storage …`
 
 use crate::{
-    args::nouns::StorageVerb,
+    args::nouns::{Place, StorageVerb},
     exit::{Exit, Failure, Outcome},
     output::{Row, Show, bytes, card, grid, local, note, or_dash, yes_no},
     session::{Ask, Session, nothing},
 };
 use mainstay_api_types::{AddStorage, Storage, StorageCheck};
 use mainstay_client::segment;
+use mainstay_model::{
+    Secret,
+    backup::{Check, LastCheck},
+};
+use std::path::PathBuf;
 
 pub async fn run(s: &Session, verb: StorageVerb) -> Outcome {
     match verb {
-        StorageVerb::Add { name, kind, path, region } => add(s, AddStorage { name, kind, path, region }).await?,
+        StorageVerb::Add(a) => add(s, body(a.name, a.place)?).await?,
         StorageVerb::List => s.show(&s.list::<Storage>("/storages", &[]).await?)?,
         StorageVerb::Show(a) => s.show(&s.get::<Storage>(path(&a.storage)).await?)?,
         StorageVerb::Check(a) => return check(s, &a.storage).await,
@@ -22,6 +27,59 @@ pub async fn run(s: &Session, verb: StorageVerb) -> Outcome {
 
 fn path(name: &str) -> String {
     format!("/storages/{}", segment(name))
+}
+
+/// What the server is asked to add; files are read here, where the person is.
+pub fn body(name: String, place: Place) -> Result<AddStorage, Failure> {
+    Ok(AddStorage {
+        name,
+        kind: place.kind,
+        region: place.region,
+        path: place.path,
+        endpoint: place.endpoint,
+        bucket: place.bucket,
+        prefix: place.prefix,
+        access_key: place.access_key,
+        secret_key: file("--secret-key-file", place.secret_key_file)?.map(|text| Secret::new(text.trim())),
+        s3_region: place.s3_region,
+        path_style: place.path_style,
+        ca: file("--ca-file", place.ca_file)?,
+        repository: place.repository,
+        host_key: place.host_key,
+        ssh_key: file("--ssh-key-file", place.ssh_key_file)?.map(Secret::new),
+    })
+}
+
+fn file(flag: &str, path: Option<PathBuf>) -> Result<Option<String>, Failure> {
+    let read = |path: PathBuf| {
+        std::fs::read_to_string(&path).map_err(|e| Failure::new(Exit::Usage, format!("{flag}: {} cannot be read: {e}", path.display())))
+    };
+    path.map(read).transpose()
+}
+
+/// How a row of a check ended, in a word.
+fn verdict(check: &Check) -> String {
+    match (check.ok, check.optional) {
+        (true, _) => "yes".into(),
+        (false, true) => "absent".into(),
+        (false, false) => "no".into(),
+    }
+}
+
+/// For a table: `show` has the reason.
+fn checked(last: Option<&LastCheck>) -> String {
+    last.map_or("-".into(), |l| if l.ok { "well".into() } else { "unwell".into() })
+}
+
+fn looked(last: Option<&LastCheck>) -> String {
+    match last {
+        None => "not looked at yet".into(),
+        Some(l) if l.ok => format!("well at {}", local(l.at)),
+        Some(l) => {
+            let bad = l.rows.iter().find(|r| r.failed());
+            format!("unwell at {}{}", local(l.at), bad.map(|r| format!(": {}: {}", r.name, r.detail)).unwrap_or_default())
+        }
+    }
 }
 
 async fn add(s: &Session, body: AddStorage) -> Outcome<()> {
@@ -37,7 +95,7 @@ async fn check(s: &Session, name: &str) -> Outcome {
     let ask = Ask::post(format!("{}/check", path(name)), &nothing());
     let Some(report) = s.at_once::<StorageCheck>(ask, &format!("check storage {name}")).await? else { return Ok(Exit::Done) };
     s.show(&report)?;
-    match report.rows.iter().find(|r| !r.ok) {
+    match report.rows.iter().find(|r| r.failed()) {
         None if report.ok => Ok(Exit::Done),
         bad => {
             let why = bad.map_or("it is unwell".into(), |r| format!("{}: {}", r.name, r.detail));
@@ -58,10 +116,10 @@ async fn remove(s: &Session, name: &str) -> Outcome<()> {
 
 impl Row for Storage {
     const NONE: &'static str = "no storages";
-    const HEADER: &'static [&'static str] = &["name", "kind", "region", "location", "added"];
+    const HEADER: &'static [&'static str] = &["name", "kind", "region", "location", "added", "last check"];
     fn cells(&self) -> Vec<String> {
         let region = self.region.clone().unwrap_or_else(|| "-".into());
-        vec![self.name.clone(), self.kind.clone(), region, self.location.clone(), local(self.created_at)]
+        vec![self.name.clone(), self.kind.clone(), region, self.location.clone(), local(self.created_at), checked(self.last_check.as_ref())]
     }
 }
 
@@ -74,13 +132,14 @@ impl Show for Storage {
             ("region", self.region.clone().unwrap_or_else(|| "-".into())),
             ("location", self.location.clone()),
             ("added", local(self.created_at)),
+            ("last check", looked(self.last_check.as_ref())),
         ])
     }
 }
 
 impl Show for StorageCheck {
     fn people(&self) -> String {
-        let rows = grid(&["check", "passed", "detail"], self.rows.iter().map(|r| vec![r.name.clone(), yes_no(r.ok), r.detail.clone()]));
+        let rows = grid(&["check", "passed", "detail"], self.rows.iter().map(|r| vec![r.name.clone(), verdict(r), r.detail.clone()]));
         let space = format!("{} free of {}", or_dash(self.free_bytes, bytes), or_dash(self.total_bytes, bytes));
         format!("{}\n\n{rows}", card(&[("storage", self.storage.clone()), ("well", yes_no(self.ok)), ("space", space)]))
     }

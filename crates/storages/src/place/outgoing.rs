@@ -3,17 +3,22 @@
 
 use mainstay_model::{Error, Result};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Where one cloud has its metadata in spite of being no link.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
+/// Where clouds have their metadata in spite of it being no link.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
 
 pub fn admit(address: IpAddr) -> Result<()> {
-    let refused = match address.to_canonical() {
+    let address = address.to_canonical();
+    let odd = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == METADATA_V6 || v6.is_unspecified() || v6.is_multicast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast(),
     };
-    match refused {
+    match odd || METADATA.contains(&address) {
         false => Ok(()),
         true => Err(Error::forbidden(format!("{address} is an address no storage may lie at (link-local, metadata, or none at all)"))
             .with_code("address_refused")),

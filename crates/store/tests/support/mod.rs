@@ -188,6 +188,7 @@ pub fn storage(project: &ProjectId, name: &str) -> StorageRow {
         region: Some("north".into()),
         place: HOSTILE.into(),
         created_at: NOW,
+        last_check: None,
     }
 }
 

@@ -1,0 +1,100 @@
+//! Storages of every kind: what each takes, and that what logs in goes in and never comes out.
+
+use crate::support::serve;
+use mainstay_control::{storages, tasks::doctor};
+use mainstay_store as store;
+use serde_json::{Value, json};
+
+const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n";
+
+fn bucket() -> Value {
+    json!({
+        "name": "cloud", "kind": "s3", "endpoint": "https://127.9.9.9:9000/", "bucket": "backups", "prefix": "shop",
+        "access_key": "AKIA", "secret_key": "very-secret-indeed", "region": "north",
+    })
+}
+
+fn with(mut body: Value, field: &str, value: Value) -> Value {
+    body[field] = value;
+    body
+}
+
+fn without(mut body: Value, field: &str) -> Value {
+    body.as_object_mut().unwrap().remove(field);
+    body
+}
+
+#[tokio::test]
+async fn a_secret_goes_in_and_never_comes_out() {
+    let s = serve().await;
+    let vault = json!({
+        "name": "vault", "kind": "borg", "repository": "ssh://backup@127.9.9.9/srv/borg",
+        "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1", "ssh_key": KEY,
+    });
+    for (body, location, secret) in [
+        (bucket(), "s3:https://127.9.9.9:9000/backups/shop", "very-secret-indeed"),
+        (vault, "ssh://backup@127.9.9.9/srv/borg", KEY),
+    ] {
+        let (status, added) = s.admin("POST", "/storages", body.clone()).await;
+        assert_eq!((status.as_u16(), added["location"].as_str()), (201, Some(location)), "{added}");
+        assert_eq!(added["last_check"]["ok"], true);
+        let name = body["name"].as_str().unwrap();
+        let row = storages::resolve(&s.app, &s.project.id, name).await.unwrap();
+        // The agent gets it; the row, the replies and the audit do not.
+        assert_eq!(storages::spec(&s.app.store, &row).await.unwrap().secret.unwrap().reveal(), secret);
+        let seen = [
+            added.to_string(),
+            s.get("/storages").await.to_string(),
+            s.get(&format!("/storages/{name}")).await.to_string(),
+            s.get("/audit").await.to_string(),
+            serde_json::to_string(&row).unwrap(),
+        ];
+        assert!(!seen.concat().contains("secret-indeed") && !seen.concat().contains("c2VjcmV0"), "{seen:?}");
+        let (status, _) = s.admin("DELETE", &format!("/storages/{name}"), Value::Null).await;
+        assert_eq!(status, 204);
+        let kept = store::secrets::get(&mut s.app.store.read().await.unwrap(), s.app.store.sealer(), row.id.as_str(), "storage_login").await;
+        assert!(kept.unwrap().is_none(), "a secret goes with its storage");
+    }
+}
+
+#[tokio::test]
+async fn what_a_kind_does_not_take_is_refused_by_name() {
+    let s = serve().await;
+    let local = json!({ "name": "disk", "kind": "local", "path": "/srv/x" });
+    let borg = json!({ "name": "vault", "kind": "borg", "repository": "/srv/borg" });
+    for (body, field) in [
+        (without(bucket(), "endpoint"), "endpoint"),
+        (without(bucket(), "bucket"), "bucket"),
+        (without(bucket(), "access_key"), "access_key"),
+        (without(bucket(), "secret_key"), "secret_key"),
+        (with(bucket(), "path", json!("/x")), "path"),
+        (with(bucket(), "path_style", json!("sideways")), "path_style"),
+        (with(bucket(), "endpoint", json!("https://h/bucket")), "endpoint"),
+        (with(bucket(), "endpoint", json!("http://169.254.169.254")), "endpoint"),
+        (with(bucket(), "prefix", json!("../up")), "prefix"),
+        (with(local.clone(), "bucket", json!("b")), "bucket"),
+        (with(local, "secret_key", json!("s")), "secret_key"),
+        (without(borg.clone(), "repository"), "repository"),
+        (with(borg.clone(), "host_key", json!("ssh-ed25519 AAAA")), "host_key"),
+        (with(borg.clone(), "repository", json!("ssh://u@h/p")), "host_key"),
+        (with(borg, "endpoint", json!("https://h")), "endpoint"),
+        (with(bucket(), "colour", json!("red")), "colour"),
+    ] {
+        let (status, code, problem) = s.problem("POST", "/storages", body.clone()).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{code}: {body} {problem}");
+    }
+}
+
+#[tokio::test]
+async fn the_daily_look_is_remembered_and_changes_no_tag() {
+    let s = serve().await;
+    let tag = |r: reqwest::Response| r.headers()["etag"].to_str().unwrap().to_owned();
+    let before = tag(s.send("GET", "/storages/local", Some(&s.admin), None, &[]).await);
+    assert_eq!(s.get("/storages/local").await["last_check"], Value::Null);
+    doctor::all(&s.app).await.unwrap();
+    let seen = s.get("/storages/local").await["last_check"].clone();
+    assert_eq!(seen["ok"], true);
+    doctor::all(&s.app).await.unwrap();
+    assert_eq!(s.get("/storages/local").await["last_check"], seen, "once a day is enough");
+    assert_eq!(tag(s.send("GET", "/storages/local", Some(&s.admin), None, &[]).await), before);
+}
