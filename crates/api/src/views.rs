@@ -7,6 +7,7 @@ use mainstay_control::{
     retention::Explained,
 };
 use mainstay_drivers::storage::Place;
+use mainstay_drivers::storage::{FoundBackup, FoundRepository};
 use mainstay_model::{
     AuditEntry,
     backup::{Backup, BackupKind, BackupStatus},
@@ -319,4 +320,33 @@ fn in_words(detail: &serde_json::Value) -> String {
     // What was refused comes first: it says most.
     let (messages, others): (Vec<_>, Vec<_>) = parts.iter().partition(|(name, _)| *name == "message");
     messages.into_iter().chain(others).filter_map(part).collect::<Vec<_>>().join("; ")
+}
+
+pub fn found(r: FoundRepository) -> dto::Found {
+    let newest = r.backups.iter().rev().find(|b| b.error.is_none());
+    let word = serde_json::to_value(r.holds).ok().and_then(|v| v.as_str().map(String::from));
+    dto::Found {
+        holds: word.unwrap_or_default(),
+        cluster: Some(r.name).filter(|n| !n.is_empty()),
+        cluster_id: r.cluster.to_string(),
+        project_id: r.project.to_string(),
+        engine: newest.map(|b| b.facts.engine.clone()),
+        engine_version: newest.map(|b| b.facts.engine_version.clone()),
+        opens: r.opens,
+        error: r.error,
+        backups: r.backups.into_iter().rev().map(found_backup).collect(),
+    }
+}
+
+fn found_backup(b: FoundBackup) -> dto::FoundBackup {
+    dto::FoundBackup {
+        id: b.backup.to_string(),
+        kind: b.kind,
+        description: b.description,
+        created_at: b.created_at,
+        engine_version: b.facts.engine_version,
+        data_bytes: b.data_bytes,
+        snapshot: b.snapshot,
+        error: b.error,
+    }
 }

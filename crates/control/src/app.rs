@@ -29,6 +29,13 @@ pub struct Options {
     pub schedule_jitter_seconds: i64,
     /// Where endpoints listen instead of the loopback block, for clients on other machines.
     pub endpoint_address: Option<IpAddr>,
+    /// Below the agent's data directory: where copies of the control plane are laid for the agent to
+    /// store. Without it the control plane does not back itself up.
+    pub control_plane_copies: Option<std::path::PathBuf>,
+    /// How long it has to be quiet after a change before the control plane backs itself up.
+    pub control_plane_quiet_seconds: f64,
+    /// Where the control plane listens itself: nothing is sent there.
+    pub own_addresses: Vec<SocketAddr>,
     /// Where the storage named `local` lies.
     pub default_storage: std::path::PathBuf,
     /// Where the control plane listens itself: nothing is sent there.
@@ -46,6 +53,9 @@ impl Default for Options {
             schedule_catch_up_seconds: 6 * 3600,
             schedule_jitter_seconds: 30,
             endpoint_address: None,
+            own_addresses: vec![],
+            control_plane_copies: None,
+            control_plane_quiet_seconds: 30.0,
             default_storage: "/var/lib/mainstay/storages/local".into(),
             own_addresses: vec![],
         }
@@ -68,6 +78,8 @@ pub struct App {
     pub options: Options,
     /// Woken when a schedule was made, changed or resumed.
     pub schedules_changed: tokio::sync::Notify,
+    /// Woken when the control plane should back itself up now.
+    pub control_plane_changed: tokio::sync::Notify,
     /// Clusters whose backups changed, for retention to look at.
     pub nudges: crate::tasks::expire::Nudges,
     observed: Mutex<HashMap<NodeId, Observed>>,
@@ -88,7 +100,7 @@ pub struct Actor {
 }
 
 /// Lets the journal use the store's pool and its way of starting a write.
-struct StoreDatabase(Store);
+pub(crate) struct StoreDatabase(pub(crate) Store);
 
 #[async_trait]
 impl Database for StoreDatabase {
@@ -113,6 +125,7 @@ impl App {
             clock: parts.clock,
             options: parts.options,
             schedules_changed: tokio::sync::Notify::new(),
+            control_plane_changed: tokio::sync::Notify::new(),
             nudges: crate::tasks::expire::Nudges::default(),
             observed: Mutex::default(),
             description: Mutex::default(),

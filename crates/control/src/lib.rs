@@ -12,6 +12,8 @@ pub mod nodes;
 pub mod ops;
 pub mod plan;
 pub mod projects;
+pub mod recovered;
+pub mod recovery;
 pub mod recycle_bin;
 pub mod restores;
 pub mod retention;

@@ -36,6 +36,11 @@ pub async fn list(app: &App) -> Result<Vec<Project>> {
     store::projects::list(&mut *app.store.read().await?).await
 }
 
+/// All that open the project's repositories beside Mainstay's own key.
+pub async fn recovery_keys(app: &App, project: &ProjectId) -> Result<Vec<Secret>> {
+    Ok(vec![recovery_key(app, project).await?])
+}
+
 /// A restic password that opens every repository of the project.
 pub async fn recovery_key(app: &App, project: &ProjectId) -> Result<Secret> {
     let mut conn = app.store.read().await?;

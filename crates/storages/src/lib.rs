@@ -3,7 +3,8 @@
 //! A storage is a place ([`place`]) holding one repository for each cluster, at
 //! `<place>/<project id>/<cluster id>/`: damage, deletion and pruning stay within one cluster, and
 //! its keys open nothing else. A new kind of place is an implementation of [`place::Objects`] and
-//! its lines in [`KINDS`], `objects`, `check` and `discover` below.
+//! its lines in [`KINDS`], `objects`, `check` and `discover` below. Borg ([`borg`]) has a format and a
+//! program of its own, so it is a second implementation of the whole contract.
 
 #![allow(clippy::result_large_err, reason = "the product's one error is as large as it is; it is rare and boxed nowhere")]
 
@@ -148,6 +149,7 @@ impl Storages for OpenStorages {
                 let client = self.bucket(spec, &place)?;
                 self.pool.run(Lane::Ask, move |_| S3::repositories(client)).await
             }
+            Place::Borg(place) => self.borg(&spec.place)?.discover(&place).await,
             other => Err(unknown_kind(&other)),
         }
     }

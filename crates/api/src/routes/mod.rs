@@ -7,6 +7,7 @@ mod engines;
 mod nodes;
 mod operations;
 mod projects;
+mod recovery;
 mod restores;
 mod schedules;
 mod settings;
@@ -41,16 +42,16 @@ pub fn all() -> Vec<Noun> {
         nodes::routes(),
         backups::routes(),
         restores::routes(),
+        retention::routes(),
+        groups::routes(),
+        recovery::routes(),
+        recovery::system(),
         schedules::routes(),
         storages::routes(),
         operations::routes(),
         tokens::routes(),
         audit::routes(),
     ]
-        retention::routes(),
-        groups::routes(),
-        recovery::routes(),
-        recovery::system(),
 }
 
 /// What is begun: the kind and id of what an operation makes.

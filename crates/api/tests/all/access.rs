@@ -16,6 +16,8 @@ pub fn body(endpoint: &Endpoint) -> serde_json::Value {
     match endpoint.id {
         "createCluster" => json!({ "name": "x", "engine": "nothing" }),
         "planRestore" | "runRestore" => json!({ "backup": "nobody", "new": "abc" }),
+        "lookForBackups" => json!({ "storage": "nobody", "key": "x" }),
+        "recoverCluster" => json!({ "storage": "nobody", "key": "x", "cluster": "abc" }),
         "addStorage" => json!({ "name": "x", "kind": "tape" }),
         "createToken" => json!({ "name": "x", "role": "viewer" }),
         "setAllowList" => json!({ "allow_list": [] }),
@@ -69,8 +71,8 @@ fn the_table_says_what_was_agreed() {
              resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore \
              listAudit",
         ),
-        (Need::Role(Role::Owner), "deleteCluster undeleteCluster exportRecoveryKey addStorage removeStorage listTokens createToken revokeToken"),
-        (Need::Administrator, "verifyAudit"),
+        (Need::Role(Role::Owner), "deleteCluster undeleteCluster exportRecoveryKey lookForBackups recoverCluster addStorage removeStorage listTokens createToken revokeToken"),
+        (Need::Administrator, "verifyAudit listControlPlaneBackups backUpControlPlane"),
     ];
     for (expected, ids) in agreed {
         for id in ids.split_whitespace() {

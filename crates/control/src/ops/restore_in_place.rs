@@ -17,7 +17,7 @@ use mainstay_model::{
     BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, Time, backup::BackupKind, cluster::ClusterStatus, node::EngineState,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{DropBeside, EnsureAccounts, JoinNode, RestoreBeside, StartNode, StopNode, SwapBack, SwapData};
+use mainstay_rpc::verbs::{DropBeside, EnsureAccounts, JoinNode, ReclaimNode, RestoreBeside, StartNode, StopNode, SwapBack, SwapData};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,7 @@ async fn restore(cx: &Cx<App>, s: &State, topology: &Topology) -> Result<()> {
     let plan = topology.plan(topology.node(&s.node)?)?;
     let backup = backups::get(&cx.world, &s.backup).await?;
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, Some(&s.storage)).await?;
+    act(cx, ReclaimNode { plan: plan.clone() }).await?;
     act(cx, RestoreBeside { plan, repository, snapshot, label: label("restored", &cx.operation) }).await.map(drop)
 }
 
@@ -179,6 +180,7 @@ pub(super) async fn reseed(cx: &Cx<App>, topology: &Topology) -> Result<()> {
     for replica in topology.replicas() {
         let (plan, old) = (topology.plan(replica)?, label("old", &cx.operation));
         act(cx, StopNode { node: replica.id.clone() }).await?;
+        act(cx, ReclaimNode { plan: plan.clone() }).await?;
         act(cx, SwapData { plan: plan.clone(), label: String::new(), aside: old.clone() }).await?;
         act(cx, JoinNode { plan, upstream: upstream.clone() }).await?;
         act(cx, DropBeside { node: replica.id.clone(), label: old }).await?;

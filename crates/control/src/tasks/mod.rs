@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod expire;
 pub mod observe;
 pub mod schedule;
+pub mod self_backup;
 pub mod tidy;
 
 use crate::App;
@@ -16,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(boot::run(app.clone(), shutdown.clone()));
     tokio::spawn(expire::run(app.clone(), shutdown.clone()));
+    tokio::spawn(deliver::run(app.clone(), shutdown.clone()));
+    tokio::spawn(self_backup::run(app.clone(), shutdown.clone()));
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));

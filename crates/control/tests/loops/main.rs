@@ -64,6 +64,7 @@ loops! {
     node_restart_replica: nodes::Restart(MEMOS, "shop-2");
     node_resync: nodes::ResyncNode(LEDGERS);
     nodes_resync: nodes::Resync(MEMOS);
+    recover_from_storage: restores::Recover(LEDGER);
     restore_in_place_of_another: restores::InPlace(LEDGER, "other");
     restore_in_place_pair: restores::InPlace(MEMOS, "shop");
     restore_new: restores::New(LEDGERS);

@@ -8,8 +8,10 @@ use crate::{
 use async_trait::async_trait;
 use mainstay_control::{
     App,
-    ops::{restore_in_place::RestoreInPlace, restore_new::RestoreNew, undo_restore::UndoRestore},
+    ops::{recover_cluster::RecoverCluster, restore_in_place::RestoreInPlace, restore_new::RestoreNew, undo_restore::UndoRestore},
+    projects, recovery,
     restores::{self, RestoreRequest},
+    storages,
 };
 use mainstay_model::{NodeId, OperationId, Result, backup::BackupKind, restore::Restore};
 use mainstay_operations::Operation;
@@ -150,5 +152,48 @@ impl Story for Undo {
             return Ok(());
         }
         wrong(format!("live {rows:?}, aside {aside:?}"))
+    }
+}
+
+/// From the storage alone: the key of its own is lost, the recovery key opens it.
+#[derive(Clone)]
+pub struct Recover(pub Shop);
+
+async fn request_recovery(app: &App) -> Result<recovery::Request> {
+    let project = project(app).await?;
+    let storage = storages::resolve(app, &project.id, storages::DEFAULT).await?;
+    let key = projects::recovery_key(app, &project.id).await?;
+    let from = recovery::From::Storage(Box::new(storage));
+    Ok(recovery::Request { from, key, cluster: "shop".into(), backup: None, name: Some("copy".into()) })
+}
+
+#[async_trait]
+impl Story for Recover {
+    fn kind(&self) -> &'static str {
+        RecoverCluster::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        let (shop, _) = self.0.open(world, desk).await?;
+        let mut tx = desk.app.store.begin_write().await?;
+        mainstay_store::secrets::delete_owner(&mut tx, &format!("{}/repository", shop.id)).await?;
+        mainstay_store::commit(tx).await
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        let asked = request_recovery(app).await?;
+        Ok(recovery::recover(app, &somebody(), &project(app).await?.id, asked).await?.1)
+    }
+    async fn check(&self, world: &World, app: &App, succeeded: bool) -> Result<()> {
+        let copy = match topology(app, "copy").await {
+            Ok(copy) if succeeded => copy,
+            Err(_) if !succeeded => return Ok(()),
+            other => return wrong(format!("the new cluster is there if and only if it succeeded: {other:?}")),
+        };
+        let rows = world.rows(&copy.primary()?.id);
+        if !is(&rows, &["a"], world.clients.acks(&copy.cluster.id).into_iter()) {
+            return wrong(format!("recovered {rows:?}"));
+        }
+        // Asked for once more it is the same one.
+        let (restore, _) = recovery::recover(app, &somebody(), &project(app).await?.id, request_recovery(app).await?).await?;
+        if restore.target == copy.cluster.id { Ok(()) } else { wrong(format!("a second one was made: {restore:?}")) }
     }
 }

@@ -44,6 +44,26 @@ A backup that no rule keeps is first only announced as deleted: for 72 hours it 
 Example:
   mainstay backup undelete bk_…")]
     Undelete(One),
+    /// Keep a backup whatever its expiry
+    #[command(after_help = "Example:\n  mainstay backup pin bk_…")]
+    Pin(One),
+    Copy(Copy),
+    /// Let a backup expire again
+    #[command(after_help = "Example:\n  mainstay backup unpin bk_…")]
+    Unpin(One),
+    /// Mainstay's own backups: into which storages, and how old they are
+    #[command(after_help = "\
+Made by itself after every change and once a day. With one and the recovery key of the project default,
+`mainstay recover --control-plane` brings back what Mainstay remembers. Exits 1 where one failed.
+
+Examples:
+  mainstay backup control-plane
+  mainstay backup control-plane --now")]
+    ControlPlane {
+        /// Make one now, and wait for it
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 /// Make a backup now; the cluster goes on meanwhile

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod node;
 pub mod nouns;
 pub mod process;
+pub mod recover;
 pub mod restore;
 pub mod schedule;
 
@@ -75,6 +76,8 @@ pub enum Command {
     Token(nouns::Token),
     /// Who did what, and when
     Audit(nouns::Audit),
+    /// Bring clusters, or Mainstay itself, back from a storage and a recovery key alone
+    Recover(recover::Recover),
     /// Print the description of the REST API (OpenAPI)
     Openapi,
 }
@@ -135,13 +138,31 @@ impl Common {
 }
 
 /// The nouns whose verbs talk to a server.
-const NOUNS: [&str; 11] =
-    ["engine", "cluster", "node", "backup", "restore", "schedule", "storage", "operation", "project", "token", "audit"];
+const NOUNS: [&str; 15] = [
+    "engine",
+    "cluster",
+    "node",
+    "backup",
+    "restore",
+    "schedule",
+    "storage",
+    "operation",
+    "project",
+    "token",
+    "audit",
+    "recover",
+    "group",
+    "notifier",
+    "alert",
+];
 
 impl Args {
     /// The common options are accepted before a noun, after it and after its verb.
     pub fn command_line() -> clap::Command {
-        let common = |noun: clap::Command| Common::augment_args(noun).mut_args(|a| a.global(true));
+        let common = |noun: clap::Command| match noun.has_subcommands() {
+            true => Common::augment_args(noun).mut_args(|a| a.global(true)),
+            false => Common::augment_args(noun),
+        };
         NOUNS.into_iter().fold(Args::command(), |command, noun| command.mut_subcommand(noun, common))
     }
 
@@ -203,6 +224,7 @@ mod tests {
         }
         assert_eq!(read("--output yaml cluster list -o json").unwrap().common.output, Some(Format::Json));
         assert!(read("cluster list --wait --no-wait").is_err());
+        assert!(read("recover --from /a --key k -o json").is_ok() && read("recover --from /a").is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     cluster::{self, id_in},
-    download,
+    control_plane, download,
 };
 use crate::{
     args::backup::{Create, Verb},
@@ -26,6 +26,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::Pin(a) => pin(s, &a.backup, "pin").await,
         Verb::Undelete(a) => pin(s, &a.backup, "undelete").await,
         Verb::Unpin(a) => pin(s, &a.backup, "unpin").await,
+        Verb::ControlPlane { now } => control_plane::run(s, now).await,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod data_dir;
 pub mod down;
 pub mod gateway;
+pub mod recover;
 pub mod up;
 
 use mainstay_model::{Error, Result, error::shown};

@@ -164,13 +164,23 @@ pub fn open_runtime(data_dir: &Path) -> Result<Arc<dyn Runtime>> {
     Ok(Arc::new(mainstay_runtimes::Traced::new((driver.open)(data_dir.join("agent/instances"))?)))
 }
 
-fn now() -> mainstay_model::Time {
+pub fn now() -> mainstay_model::Time {
     jiff::Timestamp::now().into()
 }
 
-async fn open_app(config: &Config, data_dir: &Path, store: Store, socket: PathBuf) -> Result<Arc<App>> {
-    let options =
-        Options { endpoint_address: config.endpoint_address, default_storage: data_dir.join("storages/local"), ..Options::default() };
+/// Where the storage `local` of a data directory lies.
+pub fn local_storage(data_dir: &Path) -> PathBuf {
+    data_dir.join("storages/local")
+}
+
+async fn open_app(config: &Config, data_dir: &Path, listen: SocketAddr, store: Store, socket: PathBuf) -> Result<Arc<App>> {
+    let options = Options {
+        endpoint_address: config.endpoint_address,
+        own_addresses: vec![listen],
+        default_storage: local_storage(data_dir),
+        control_plane_copies: Some(data_dir.join(mainstay_agent::COPIES)),
+        ..Options::default()
+    };
     let agent = mainstay_rpc::Agent::on_socket(socket)?;
     App::open(Parts { store, agent, clock: Arc::new(SystemClock), options, runner_options: RunnerOptions::default() }).await
 }

@@ -9,4 +9,5 @@ mod damage;
 mod kill;
 mod main_job;
 mod nodes;
+mod recover;
 mod support;

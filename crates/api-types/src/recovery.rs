@@ -1,0 +1,100 @@
+//! Recovering from a storage with nothing but a recovery key.
+
+use crate::AddStorage;
+use mainstay_model::Time;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Where to look, and the key. Exactly one of `storage` and `place`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LookForBackups {
+    /// A storage of the project, by name or id.
+    #[serde(default)]
+    pub storage: Option<String>,
+    /// A place as for adding a storage; its name is the one it gets when something is recovered from it.
+    #[serde(default)]
+    pub place: Option<AddStorage>,
+    /// A recovery key: the text of the file.
+    pub key: String,
+}
+
+/// A cluster to bring back from a storage.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recover {
+    #[serde(default)]
+    pub storage: Option<String>,
+    #[serde(default)]
+    pub place: Option<AddStorage>,
+    pub key: String,
+    /// The cluster's name, or its id where the storage holds several of the name.
+    pub cluster: String,
+    /// The newest good backup where none is named.
+    #[serde(default)]
+    pub backup: Option<String>,
+    /// The new cluster's name; that of the old one where none is given.
+    #[serde(default, rename = "as")]
+    pub name: Option<String>,
+}
+
+/// What a storage holds.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WhatIsThere {
+    pub items: Vec<Found>,
+}
+
+/// One repository that lies in a storage. What it says of itself was checked for sense, not for truth.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    /// `cluster`, `control_plane`, or `nothing` where no backup in it can be read.
+    pub holds: String,
+    pub cluster: Option<String>,
+    pub cluster_id: String,
+    /// The project's id in the installation that made it.
+    pub project_id: String,
+    pub engine: Option<String>,
+    pub engine_version: Option<String>,
+    /// Whether the key opens it.
+    pub opens: bool,
+    pub error: Option<String>,
+    /// Newest first.
+    pub backups: Vec<FoundBackup>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FoundBackup {
+    pub id: String,
+    pub kind: String,
+    pub description: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    pub engine_version: String,
+    pub data_bytes: u64,
+    pub snapshot: String,
+    /// Why it cannot be used.
+    pub error: Option<String>,
+}
+
+/// One storage the control plane keeps copies of itself in.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ControlPlaneBackup {
+    pub storage: String,
+    /// When the newest copy there was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_at: Option<Time>,
+    pub snapshot: Option<String>,
+    pub data_bytes: Option<u64>,
+    /// Whether everything that changed since should have been copied by now.
+    pub late: bool,
+    /// When it was last tried.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub tried_at: Option<Time>,
+    /// Why the last try failed.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ControlPlaneBackups {
+    pub items: Vec<ControlPlaneBackup>,
+}

@@ -1,0 +1,34 @@
+//! `recover`
+
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With nothing but --from and --key it lists what the storage holds. Where a server is named (--server, or
+one that runs on --data-dir) it is asked, and paths are its machine's; else it is done here.
+
+Examples:
+  mainstay recover --from /mnt/backups --key recovery.key
+  mainstay recover --from /mnt/backups --key recovery.key --cluster shop --as shop-again
+  mainstay recover --from /mnt/backups --key recovery.key --control-plane --data-dir /srv/mainstay")]
+pub struct Recover {
+    /// Where the backups lie: a directory, or a storage of the server by its name
+    #[arg(long, value_name = "STORAGE")]
+    pub from: String,
+    /// The recovery key file, as `mainstay project recovery-key` wrote it
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Bring this cluster back, by its name or id, from its newest good backup
+    #[arg(long, value_name = "NAME", conflicts_with = "control_plane")]
+    pub cluster: Option<String>,
+    /// This backup instead of the newest good one
+    #[arg(long, value_name = "BACKUP")]
+    pub backup: Option<String>,
+    /// What the cluster is called from then on [default: as before]
+    #[arg(long = "as", value_name = "NEW", requires = "cluster")]
+    pub name: Option<String>,
+    /// Bring Mainstay itself back into an empty --data-dir: what it remembers, and the key to it
+    #[arg(long)]
+    pub control_plane: bool,
+}

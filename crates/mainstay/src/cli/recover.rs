@@ -1,0 +1,221 @@
+//! `mainstay recover`: asked of a server where one is meant, done in this process where there is none.
+
+use super::cluster;
+use crate::{
+    args::{Common, recover::Recover},
+    exit::{Exit, Failure, Outcome},
+    output::{self, Row, Show, bytes, card, clean, local, note, or_dash, yes_no},
+    process::{
+        data_dir,
+        recover::{self, Rebuilt, Server},
+    },
+    session::{Ask, Begun, Session},
+};
+use mainstay_api_types::{AddStorage, Found, LookForBackups, WhatIsThere};
+use mainstay_drivers::storage::Place;
+use mainstay_model::{Error, Secret};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+pub async fn run(common: Common, a: Recover) -> Outcome {
+    let key = read_key(&a.key)?;
+    if a.control_plane {
+        return control_plane(&common, &a, &key).await;
+    }
+    if let Some(s) = asked(&common)? {
+        return at_server(&s, &a, &key).await;
+    }
+    let place = Place::Local { path: directory(&a.from)? };
+    match &a.cluster {
+        None => {
+            let found = recover::look(&recover::unlisted(place), &key).await?;
+            let found: Vec<Found> = found.into_iter().map(mainstay_api::found).collect();
+            listed(&found, common.output.unwrap_or_default())
+        }
+        Some(_) => here(common, &a, &key).await,
+    }
+}
+
+/// The text of the key file, which is a restic password file.
+fn read_key(file: &Path) -> Outcome<Secret> {
+    let text = std::fs::read_to_string(file).map_err(|e| Error::from(e).context(format!("the key file {}", file.display())))?;
+    match text.trim() {
+        "" => Err(Failure::usage(format!("the key file {} is empty", file.display()))),
+        key => Ok(Secret::new(key)),
+    }
+}
+
+fn directory(from: &str) -> Outcome<PathBuf> {
+    if !from.contains('/') && !Path::new(from).is_dir() {
+        return Err(Failure::usage(format!("{from} is no directory here, and no server is named whose storage it could be")));
+    }
+    Ok(std::path::absolute(from).map_err(Error::from)?)
+}
+
+fn data_dir_of(common: &Common) -> PathBuf {
+    common.data_dir.clone().unwrap_or_else(data_dir::default_path)
+}
+
+/// The server that is meant: named, or at work on the data directory that is.
+fn asked(common: &Common) -> Outcome<Option<Session>> {
+    let named = common.server.is_some() || (common.data_dir.is_none() && std::env::var_os("MAINSTAY_SERVER").is_some());
+    let serves = data_dir::holder(&data_dir_of(common)).is_some();
+    if !named && !serves {
+        return Ok(None);
+    }
+    Ok(Some(Session::open(common.clone(), Begun::default())?))
+}
+
+/// A storage by its name, or a directory of the server's machine.
+fn source(from: &str) -> (Option<String>, Option<AddStorage>) {
+    if !from.starts_with('/') {
+        return (Some(from.into()), None);
+    }
+    (None, Some(place(from)))
+}
+
+fn place(path: &str) -> AddStorage {
+    AddStorage {
+        name: format!("recovered-{:08x}", rand::random::<u32>()),
+        kind: "local".into(),
+        path: Some(path.into()),
+        ..AddStorage::default()
+    }
+}
+
+async fn at_server(s: &Session, a: &Recover, key: &Secret) -> Outcome {
+    let (storage, place) = source(&a.from);
+    let Some(cluster) = &a.cluster else {
+        let body = LookForBackups { storage, place, key: key.reveal().into() };
+        let found: WhatIsThere = s.send(&Ask::post("/recoveries/look", &body), false).await?;
+        return listed(&found.items, s.format());
+    };
+    let body = mainstay_api_types::Recover {
+        storage,
+        place,
+        key: key.reveal().into(),
+        cluster: cluster.clone(),
+        backup: a.backup.clone(),
+        name: a.name.clone(),
+    };
+    let Some(operation) = s.perform(Ask::post("/recoveries", &body)).await? else { return Ok(Exit::Done) };
+    let name = cluster::id_in(&operation, "cluster", cluster);
+    let back = cluster::get(s, name).await?;
+    s.show(&back)?;
+    note(format!("next: mainstay cluster credentials {}; its backups of before: mainstay backup list", back.name));
+    Ok(Exit::Done)
+}
+
+/// A Mainstay in this process brings it back and leaves it for the next `up`.
+async fn here(common: Common, a: &Recover, key: &Secret) -> Outcome {
+    let dir = data_dir_of(&common);
+    let server = Server::start(&dir).await?;
+    let common = Common { server: Some(server.address.clone()), token: Some(server.token.clone()), data_dir: None, ..common };
+    let absolute = directory(&a.from)?.to_string_lossy().into_owned();
+    let wanted = Recover {
+        from: absolute,
+        key: a.key.clone(),
+        cluster: a.cluster.clone(),
+        backup: a.backup.clone(),
+        name: a.name.clone(),
+        control_plane: false,
+    };
+    let done = match Session::open(common, Begun::default()) {
+        Ok(s) => at_server(&s, &wanted, key).await,
+        Err(e) => Err(e.into()),
+    };
+    server.stop().await?;
+    let exit = done?;
+    note(format!("the database runs and goes on; manage it with: mainstay up --data-dir {}", dir.display()));
+    Ok(exit)
+}
+
+async fn control_plane(common: &Common, a: &Recover, key: &Secret) -> Outcome {
+    if common.server.is_some() {
+        return Err(Failure::usage(
+            "a control plane is brought back on the machine it is to run on; leave --server out and name --data-dir",
+        ));
+    }
+    let place = Place::Local { path: directory(&a.from)? };
+    let rebuilt = recover::rebuild(&recover::unlisted(place), key, a.backup.as_deref(), &data_dir_of(common)).await?;
+    let back = Back::from(rebuilt);
+    output::show(&back, common.output.unwrap_or_default())?;
+    for name in &back.unseen {
+        note(format!("could not be looked into, what it holds is not checked: {name}"));
+    }
+    note(format!("next: mainstay up --data-dir {}", back.data_dir.display()));
+    note("then, for each cluster whose data is gone: mainstay restore run BACKUP --to NAME");
+    Ok(Exit::Done)
+}
+
+/// What came back of a control plane.
+#[derive(Serialize)]
+struct Back {
+    data_dir: PathBuf,
+    backup: String,
+    made_at: mainstay_model::Time,
+    clusters: Vec<String>,
+    interrupted_operations: u64,
+    lost_copies: u64,
+    unseen: Vec<String>,
+}
+
+impl From<Rebuilt> for Back {
+    fn from(r: Rebuilt) -> Back {
+        Back {
+            data_dir: r.data_dir,
+            backup: r.backup.backup.to_string(),
+            made_at: r.backup.created_at,
+            clusters: r.settled.clusters,
+            interrupted_operations: r.settled.interrupted_operations,
+            lost_copies: r.settled.lost_copies,
+            unseen: r.settled.unseen,
+        }
+    }
+}
+
+impl Show for Back {
+    fn people(&self) -> String {
+        card(&[
+            ("data directory", self.data_dir.display().to_string()),
+            ("as of", local(self.made_at)),
+            ("backup", self.backup.clone()),
+            ("clusters", self.clusters.join(", ")),
+            ("operations ended", self.interrupted_operations.to_string()),
+            ("copies of backups not found", self.lost_copies.to_string()),
+        ])
+    }
+}
+
+fn listed(found: &[Found], format: output::Format) -> Outcome {
+    output::show(&found.to_vec(), format)?;
+    let closed = found.iter().filter(|f| !f.opens).count();
+    if closed > 0 {
+        note(format!("{closed} of {} repositories do not open with this key", found.len()));
+    }
+    if let Some(name) = found.iter().find(|f| f.holds == "cluster").and_then(|f| f.cluster.as_ref()) {
+        note(format!("next: the same with --cluster {name}, or with --control-plane"));
+    }
+    Ok(Exit::Done)
+}
+
+impl Row for Found {
+    const NONE: &'static str = "no backups lie there";
+    const HEADER: &'static [&'static str] = &["holds", "cluster", "engine", "backups", "newest", "size", "opens", "id"];
+    fn cells(&self) -> Vec<String> {
+        let good: Vec<_> = self.backups.iter().filter(|b| b.error.is_none()).collect();
+        let engine = self.engine.as_deref().map(|e| format!("{e} {}", self.engine_version.as_deref().unwrap_or_default()));
+        let bad = self.backups.len() - good.len();
+        let count = if bad == 0 { good.len().to_string() } else { format!("{} and {bad} unusable", good.len()) };
+        vec![
+            self.holds.replace('_', " "),
+            clean(self.cluster.as_deref().unwrap_or("-")),
+            clean(engine.as_deref().unwrap_or("-")),
+            count,
+            or_dash(good.first().map(|b| b.created_at), local),
+            or_dash(good.first().map(|b| b.data_bytes), bytes),
+            self.error.as_deref().filter(|_| self.opens).map_or_else(|| yes_no(self.opens), clean),
+            self.cluster_id.clone(),
+        ]
+    }
+}
