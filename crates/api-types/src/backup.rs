@@ -23,12 +23,13 @@ pub struct Backup {
     pub finished_at: Option<Time>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Time>,
+    /// Why it is kept, by what decides it.
     pub keep_reason: String,
-    pub engine: String,
     /// Until when its deletion can be undone.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     pub deleting_until: Option<Time>,
+    pub engine: String,
     pub engine_version: String,
     /// The point it brings back: an LSN, an offset.
     pub position: Option<String>,
@@ -66,6 +67,17 @@ pub struct CreateBackup {
     /// Names or ids; `local` where none is given.
     #[serde(default)]
     pub storages: Vec<String>,
+    /// Into storages of two regions at least: those that are named, or two that have labels.
+    #[serde(default)]
+    pub dual_region: bool,
+}
+
+/// Where a backup gets one more copy.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyBackup {
+    /// Name or id.
+    pub storage: String,
 }
 
 /// What to type to restore without Mainstay.

@@ -50,6 +50,7 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
             last_drill_at: r.last_drill_at,
             last_drill_seconds: r.last_drill_seconds,
             sentence: r.sentence,
+            three_two_one: r.three_two_one,
         },
         warnings,
     }

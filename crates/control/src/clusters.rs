@@ -3,7 +3,10 @@
 use crate::{
     Actor, App, app, engines, ops,
     ops::{configure, create_cluster, delete_cluster, restart_cluster, resync, rotate, set_allow_list, start_cluster, stop_cluster},
-    plan::{self, recoverability::Recoverability},
+    plan::{
+        self,
+        recoverability::{Kept, Recoverability},
+    },
     schedules,
     tasks::observe,
     topology::Topology,
@@ -46,11 +49,11 @@ pub struct ClusterView {
     pub nodes: Vec<NodeView>,
     pub url_scheme: String,
     pub recoverability: Recoverability,
+    /// Why backups that should go do not.
+    pub retention_warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-    /// Why backups that should go do not.
-    pub retention_warnings: Vec<String>,
 pub struct NodeView {
     pub node: Node,
     pub role: NodeRole,
@@ -232,12 +235,13 @@ async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
             store::nodes::of_cluster(&mut conn, &cluster.id).await?,
             store::backups::last_good(&mut conn, &cluster.id).await?,
             store::backups::last_drilled(&mut conn, &cluster.id).await?,
+            store::storages::list(&mut conn, &cluster.project).await?,
             store::projects::get(&mut conn, &cluster.project).await?,
+            store::retention::notes(&mut conn, &cluster.id).await?.warnings,
         )
     };
     let nodes: Vec<NodeView> = nodes.into_iter().map(|n| node_view(app, &cluster, n)).collect();
     let rows: Vec<_> = nodes.iter().map(|n| (n.node.name.clone(), n.role, n.status, n.status_reason.clone())).collect();
-            store::retention::notes(&mut conn, &cluster.id).await?.warnings,
     let (status, status_reason) = plan::status::cluster_status(&cluster, &rows);
     let facts = app.description().await.ok().map(|d| d.facts);
     let url_scheme = facts.and_then(|f| f.get(&cluster.engine).map(|f| f.url_scheme.clone())).unwrap_or_default();

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod backups;
 pub mod clusters;
+pub mod copies;
 pub mod engines;
 pub mod nodes;
 pub mod ops;

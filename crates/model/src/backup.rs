@@ -155,6 +155,15 @@ pub struct Copy {
     pub added_bytes: Option<u64>,
     pub verified_at: Option<Time>,
     pub error: Option<String>,
+    /// How often Mainstay tried by itself to make good for a copy that failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_at: Option<Time>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Backup {

@@ -104,7 +104,12 @@ impl FakeStorages {
 
     /// Flips a bit in the largest file of a snapshot.
     pub fn damage(&self, snapshot: &str) {
-        for repository in lock(&self.repositories).values() {
+        self.damage_in("", snapshot);
+    }
+
+    /// The same in one storage only.
+    pub fn damage_in(&self, storage: &str, snapshot: &str) {
+        for (_, repository) in lock(&self.repositories).iter().filter(|(address, _)| address.starts_with(storage)) {
             let mut snapshots = lock(&repository.snapshots);
             let Some(kept) = snapshots.get_mut(snapshot) else { continue };
             if let Some(piece) = kept.entries.iter_mut().max_by_key(|p| p.bytes.len()) {

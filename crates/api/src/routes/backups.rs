@@ -1,6 +1,6 @@
 //! Backups.
 
-use super::{Would, accepted, clusters::find, etag, page, still, with_etag};
+use super::{Would, accepted, clusters::find, etag, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -62,8 +62,16 @@ pub fn routes() -> Noun {
                 .guarded(),
             delete,
         )
+        .route(
+            Endpoint::new(Post, "/backups/{id}/copies", "copyBackup", "Keep a copy in one storage more", OPERATOR)
+                .body::<dto::CopyBackup>()
+                .operation()
+                .dry(),
+            copy,
+        )
         .route(verb("/backups/{id}/verify", "verifyBackup", "Read every byte again", OPERATOR), verify)
         .route(verb("/backups/{id}/drill", "drillBackup", "Restore into a throw-away instance and check it", OPERATOR), drill)
+        .route(pin("/backups/{id}/undelete", "undeleteBackup", "Take back its deletion by a policy; it is pinned then"), undelete)
         .route(pin("/backups/{id}/pin", "pinBackup", "Never delete it by policy"), pin_it)
         .route(pin("/backups/{id}/unpin", "unpinBackup", "Let policies delete it again"), unpin)
         .route(
@@ -71,7 +79,6 @@ pub fn routes() -> Noun {
                 .media("application/octet-stream")
                 .audited(),
             download,
-        .route(pin("/backups/{id}/undelete", "undeleteBackup", "Take back its deletion by a policy; it is pinned then"), undelete)
         )
         .route(
             Endpoint::new(Get, "/backups/{id}/commands", "showCommands", "How to restore without Mainstay", VIEWER)
@@ -119,13 +126,6 @@ async fn of_cluster(State(s): State<Shared>, Extension(c): Extension<Caller>, Pa
     filtered(&s, &c, &q, Some(cluster.id)).await
 }
 
-async fn create(
-    State(s): State<Shared>,
-    Extension(c): Extension<Caller>,
-    Path(id): Path<String>,
-    q: Query,
-    Body(b): Body<dto::CreateBackup>,
-) -> Answer {
 pub(super) fn new_backup(b: dto::CreateBackup) -> Result<NewBackup> {
     if b.keep && b.retention_days.is_some() {
         return Err(Error::invalid("keep", "either keep or retention_days"));
@@ -135,6 +135,13 @@ pub(super) fn new_backup(b: dto::CreateBackup) -> Result<NewBackup> {
     Ok(NewBackup { description: b.description, retention_days, by_policy, storages: b.storages, dual_region: b.dual_region })
 }
 
+async fn create(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    q: Query,
+    Body(b): Body<dto::CreateBackup>,
+) -> Answer {
     let cluster = find(&s, &c, &id).await?;
     let new = new_backup(b)?;
     let retention_days = new.retention_days;
@@ -150,13 +157,6 @@ pub(super) fn new_backup(b: dto::CreateBackup) -> Result<NewBackup> {
     accepted(&s, &operation, Some(("backup", backup.id.as_str()))).await
 }
 
-async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let backup = get(&s, &c, &id).await?;
-    shown(&s, backup).await
-}
-
-async fn delete(
-    State(s): State<Shared>,
 async fn copy(
     State(s): State<Shared>,
     Extension(c): Extension<Caller>,
@@ -178,6 +178,13 @@ async fn shown(s: &Shared, backup: Backup) -> Answer {
     Ok(with_etag(&tag(&backup), Json(views::backup(backup, why))))
 }
 
+async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let backup = get(&s, &c, &id).await?;
+    shown(&s, backup).await
+}
+
+async fn delete(
+    State(s): State<Shared>,
     Extension(c): Extension<Caller>,
     Path(id): Path<String>,
     q: Query,
@@ -228,6 +235,11 @@ async fn drill(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id
     accepted(&s, &backups::drill(&s.app, &c.actor, &backup).await?, None).await
 }
 
+async fn undelete(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let backup = retention::undelete(&s.app, &get(&s, &c, &id).await?).await?;
+    shown(&s, backup).await
+}
+
 async fn pin_it(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     pinned(&s, &c, &id, true).await
 }
@@ -235,11 +247,6 @@ async fn pin_it(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(i
 async fn unpin(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     pinned(&s, &c, &id, false).await
 }
-async fn undelete(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    let backup = retention::undelete(&s.app, &get(&s, &c, &id).await?).await?;
-    shown(&s, backup).await
-}
-
 
 async fn pinned(s: &Shared, c: &Caller, id: &str, pinned: bool) -> Answer {
     let backup = backups::set_pinned(&s.app, &get(s, c, id).await?, pinned).await?;

@@ -71,7 +71,7 @@ async fn read_back(cx: &Cx<App>, s: &mut State) -> Result<()> {
 
 /// Whether the error says that the copy is bad or gone. One that only says that it could not be
 /// read today says nothing about it.
-fn condemns(e: &Error) -> bool {
+pub(super) fn condemns(e: &Error) -> bool {
     matches!(e.kind, Kind::Integrity | Kind::NotFound)
 }
 

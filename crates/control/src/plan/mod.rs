@@ -3,6 +3,7 @@
 pub mod candidate;
 pub mod drift;
 pub mod recoverability;
+pub mod regions;
 pub mod restore;
 pub mod retention;
 pub mod schedule;

@@ -1,6 +1,7 @@
 //! The one sentence: to when can this cluster be brought back, and how is that known.
 
-use mainstay_model::{Time, backup::Backup};
+use mainstay_model::{StorageId, Time, backup::Backup};
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recoverability {
@@ -10,10 +11,23 @@ pub struct Recoverability {
     pub last_drill_at: Option<Time>,
     pub last_drill_seconds: Option<f64>,
     pub sentence: String,
+    /// What still misses to three copies, on two kinds of storage, one elsewhere.
+    pub three_two_one: String,
 }
 
-/// `newest_good` is the newest backup that counts; `drilled` the newest with a passed drill.
-pub fn recoverability(newest_good: Option<&Backup>, drilled: Option<&Backup>) -> Recoverability {
+/// Where a copy lies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    pub storage: StorageId,
+    pub kind: String,
+    pub region: Option<String>,
+}
+
+/// `newest_good` is the newest backup that counts; `drilled` the newest with a passed drill;
+/// `storages` those of the project.
+pub fn recoverability(newest_good: Option<&Backup>, drilled: Option<&Backup>, storages: &[Kept]) -> Recoverability {
+    let good = newest_good.iter().flat_map(|b| &b.copies).filter(|c| c.is_good());
+    let places: Vec<&Kept> = good.filter_map(|c| storages.iter().find(|s| s.storage == c.storage)).collect();
     let drill = drilled.and_then(|b| b.drill.as_ref()).filter(|d| d.ok);
     let to = newest_good.and_then(recovery_point);
     let verified = newest_good.map_or(0, |b| b.copies.iter().filter(|c| c.is_good()).count() as u32);
@@ -24,6 +38,7 @@ pub fn recoverability(newest_good: Option<&Backup>, drilled: Option<&Backup>) ->
         copies,
         last_drill_at: drill.map(|d| d.at),
         last_drill_seconds: drill.map(|d| d.seconds),
+        three_two_one: three_two_one(&places),
         sentence: sentence(to, verified, copies, drill.map(|d| d.seconds)),
     }
 }
@@ -44,13 +59,42 @@ fn sentence(to: Option<Time>, verified: u32, copies: u32, drill: Option<f64>) ->
     format!("Recoverable to {to}; {verified} of {copies} copies verified; {drill}.")
 }
 
+/// Counts the live data as one copy, on this host's own disks. A storage of kind `local` is on this
+/// host too, whatever its label: what takes the host may take it as well.
+fn three_two_one(copies: &[&Kept]) -> String {
+    const HERE: &str = "local";
+    let elsewhere: Vec<&&Kept> = copies.iter().filter(|c| c.kind != HERE).collect();
+    if copies.is_empty() {
+        return "Not 3-2-1: there is no good copy besides the data itself.".into();
+    }
+    if elsewhere.is_empty() {
+        return "Not 3-2-1: every copy is on this host; that is not a disaster copy. Add a storage elsewhere.".into();
+    }
+    let far = elsewhere.iter().find_map(|c| c.region.as_deref());
+    let (count, kinds) = (copies.len() + 1, copies.iter().map(|c| c.kind.as_str()).chain([HERE]).collect::<BTreeSet<_>>());
+    let missing = [
+        (count < 3).then_some("one more copy"),
+        far.is_none().then_some("a region label on the storage elsewhere (`storage add --region`)"),
+    ];
+    let missing: Vec<&str> = missing.into_iter().flatten().collect();
+    let has = format!("{count} copies with the data itself, on {} ({})", kinds_of(kinds.len()), Vec::from_iter(kinds).join(", "));
+    match far.filter(|_| missing.is_empty()) {
+        Some(region) => format!("3-2-1: {has}, one in {region}."),
+        None => format!("Not 3-2-1: {has}; what misses is {}.", missing.join(" and ")),
+    }
+}
+
+fn kinds_of(count: usize) -> String {
+    if count == 1 { "1 kind of storage".into() } else { format!("{count} kinds of storage") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn without_a_good_backup_nothing_sounds_good() {
-        let r = recoverability(None, None);
+        let r = recoverability(None, None, &[]);
         assert_eq!((r.to, r.copies), (None, 0));
         assert!(r.sentence.starts_with("Not recoverable"));
     }
@@ -60,5 +104,17 @@ mod tests {
         let s = sentence(Some(Time(0)), 1, 2, Some(41.2));
         assert!(s.contains("1 of 2 copies verified") && s.contains("41 s"), "{s}");
         assert!(sentence(Some(Time(0)), 1, 1, None).contains("never drilled"));
+    }
+
+    #[test]
+    fn three_copies_two_kinds_one_elsewhere() {
+        let at = |kind: &str, region: Option<&str>| Kept { storage: StorageId::new(), kind: kind.into(), region: region.map(Into::into) };
+        let (here, labelled, far, nowhere) = (at("local", None), at("local", Some("moon")), at("s3", Some("eu")), at("s3", None));
+        assert!(three_two_one(&[]).contains("no good copy"));
+        assert!(three_two_one(&[&here, &labelled]).contains("not a disaster copy"));
+        assert!(three_two_one(&[&far]).contains("misses is one more copy."));
+        assert!(three_two_one(&[&here, &nowhere]).contains("misses is a region label"));
+        let whole = three_two_one(&[&here, &far]);
+        assert_eq!(whole, "3-2-1: 3 copies with the data itself, on 2 kinds of storage (local, s3), one in eu.");
     }
 }

@@ -2,6 +2,7 @@
 //! needed, submits an operation. Safe to run twice, by period and by nudge.
 
 pub mod boot;
+pub mod complete;
 pub mod doctor;
 pub mod expire;
 pub mod observe;
@@ -23,6 +24,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(300), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));
 }
 
 /// A failed activation is logged and tried again at the next period.

@@ -4,6 +4,7 @@
 mod backups;
 mod bin;
 mod clusters;
+mod copies;
 mod mends;
 mod nodes;
 mod restores;
@@ -49,6 +50,7 @@ loops! {
     cluster_undelete_single: bin::Undelete(LEDGER);
     cluster_stop: clusters::Stop(LEDGERS, Is::Running);
     cluster_stop_stopped: clusters::Stop(MEMOS, Is::Stopped);
+    backup_copy: copies::Copy(MEMO);
     backup_create_pair: backups::BackUp(MEMOS);
     backup_create_single: backups::BackUp(LEDGER);
     backup_delete: backups::Delete(MEMO);

@@ -74,7 +74,8 @@ The backup is read back and checked before it counts as completed.
 Examples:
   mainstay backup create shop
   mainstay backup create shop --description \"before the migration\" --retention-days 30
-  mainstay backup create shop --keep --storage local --storage second")]
+  mainstay backup create shop --keep --storage local --storage second
+  mainstay backup create shop --dual-region")]
 pub struct Create {
     /// The cluster's name or id
     pub cluster: String,
@@ -90,6 +91,25 @@ pub struct Create {
     /// Where to; may be repeated [default: local]
     #[arg(long = "storage", value_name = "STORAGE")]
     pub storages: Vec<String>,
+    /// Into storages of two regions at least: those named, else two that have different labels
+    #[arg(long)]
+    pub dual_region: bool,
+}
+
+/// Keep a copy of a backup in one storage more
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The copy is the same recovery point; the cluster is not asked and may be gone. It is read from a copy
+that is good, checked on the way, and read back. It also completes a backup that ended partial.
+
+Example:
+  mainstay backup copy bk_… --storage second")]
+pub struct Copy {
+    /// The backup's id
+    pub backup: String,
+    /// The storage's name or id
+    #[arg(long, value_name = "STORAGE")]
+    pub storage: String,
 }
 
 /// Fetch a backup as one plain file

@@ -5,12 +5,12 @@ use super::{
     control_plane, download,
 };
 use crate::{
-    args::backup::{Create, Verb},
+    args::backup::{Copy, Create, Verb},
     exit::{Exit, Failure, Outcome},
     output::{Format, Row, Show, bytes, card, clean, grid, local, note, or_dash, seconds, word, yes_no},
     session::{Ask, Session, nothing},
 };
-use mainstay_api_types::{Backup, Commands, Confirm, CreateBackup};
+use mainstay_api_types::{Backup, Commands, Confirm, CopyBackup, CreateBackup};
 use mainstay_client::segment;
 use mainstay_model::backup::BackupStatus;
 
@@ -23,8 +23,9 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::Drill(a) => prove(s, &a.backup, "drill").await,
         Verb::Download(a) => download::run(s, a).await,
         Verb::Delete(a) => delete(s, &a.backup).await,
-        Verb::Pin(a) => pin(s, &a.backup, "pin").await,
         Verb::Undelete(a) => pin(s, &a.backup, "undelete").await,
+        Verb::Pin(a) => pin(s, &a.backup, "pin").await,
+        Verb::Copy(a) => copy(s, a).await,
         Verb::Unpin(a) => pin(s, &a.backup, "unpin").await,
         Verb::ControlPlane { now } => control_plane::run(s, now).await,
     }
@@ -55,7 +56,13 @@ async fn show(s: &Session, id: &str) -> Outcome {
 }
 
 async fn create(s: &Session, a: Create) -> Outcome {
-    let body = CreateBackup { description: a.description, retention_days: a.retention_days, keep: a.keep, storages: a.storages };
+    let body = CreateBackup {
+        description: a.description,
+        retention_days: a.retention_days,
+        keep: a.keep,
+        storages: a.storages,
+        dual_region: a.dual_region,
+    };
     let ask = Ask::post(format!("{}/backups", cluster::path(&a.cluster)), &body);
     let Some(o) = s.perform(ask).await? else { return Ok(Exit::Done) };
     let backup = get(s, id_in(&o, "backup", "")).await?;
@@ -65,6 +72,13 @@ async fn create(s: &Session, a: Create) -> Outcome {
         return Err(Failure::new(Exit::Failed, format!("backup {} ended {}: {why}", backup.id, word(&backup.status))));
     }
     note(format!("next: mainstay restore plan {} --to {}", backup.id, backup.cluster));
+    Ok(Exit::Done)
+}
+
+async fn copy(s: &Session, a: Copy) -> Outcome {
+    let ask = Ask::post(format!("{}/copies", path(&a.backup)), &CopyBackup { storage: a.storage });
+    let Some(o) = s.perform(ask).await? else { return Ok(Exit::Done) };
+    s.show(&get(s, id_in(&o, "backup", &a.backup)).await?)?;
     Ok(Exit::Done)
 }
 

@@ -201,6 +201,8 @@ pub fn backup(cluster: &Cluster, created_at: Time, storages: &[&StorageRow]) -> 
         added_bytes: Some(u64::MAX),
         verified_at: Some(created_at),
         error: None,
+        tries: 0,
+        tried_at: None,
     };
     Backup {
         id: BackupId::new(),

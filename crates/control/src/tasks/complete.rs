@@ -1,0 +1,97 @@
+//! Copies that failed while the backup's others are good are made good for when their storage is
+//! well again, from a good one.
+//!
+//! Five tries, ten minutes after the failure and then four times as long each time, so that a
+//! storage that is broken for good is not asked for ever; a storage that fails its check costs no
+//! try. What was superseded stays as it is: a newer good copy of the cluster in that storage is
+//! worth more than an older one. A copy that was found damaged is left for a person to judge.
+
+use crate::{App, copies, storages};
+use mainstay_model::{
+    Kind, Result, Time,
+    backup::{Backup, BackupStatus, Copy},
+};
+use mainstay_store as store;
+use std::sync::Arc;
+
+const TRIES: u32 = 5;
+const FIRST_SECONDS: i64 = 600;
+
+pub async fn all(app: &Arc<App>) -> Result<()> {
+    let filter = store::backups::BackupFilter { status: Some(BackupStatus::Partial), ..Default::default() };
+    let partial = store::backups::list(&mut *app.store.read().await?, &filter, &store::Paging::default()).await?.items;
+    for backup in partial {
+        let others = store::backups::of_cluster(&mut *app.store.read().await?, &backup.cluster).await?;
+        let ended = backup.finished_at.unwrap_or(backup.created_at);
+        let due = |c: &&Copy| is_due(c, ended, app.now()) && !is_superseded(c, &backup, &others);
+        if let Some(copy) = backup.copies.iter().find(due)
+            && let Err(e) = complete(app, &backup, copy).await
+            && e.kind != Kind::Conflict
+        {
+            tracing::warn!(inside = e.inside, "the copy of backup {} in storage {} is still missing: {e}", backup.id, copy.storage_name);
+        }
+    }
+    Ok(())
+}
+
+fn is_due(copy: &Copy, ended: Time, now: Time) -> bool {
+    let wait = FIRST_SECONDS * 4_i64.pow(copy.tries.min(TRIES));
+    let open = copy.status == BackupStatus::Failed && copy.snapshot.is_none() && copy.tries < TRIES;
+    open && now.seconds_since(copy.tried_at.unwrap_or(ended)) >= wait as f64
+}
+
+fn is_superseded(copy: &Copy, backup: &Backup, others: &[Backup]) -> bool {
+    let newer = others.iter().filter(|o| o.created_at > backup.created_at && o.is_good());
+    newer.flat_map(|o| &o.copies).any(|c| c.storage == copy.storage && c.is_good())
+}
+
+/// The try is counted in the write that begins it.
+async fn complete(app: &Arc<App>, backup: &Backup, copy: &Copy) -> Result<()> {
+    let row = store::storages::get(&mut *app.store.read().await?, &copy.storage).await?;
+    if storages::check(app, &row).await?.rows.iter().any(|r| !r.ok) {
+        return Ok(());
+    }
+    let mut tx = app.store.begin_write().await?;
+    let mut fresh = store::backups::get(&mut tx, &backup.id).await?;
+    copies::may_add(&fresh, &row)?;
+    if let Some(counted) = fresh.copies.iter_mut().find(|c| c.storage == row.id) {
+        (counted.tries, counted.tried_at) = (counted.tries + 1, Some(app.now()));
+    }
+    store::backups::update(&mut tx, &fresh).await?;
+    app.runner.submit_in(&mut tx, copies::submission(&fresh, &row.id, "mainstay")?).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_model::StorageId;
+
+    fn failed(tries: u32, tried_at: Option<Time>) -> Copy {
+        Copy {
+            storage: StorageId::new(),
+            storage_name: "second".into(),
+            status: BackupStatus::Failed,
+            snapshot: None,
+            added_bytes: None,
+            verified_at: None,
+            error: Some("no space".into()),
+            tries,
+            tried_at,
+        }
+    }
+
+    #[test]
+    fn tries_come_later_and_later_and_end() {
+        let minutes = |m: i64| Time(m * 60_000_000);
+        let due = |copy: &Copy, now| is_due(copy, minutes(0), minutes(now));
+        assert!(!due(&failed(0, None), 9) && due(&failed(0, None), 10));
+        let once = failed(1, Some(minutes(10)));
+        assert!(!due(&once, 49) && due(&once, 50));
+        assert!(!due(&failed(TRIES, Some(minutes(10))), 1_000_000));
+        let damaged = Copy { snapshot: Some("x".into()), ..failed(0, None) };
+        assert!(!due(&damaged, 1_000));
+    }
+}
