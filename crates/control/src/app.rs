@@ -1,6 +1,7 @@
 //! The services every verb has at hand.
 
 use async_trait::async_trait;
+use mainstay_drivers::notifier::Notifiers;
 use mainstay_model::{Error, NodeId, Result, Secret, Time, TokenId, node::Observed, role::Role};
 use mainstay_operations::{Clock, Cx, Database, Journal, Registry, Runner, RunnerOptions};
 use mainstay_rpc::{Agent, Verb, verbs::Description};
@@ -38,8 +39,6 @@ pub struct Options {
     pub own_addresses: Vec<SocketAddr>,
     /// Where the storage named `local` lies.
     pub default_storage: std::path::PathBuf,
-    /// Where the control plane listens itself: nothing is sent there.
-    pub own_addresses: Vec<SocketAddr>,
 }
 
 impl Default for Options {
@@ -57,7 +56,6 @@ impl Default for Options {
             control_plane_copies: None,
             control_plane_quiet_seconds: 30.0,
             default_storage: "/var/lib/mainstay/storages/local".into(),
-            own_addresses: vec![],
         }
     }
 }
@@ -68,6 +66,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub options: Options,
     pub runner_options: RunnerOptions,
+    pub notifiers: Arc<dyn Notifiers>,
 }
 
 pub struct App {
@@ -76,6 +75,7 @@ pub struct App {
     pub agent: Agent,
     pub clock: Arc<dyn Clock>,
     pub options: Options,
+    pub notifiers: Arc<dyn Notifiers>,
     /// Woken when a schedule was made, changed or resumed.
     pub schedules_changed: tokio::sync::Notify,
     /// Woken when the control plane should back itself up now.
@@ -116,7 +116,7 @@ impl App {
     /// Opens the journal and puts the services together. Nothing runs before `runner.start`.
     pub async fn open(parts: Parts) -> Result<Arc<App>> {
         let journal = Journal::open(Arc::new(StoreDatabase(parts.store.clone()))).await?;
-        let registry: Registry<App> = crate::ops::registry();
+        let registry: Registry<App> = crate::ops::registry().heard_by(crate::notices::Notices);
         let runner = Runner::new(journal, registry, parts.clock.clone(), parts.runner_options).await?;
         let app = Arc::new(App {
             store: parts.store,
@@ -124,6 +124,7 @@ impl App {
             agent: parts.agent,
             clock: parts.clock,
             options: parts.options,
+            notifiers: parts.notifiers,
             schedules_changed: tokio::sync::Notify::new(),
             control_plane_changed: tokio::sync::Notify::new(),
             nudges: crate::tasks::expire::Nudges::default(),

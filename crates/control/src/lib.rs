@@ -4,12 +4,15 @@
 //! truths, and one file a noun the queries and the validation in front of them. Nothing here
 //! touches a database's bytes: that is the agent's work, asked for through its contract.
 
+pub mod alerts;
 pub mod app;
 pub mod backups;
 pub mod clusters;
 pub mod copies;
 pub mod engines;
 pub mod nodes;
+pub mod notices;
+pub mod notifiers;
 pub mod ops;
 pub mod plan;
 pub mod projects;

@@ -59,6 +59,7 @@ pub struct Condition {
     pub object: String,
     pub object_name: String,
     pub cluster: Option<ClusterId>,
+    pub cluster_name: Option<String>,
     /// What is wrong and since when, without numbers that change by themselves.
     pub sentence: String,
 }

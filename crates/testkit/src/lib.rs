@@ -8,6 +8,7 @@
 
 pub mod fake_endpoint;
 pub mod fake_engine;
+pub mod fake_notifiers;
 pub mod fake_runtime;
 pub mod fake_storage;
 pub mod fake_world;
@@ -17,6 +18,7 @@ pub mod world;
 
 pub use fake_endpoint::FakeEndpoint;
 pub use fake_engine::{FakeEngine, Style};
+pub use fake_notifiers::{FakeNotifiers, Mood};
 pub use fake_runtime::FakeRuntime;
 pub use fake_storage::FakeStorages;
 pub use fake_world::{FakeWorld, Snapshot};

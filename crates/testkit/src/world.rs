@@ -12,7 +12,7 @@ mod snapshot;
 
 pub use clients::{Ack, Clients};
 
-use crate::{FakeWorld, fake_engine::read_log, lock};
+use crate::{FakeNotifiers, FakeWorld, fake_engine::read_log, lock};
 use mainstay_agent::{Agent, Parts as AgentParts};
 use mainstay_control::{Actor, App, Options, Parts, backups, clusters, clusters::NewCluster, projects, topology::Topology};
 use mainstay_model::{Error, NodeId, OperationId, Result, backup::Backup, cluster::Cluster, project::Project, role::Role};
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub struct World {
     pub outside: Arc<FakeWorld>,
     pub clients: Arc<Clients>,
+    pub notifiers: Arc<FakeNotifiers>,
     store: Mutex<Store>,
     agent: Mutex<Option<tokio::runtime::Runtime>>,
 }
@@ -59,7 +60,7 @@ impl World {
         let outside = Arc::new(FakeWorld::new());
         let store = Mutex::new(open_store(&outside).await?);
         let clients = Arc::new(Clients::new(outside.clone()));
-        let world = World { outside, clients, store, agent: Mutex::default() };
+        let world = World { outside, clients, notifiers: Arc::default(), store, agent: Mutex::default() };
         world.start_agent().await?;
         Ok(world)
     }
@@ -141,6 +142,7 @@ impl World {
             clock: Arc::new(SystemClock),
             options: Options { catch_up_ms: 2_000, default_storage: self.outside.scratch().join("storage"), ..Options::default() },
             runner_options: options,
+            notifiers: self.notifiers.clone(),
         };
         App::open(parts).await
     }

@@ -114,7 +114,14 @@ async fn over(performer: Arc<dyn Performer>, world: Option<FakeWorld>) -> Served
     let store = Store::open(&url, Sealer::generate().unwrap()).await.unwrap();
     let agent = mainstay_rpc::Agent::on_socket(socket).unwrap();
     let options = ControlOptions { default_storage: dir.path().join("storage"), ..ControlOptions::default() };
-    let parts = Parts { store, agent, clock: Arc::new(SystemClock), options, runner_options: RunnerOptions::default() };
+    let parts = Parts {
+        store,
+        agent,
+        clock: Arc::new(SystemClock),
+        options,
+        runner_options: RunnerOptions::default(),
+        notifiers: Arc::new(mainstay_testkit::FakeNotifiers::default()),
+    };
     let app = App::open(parts).await.unwrap();
     let admin = tokens::ensure_administrator(&app, None).await.unwrap().unwrap().reveal().to_string();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,6 +2,9 @@
 
 pub mod candidate;
 pub mod drift;
+pub mod delivery;
+pub mod notices;
+pub mod overdue;
 pub mod recoverability;
 pub mod regions;
 pub mod restore;

@@ -128,6 +128,7 @@ async fn open(url: &str, dir: &std::path::Path, clock: &Arc<Hand>) -> Arc<App> {
         clock: clock.clone(),
         options: Options { default_storage: dir.join("storage"), schedule_jitter_seconds: 0, ..Options::default() },
         runner_options: RunnerOptions::default(),
+        notifiers: Arc::new(mainstay_testkit::FakeNotifiers::default()),
     };
     App::open(parts).await.unwrap()
 }

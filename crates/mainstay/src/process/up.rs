@@ -52,7 +52,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     let listener = listen(config.listen).await?;
     let agent = serve_agent(&config, &data_dir).await?;
     let store = Store::open(&mainstay_store::sqlite_url(&data_dir.join("mainstay.db"))?, sealer).await?;
-    let app = open_app(&config, &data_dir, store.clone(), agent.socket.clone()).await?;
+    let app = open_app(&config, &data_dir, listener.local_addr()?, store.clone(), agent.socket.clone()).await?;
     let runner = app.runner.start(shutdown.clone()).await;
     let journal = stop_with_the_journal(&app, &shutdown);
     tasks::start(&app, &shutdown);
@@ -182,7 +182,8 @@ async fn open_app(config: &Config, data_dir: &Path, listen: SocketAddr, store: S
         ..Options::default()
     };
     let agent = mainstay_rpc::Agent::on_socket(socket)?;
-    App::open(Parts { store, agent, clock: Arc::new(SystemClock), options, runner_options: RunnerOptions::default() }).await
+    let notifiers = Arc::new(mainstay_notifiers::OpenNotifiers);
+    App::open(Parts { store, agent, clock: Arc::new(SystemClock), options, runner_options: RunnerOptions::default(), notifiers }).await
 }
 
 pub fn token_path(data_dir: &Path) -> PathBuf {

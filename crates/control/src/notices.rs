@@ -1,0 +1,112 @@
+//! Notices: what people are told of, written in the transaction that makes it so.
+//!
+//! The outbox is all that is written here. Nothing is sent, so nothing that is told of waits for, or
+//! fails with, a mail server; [`crate::tasks::deliver`] sends.
+
+use crate::{
+    App, ops,
+    plan::notices::{self as words, Draft},
+};
+use async_trait::async_trait;
+use mainstay_model::{BackupId, Error, Kind, NoticeId, NotifierId, ProjectId, RestoreId, Result, Time, notice::Notice, notice::NoticeKind};
+use mainstay_operations::{Ended, Listener, Operation, Tx};
+use mainstay_store as store;
+use sqlx::Connection;
+
+/// Hears of every operation's end.
+pub struct Notices;
+
+#[async_trait]
+impl Listener<App> for Notices {
+    /// What goes wrong in here goes wrong alone: it is taken back by itself, and the end stands.
+    async fn ended(&self, ended: &Ended<'_>, app: &App, tx: &mut Tx) -> Result<()> {
+        let mut inner = tx.begin().await.map_err(store::error)?;
+        match told(ended, app, &mut inner).await {
+            Ok(()) => inner.commit().await.map_err(store::error),
+            // The whole transaction is run again.
+            Err(e) if e.is_transient() => Err(e),
+            Err(e) => {
+                tracing::error!(operation = %ended.id, inside = e.inside, "nobody is told how {} ended: {e}", ended.kind);
+                inner.rollback().await.map_err(store::error)
+            }
+        }
+    }
+}
+
+async fn told(ended: &Ended<'_>, app: &App, tx: &mut Tx) -> Result<()> {
+    let Some(project) = ended.project.and_then(ProjectId::parse) else { return Ok(()) };
+    if store::notifiers::list(tx, &project).await?.is_empty() {
+        return Ok(());
+    }
+    match about(ended, tx).await? {
+        Some(draft) => post(tx, &notice(&project, draft, app.now()), None).await,
+        None => Ok(()),
+    }
+}
+
+/// What there is to tell of this end: THE LIST of operations that people hear of.
+async fn about(ended: &Ended<'_>, tx: &mut Tx) -> Result<Option<Draft>> {
+    let (kind, end) = (ended.kind, ended.end);
+    if kind == ops::back_up::BackUp::KIND {
+        return Ok(words::backup(&backup(ended, tx).await?, end));
+    }
+    // The other parts of an operation are told of as a whole.
+    if ended.parent.is_some() {
+        return Ok(None);
+    }
+    let (cluster, id) = (ended.cluster.unwrap_or_default(), ended.key.unwrap_or_default());
+    Ok(match kind {
+        ops::verify::Verify::KIND => words::verification(&backup(ended, tx).await?, end),
+        ops::drill::Drill::KIND => words::drill(&backup(ended, tx).await?, end),
+        ops::restore_in_place::RestoreInPlace::KIND | ops::restore_new::RestoreNew::KIND | ops::undo_restore::UndoRestore::KIND => {
+            let restore = store::restores::get(tx, &id_in(ended, "restore", RestoreId::parse)?).await?;
+            words::restore(&restore, kind == ops::undo_restore::UndoRestore::KIND, end)
+        }
+        ops::promote::Promote::KIND => words::verb(NoticeKind::PromotionDone, cluster, id, &promotion(ended, tx).await?, end),
+        ops::resync::Resync::KIND | ops::resync_node::ResyncNode::KIND => words::verb(NoticeKind::ResyncDone, cluster, id, "resync", end),
+        _ => None,
+    })
+}
+
+/// An id that an operation's state names.
+fn id_in<T>(ended: &Ended<'_>, field: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+    let found = ended.state.get(field).and_then(|v| v.as_str()).and_then(parse);
+    found.ok_or_else(|| Error::internal(format!("{} {} has no {field}", ended.kind, ended.id)))
+}
+
+async fn backup(ended: &Ended<'_>, tx: &mut Tx) -> Result<mainstay_model::backup::Backup> {
+    store::backups::get(tx, &id_in(ended, "backup", BackupId::parse)?).await
+}
+
+async fn promotion(ended: &Ended<'_>, tx: &mut Tx) -> Result<String> {
+    let node = id_in(ended, "node", mainstay_model::NodeId::parse)?;
+    match store::nodes::get(tx, &node).await {
+        Ok(node) => Ok(format!("promotion of {}", node.name)),
+        Err(e) if e.kind == Kind::NotFound => Ok("promotion".into()),
+        Err(e) => Err(e),
+    }
+}
+
+pub(crate) fn notice(project: &ProjectId, draft: Draft, at: Time) -> Notice {
+    Notice {
+        id: NoticeId::new(),
+        project: project.clone(),
+        kind: draft.kind,
+        at,
+        cluster: draft.cluster,
+        object_kind: draft.object_kind.into(),
+        object: draft.object,
+        good: draft.good,
+        title: draft.title,
+        text: draft.text,
+    }
+}
+
+/// Gives it to every notifier of the project that wants it, but not to the one it is about.
+pub(crate) async fn post(tx: &mut Tx, notice: &Notice, except: Option<&NotifierId>) -> Result<()> {
+    let all = store::notifiers::list(tx, &notice.project).await?;
+    for notifier in all.iter().filter(|n| n.enabled && n.events.wants(notice.kind) && Some(&n.id) != except) {
+        store::outbox::add(tx, &notifier.id, notice).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,368 @@
+//! What is wrong with a cluster's backups right now, from the backups there are.
+//!
+//! Not from what was tried: a schedule that silently stopped, a job that says it succeeded and left
+//! nothing, a control plane that was off for a week all look the same here, namely like no good backup.
+//! What cannot be known is said as that, never taken for good.
+
+use super::schedule::slots;
+use mainstay_model::{
+    Error, Result, Time,
+    alert::{AlertKind, Condition},
+    backup::{Backup, BackupStatus, Drill},
+    cluster::Cluster,
+    schedule::{RunStatus, Schedule, ScheduleRun, Timing},
+};
+use std::collections::BTreeMap;
+
+/// What [`conditions`] decides: an alert of these kinds holds exactly when it says so.
+pub const KINDS: [AlertKind; 6] = [
+    AlertKind::BackupOverdue,
+    AlertKind::BackupFailed,
+    AlertKind::BackupPartial,
+    AlertKind::DrillFailed,
+    AlertKind::DrillOverdue,
+    AlertKind::RunMissed,
+];
+
+/// Absent for this many intervals, a good backup is overdue.
+const INTERVALS: f64 = 2.0;
+/// Drills are weekly, and one more day is not late.
+const DRILL_DAYS: i64 = 8;
+/// Long enough to see every weekday follow every other.
+const WINDOW_DAYS: i64 = 15;
+
+/// What was found of one cluster.
+pub struct Look {
+    pub cluster: Cluster,
+    /// Each with the newest of its times that has come.
+    pub schedules: Vec<(Schedule, Option<ScheduleRun>)>,
+    /// Or why it is not known.
+    pub backups: Result<Found>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    pub last_good: Option<Time>,
+    /// The newest backup that has ended and has not been removed since.
+    pub newest: Option<Backup>,
+    pub last_drill: Option<Drill>,
+    pub last_passed_drill: Option<Time>,
+}
+
+/// The longest time between two runs, where there are any, in seconds.
+pub fn interval(timings: &[&Timing], now: Time) -> Result<Option<f64>> {
+    let mut all = Vec::new();
+    for timing in timings {
+        all.extend(slots(timing, now)?.take_while(|slot| *slot <= now.plus_days(WINDOW_DAYS)));
+    }
+    all.sort();
+    let gaps = all.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
+    Ok(gaps.reduce(f64::max))
+}
+
+/// Everything that holds, one condition each.
+pub fn conditions(looks: &[Look], now: Time) -> Vec<Condition> {
+    let mut all: Vec<Condition> = looks.iter().flat_map(|look| of_cluster(look, now)).collect();
+    all.extend(partial(looks));
+    all
+}
+
+fn of_cluster(look: &Look, now: Time) -> Vec<Condition> {
+    let c = &look.cluster;
+    let condition = |kind, sentence| Condition {
+        project: c.project.clone(),
+        kind,
+        object_kind: "cluster".into(),
+        object: c.id.to_string(),
+        object_name: c.name.to_string(),
+        cluster: Some(c.id.clone()),
+        cluster_name: Some(c.name.to_string()),
+        sentence,
+    };
+    let found = look.backups.as_ref().ok();
+    let mut all = vec![];
+    all.extend(overdue(look, now).map(|s| condition(AlertKind::BackupOverdue, s)));
+    all.extend(found.and_then(|f| failed(c, f)).map(|s| condition(AlertKind::BackupFailed, s)));
+    all.extend(found.and_then(|f| drill_failed(c, f)).map(|s| condition(AlertKind::DrillFailed, s)));
+    all.extend(found.and_then(|f| drill_overdue(c, f, now)).map(|s| condition(AlertKind::DrillOverdue, s)));
+    for (schedule, run) in &look.schedules {
+        let Some(sentence) = missed(schedule, run.as_ref()) else { continue };
+        let object_name = format!("{} {}", c.name, schedule.name);
+        all.push(Condition {
+            object_kind: "schedule".into(),
+            object: schedule.id.to_string(),
+            object_name,
+            ..condition(AlertKind::RunMissed, sentence)
+        });
+    }
+    all
+}
+
+fn overdue(look: &Look, now: Time) -> Option<String> {
+    let name = &look.cluster.name;
+    let enabled: Vec<&Schedule> = look.schedules.iter().map(|(s, _)| s).filter(|s| s.enabled).collect();
+    let since = enabled.iter().map(|s| s.created_at).min()?;
+    let timings: Vec<&Timing> = enabled.iter().map(|s| &s.timing).collect();
+    let unknown = |e: &Error| Some(format!("it is not known whether cluster {name} has a good backup: {e}"));
+    let (found, interval) = match (&look.backups, interval(&timings, now)) {
+        (Err(e), _) => return unknown(e),
+        (_, Err(e)) => return unknown(&e),
+        (Ok(found), Ok(interval)) => (found, interval?),
+    };
+    let reference = found.last_good.map_or(since, |t| t.max(since));
+    if now.seconds_since(reference) <= INTERVALS * interval {
+        return None;
+    }
+    let last = match found.last_good {
+        Some(t) => format!("its last good one is of {t}"),
+        None => "it has none".into(),
+    };
+    Some(format!("cluster {name} should have a good backup every {}, but {last}", span(interval)))
+}
+
+fn span(seconds: f64) -> String {
+    let hours = (seconds / 3600.0).ceil() as i64;
+    match hours {
+        1 => "hour".into(),
+        h if h % 24 == 0 && h > 24 => format!("{} days", h / 24),
+        h => format!("{h} hours"),
+    }
+}
+
+/// A backup that somebody cancelled did not fail.
+fn failed(c: &Cluster, found: &Found) -> Option<String> {
+    let b = found.newest.as_ref().filter(|b| b.status == BackupStatus::Failed)?;
+    let why = b.error.as_deref().unwrap_or("no copy was stored");
+    (!matches!(why, "cancelled" | "abandoned")).then(|| format!("the newest backup of cluster {} ({}) failed: {why}", c.name, b.id))
+}
+
+fn drill_failed(c: &Cluster, found: &Found) -> Option<String> {
+    let drill = found.last_drill.as_ref().filter(|d| !d.ok)?;
+    Some(format!("the last drill of cluster {}, at {}, failed: that backup does not restore", c.name, drill.at))
+}
+
+fn drill_overdue(c: &Cluster, found: &Found, now: Time) -> Option<String> {
+    let good = found.last_good?;
+    let limit = now.plus_days(-DRILL_DAYS);
+    match found.last_passed_drill {
+        Some(at) if at < limit => Some(format!("no drill of cluster {} has passed since {at}; `mainstay backup drill` does one", c.name)),
+        Some(_) => None,
+        None if c.created_at < limit && good.max(c.created_at) <= now => {
+            Some(format!("no backup of cluster {} has ever been restored in a drill; `mainstay backup drill` does that", c.name))
+        }
+        None => None,
+    }
+}
+
+fn missed(schedule: &Schedule, run: Option<&ScheduleRun>) -> Option<String> {
+    let run = run.filter(|r| schedule.enabled && r.status == RunStatus::Missed)?;
+    let why = run.reason.as_deref().unwrap_or("its time passed while it could not be made");
+    Some(format!("schedule {} of cluster {} made no backup at {}: {why}", schedule.name, schedule.cluster_name, run.nominal))
+}
+
+/// A storage that lacks its copies is one matter, however many clusters it lacks them of.
+fn partial(looks: &[Look]) -> Vec<Condition> {
+    let mut storages: BTreeMap<String, (Condition, Vec<String>)> = BTreeMap::new();
+    for look in looks {
+        let newest = look.backups.as_ref().ok().and_then(|f| f.newest.as_ref()).filter(|b| b.status == BackupStatus::Partial);
+        let Some(backup) = newest else { continue };
+        for copy in backup.copies.iter().filter(|c| c.status == BackupStatus::Failed) {
+            let (_, lacking) = storages.entry(copy.storage.to_string()).or_insert_with(|| (of_storage(look, copy), vec![]));
+            lacking.push(look.cluster.name.to_string());
+        }
+    }
+    let said = |(mut condition, lacking): (Condition, Vec<String>)| {
+        let why = std::mem::take(&mut condition.sentence);
+        condition.sentence = format!("storage {} lacks the newest backup of {}: {why}", condition.object_name, lacking.join(", "));
+        condition
+    };
+    storages.into_values().map(said).collect()
+}
+
+fn of_storage(look: &Look, copy: &mainstay_model::backup::Copy) -> Condition {
+    Condition {
+        project: look.cluster.project.clone(),
+        kind: AlertKind::BackupPartial,
+        object_kind: "storage".into(),
+        object: copy.storage.to_string(),
+        object_name: copy.storage_name.clone(),
+        cluster: None,
+        cluster_name: None,
+        sentence: copy.error.clone().unwrap_or_else(|| "its copy was not stored".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_model::{BackupId, ClusterId, ProjectId, ScheduleId, StorageId, backup::Copy};
+    use serde_json::json;
+
+    /// A Sunday, 12:00 UTC.
+    fn now() -> Time {
+        Time::parse("2026-11-22T12:00:00Z").unwrap()
+    }
+
+    fn hours_ago(hours: i64) -> Time {
+        now().plus_seconds(-3600 * hours)
+    }
+
+    fn timing(days: &str, hours: &[u8]) -> Timing {
+        let days = days.split(',').map(|d| serde_json::from_value(json!(d)).unwrap()).collect();
+        Timing::new(days, hours.iter().copied().collect(), "UTC").unwrap()
+    }
+
+    fn daily() -> Timing {
+        Timing::new(Timing::every_day(), [3].into(), "UTC").unwrap()
+    }
+
+    fn schedule(timing: Timing, created_at: Time) -> Schedule {
+        let text = json!({
+            "id": ScheduleId::new(), "project": ProjectId::new(), "cluster": ClusterId::new(), "cluster_name": "shop", "name": "nightly",
+            "enabled": true, "timing": timing, "retention": {}, "storages": [StorageId::new()], "done_until": created_at, "next_at": null,
+            "created_at": created_at,
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    fn look(created_at: Time, schedules: Vec<Schedule>, found: Found) -> Look {
+        let text = json!({
+            "id": ClusterId::new(), "project": ProjectId::new(), "name": "shop", "engine": "memo", "version": "1", "mode": "single",
+            "wanted": "running", "phase": null, "phase_reason": null, "primary": null, "protected": false, "auto_failover": false,
+            "settings": {}, "allow_list": [], "read_write": {"host": "127.70.1.2", "port": 1}, "read_only": null, "next_node": 2,
+            "generation": 1, "created_at": created_at, "deleted_at": null,
+        });
+        let cluster = serde_json::from_value(text).unwrap();
+        Look { cluster, schedules: schedules.into_iter().map(|s| (s, None)).collect(), backups: Ok(found) }
+    }
+
+    fn backup(status: BackupStatus, copies: &[(&StorageId, BackupStatus)]) -> Backup {
+        let text = json!({
+            "id": BackupId::new(), "project": ProjectId::new(), "cluster": ClusterId::new(), "cluster_name": "shop", "kind": "scheduled",
+            "status": status, "proof": "none", "description": "", "engine": "memo", "engine_version": "1", "created_at": hours_ago(1),
+            "finished_at": null, "expires_at": null, "pinned": false, "data_bytes": null, "facts": null, "checks": [], "drill": null,
+            "error": null, "copies": [],
+        });
+        let mut b: Backup = serde_json::from_value(text).unwrap();
+        b.copies = copies
+            .iter()
+            .map(|(storage, status)| Copy {
+                storage: (*storage).clone(),
+                storage_name: "far".into(),
+                status: *status,
+                snapshot: None,
+                added_bytes: None,
+                verified_at: None,
+                error: (*status == BackupStatus::Failed).then(|| "it is away".into()),
+                tries: 0,
+                tried_at: None,
+            })
+            .collect();
+        b
+    }
+
+    fn kinds(looks: &[Look]) -> Vec<AlertKind> {
+        conditions(looks, now()).into_iter().map(|c| c.kind).collect()
+    }
+
+    fn good(hours: i64) -> Found {
+        Found { last_good: Some(hours_ago(hours)), last_passed_drill: Some(hours_ago(20)), ..Found::default() }
+    }
+
+    #[test]
+    fn the_interval_is_the_longest_wait() {
+        let hours = |timings: &[&Timing]| interval(timings, now()).unwrap().map(|s| s / 3600.0);
+        assert_eq!(hours(&[&daily()]), Some(24.0));
+        assert_eq!(hours(&[&timing("mon,wed,fri", &[3])]), Some(72.0));
+        assert_eq!(hours(&[&timing("sun", &[3])]), Some(168.0));
+        assert_eq!(hours(&[&timing("sun", &[3]), &daily()]), Some(24.0));
+        assert_eq!(hours(&[&Timing::new(Timing::every_day(), Timing::every_hour(), "UTC").unwrap()]), Some(1.0));
+        assert_eq!(hours(&[]), None);
+        assert!(interval(&[&Timing { time_zone: "Mars/Olympus".into(), ..daily() }], now()).is_err());
+    }
+
+    #[test]
+    fn two_intervals_without_a_good_backup_are_too_many() {
+        let old = hours_ago(24 * 30);
+        for (hours, late) in [(1, false), (24, false), (48, false), (49, true), (24 * 20, true)] {
+            let found = look(old, vec![schedule(daily(), old)], good(hours));
+            assert_eq!(kinds(&[found]).contains(&AlertKind::BackupOverdue), late, "{hours}");
+        }
+        // None at all: from when on one was wanted.
+        for (hours, late) in [(47, false), (49, true)] {
+            let found = look(old, vec![schedule(daily(), hours_ago(hours))], Found::default());
+            assert_eq!(kinds(&[found]).contains(&AlertKind::BackupOverdue), late, "{hours}");
+        }
+        let weekly = look(old, vec![schedule(timing("sun", &[3]), old)], good(24 * 8));
+        assert!(kinds(&[weekly]).is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_for_what_was_not_asked_for() {
+        let old = hours_ago(24 * 30);
+        assert!(kinds(&[look(old, vec![], Found::default())]).is_empty());
+        let paused = Schedule { enabled: false, ..schedule(daily(), old) };
+        assert!(kinds(&[look(old, vec![paused], good(24 * 9))]).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_good() {
+        let old = hours_ago(24 * 30);
+        let mut unknown = look(old, vec![schedule(daily(), old)], good(1));
+        unknown.backups = Err(Error::integrity("a backup in the store does not read"));
+        let all = conditions(&[unknown], now());
+        assert_eq!(all.len(), 1);
+        assert!(all[0].kind == AlertKind::BackupOverdue && all[0].sentence.contains("not known"), "{}", all[0].sentence);
+        let nowhere = Timing { time_zone: "Mars/Olympus".into(), ..daily() };
+        assert_eq!(kinds(&[look(old, vec![schedule(nowhere, old)], good(1))]), [AlertKind::BackupOverdue]);
+    }
+
+    #[test]
+    fn drills() {
+        let (old, day) = (hours_ago(24 * 30), 24);
+        let found = |passed: Option<i64>| Found { last_passed_drill: passed.map(hours_ago), ..good(1) };
+        assert_eq!(kinds(&[look(old, vec![], found(None))]), [AlertKind::DrillOverdue]);
+        assert_eq!(kinds(&[look(old, vec![], found(Some(9 * day)))]), [AlertKind::DrillOverdue]);
+        assert!(kinds(&[look(old, vec![], found(Some(7 * day)))]).is_empty());
+        assert!(kinds(&[look(hours_ago(day), vec![], found(None))]).is_empty(), "it is new");
+        let failed = Found { last_drill: Some(Drill { at: hours_ago(1), ok: false, seconds: 1.0 }), ..found(Some(day)) };
+        assert_eq!(kinds(&[look(old, vec![], failed)]), [AlertKind::DrillFailed]);
+    }
+
+    #[test]
+    fn a_failed_backup_and_a_missed_run() {
+        let old = hours_ago(24);
+        let newest =
+            |error: &str| Found { newest: Some(Backup { error: Some(error.into()), ..backup(BackupStatus::Failed, &[]) }), ..good(1) };
+        assert_eq!(kinds(&[look(old, vec![], newest("no space"))]), [AlertKind::BackupFailed]);
+        assert!(kinds(&[look(old, vec![], newest("cancelled"))]).is_empty());
+        let mut late = look(old, vec![schedule(daily(), old)], good(1));
+        let run = |status| ScheduleRun {
+            schedule: late.schedules[0].0.id.clone(),
+            nominal: hours_ago(9),
+            status,
+            reason: Some("Mainstay was not running".into()),
+            backup: None,
+            recorded_at: now(),
+        };
+        let (missed, started) = (run(RunStatus::Missed), run(RunStatus::Started));
+        late.schedules[0].1 = Some(missed);
+        let all = conditions(std::slice::from_ref(&late), now());
+        assert!(all.len() == 1 && all[0].kind == AlertKind::RunMissed && all[0].sentence.contains("not running"), "{all:?}");
+        late.schedules[0].1 = Some(started);
+        assert!(kinds(&[late]).is_empty());
+    }
+
+    #[test]
+    fn a_storage_that_fails_everywhere_is_one_condition() {
+        let (near, far) = (StorageId::new(), StorageId::new());
+        let one = || {
+            let copies = [(&near, BackupStatus::Completed), (&far, BackupStatus::Failed)];
+            look(hours_ago(24), vec![], Found { newest: Some(backup(BackupStatus::Partial, &copies)), ..good(1) })
+        };
+        let all = conditions(&[one(), one(), one()], now());
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].is(AlertKind::BackupPartial, far.as_str()));
+        assert_eq!(all[0].sentence, "storage far lacks the newest backup of shop, shop, shop: it is away");
+    }
+}
