@@ -3,10 +3,14 @@
 //!
 //! Times are RFC 3339 in UTC, sizes bytes, durations seconds. Requests refuse unknown fields.
 
+pub mod alert;
 pub mod audit;
 pub mod backup;
 pub mod cluster;
+pub mod group;
+pub mod drill;
 pub mod node;
+pub mod notifier;
 pub mod operation;
 pub mod problem;
 pub mod recovery;
@@ -15,11 +19,15 @@ pub mod schedule;
 pub mod storage;
 pub mod token;
 
+pub use alert::*;
 pub use audit::*;
 pub use backup::*;
 pub use cluster::*;
+pub use drill::*;
+pub use group::*;
 pub use mainstay_model::engine::EngineEntry as Engine;
 pub use node::*;
+pub use notifier::*;
 pub use operation::*;
 pub use problem::*;
 pub use recovery::*;

@@ -3,6 +3,7 @@
 use mainstay_api_types as dto;
 use mainstay_control::{
     clusters::{ClusterView, NodeView},
+    groups::{GroupBackupView, GroupView},
     restores::Planned,
     retention::Explained,
 };
@@ -12,6 +13,7 @@ use mainstay_model::{
     AuditEntry,
     backup::{Backup, BackupKind, BackupStatus},
     cluster::SocketAddress,
+    group::Part,
     project::Project,
     restore::Restore,
 };

@@ -24,10 +24,16 @@ pub struct Options {
     /// How long the data a restore replaced stands aside.
     pub previous_days: i64,
     pub final_backup_days: i64,
+    /// How long after each other the members of a group may begin their backups.
+    pub group_gather_ms: u64,
     /// How long after its time a scheduled backup is still made: after a downtime, once.
     pub schedule_catch_up_seconds: i64,
     /// Over how long scheduled backups of the same hour are spread.
     pub schedule_jitter_seconds: i64,
+    /// How often each cluster's newest good backup is tried by itself; 0 is never.
+    pub drill_interval_days: i64,
+    /// How old a backup is at least when it is tried by itself.
+    pub drill_quiet_seconds: i64,
     /// Where endpoints listen instead of the loopback block, for clients on other machines.
     pub endpoint_address: Option<IpAddr>,
     /// Below the agent's data directory: where copies of the control plane are laid for the agent to
@@ -49,8 +55,11 @@ impl Default for Options {
             catch_up_ms: 30_000,
             previous_days: 3,
             final_backup_days: 15,
+            group_gather_ms: 60_000,
             schedule_catch_up_seconds: 6 * 3600,
             schedule_jitter_seconds: 30,
+            drill_interval_days: 7,
+            drill_quiet_seconds: 3600,
             endpoint_address: None,
             own_addresses: vec![],
             control_plane_copies: None,

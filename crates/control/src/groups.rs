@@ -8,7 +8,7 @@ use crate::{
     restores::{self, Planned, RestoreRequest},
 };
 use mainstay_model::{
-    ClusterId, Error, GroupBackupId, GroupId, Name, OperationId, ProjectId, Result,
+    ClusterId, Error, GroupBackupId, GroupId, Name, OperationId, ProjectId, RestoreId, Result,
     backup::Backup,
     cluster::Cluster,
     group::{Group, GroupBackup, GroupBackupStatus, MOST_MEMBERS, Part},
@@ -260,9 +260,9 @@ pub async fn plan_restore(app: &App, project: &ProjectId, from: &GroupBackupView
 
 /// Restores all members together. All are taken at once, or the one that is busy is named.
 pub async fn restore(app: &App, by: &Actor, from: &GroupBackupView, plans: Vec<Planned>) -> Result<OperationId> {
-    let mut prepared = vec![];
+    let (mut prepared, party) = (vec![], RestoreId::new().to_string());
     for planned in plans {
-        prepared.push(restores::prepare(app, by, &from.whole.project, planned).await?);
+        prepared.push(restores::prepare(app, by, &from.whole.project, planned, Some(&party)).await?);
     }
     let mut tx = app.store.begin_write().await?;
     let mut all = vec![];
@@ -270,7 +270,7 @@ pub async fn restore(app: &App, by: &Actor, from: &GroupBackupView, plans: Vec<P
         let (restore, target) = (one.row.id.clone(), one.row.target_name.clone());
         all.push(restore_group::One { restore, target, operation: one.write(app, &mut tx).await? });
     }
-    let state = restore_group::State { backup: from.whole.id.clone(), restores: all };
+    let state = restore_group::State { backup: from.whole.id.clone(), party, restores: all };
     let subject = ops::subject_of(&from.whole.project, from.whole.group_name.as_str(), from.whole.group.as_str());
     let submit = ops::submission::<restore_group::RestoreGroup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     let operation = app.runner.submit_in(&mut tx, submit).await?;

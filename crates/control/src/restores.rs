@@ -4,7 +4,7 @@ use crate::{
     Actor, App, app, backups, clusters, engines, ops,
     ops::{restore_in_place, restore_new, undo_restore},
     plan::restore::{Action, RestorePlan},
-    projects, storages,
+    projects, schedules, storages,
     topology::Topology,
 };
 use mainstay_model::{
@@ -145,7 +145,7 @@ pub async fn run(app: &App, by: &Actor, project: &ProjectId, request: &RestoreRe
     if let Some(target) = &planned.target {
         app::confirmed(request.confirm.as_deref(), target.name.as_str())?;
     }
-    let prepared = prepare(app, by, project, planned).await?;
+    let prepared = prepare(app, by, project, planned, None).await?;
     let row = prepared.row.clone();
     let mut tx = app.store.begin_write().await?;
     let operation = prepared.write(app, &mut tx).await?;
@@ -171,16 +171,21 @@ impl Prepared {
     pub async fn write(self, app: &App, tx: &mut Tx) -> Result<OperationId> {
         match &self.target {
             Target::Existing(cluster) => clusters::unchanged(tx, cluster).await?,
-            Target::New { cluster, nodes, accounts } => clusters::insert_rows(app, tx, cluster, nodes, accounts).await?,
+            Target::New { cluster, nodes, accounts } => {
+                clusters::insert_rows(app, tx, cluster, nodes, accounts).await?;
+                let source = store::backups::get(tx, &self.row.backup).await?.cluster;
+                schedules::insert_copies(app, tx, &source, cluster).await?;
+            }
         }
         store::restores::insert(tx, &self.row).await?;
         app.runner.submit_in(tx, self.submit).await
     }
 }
 
-pub(crate) async fn prepare(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<Prepared> {
+/// With a party, it keeps step with the other restores of that name.
+pub(crate) async fn prepare(app: &App, by: &Actor, project: &ProjectId, planned: Planned, party: Option<&str>) -> Result<Prepared> {
     match planned.target.clone() {
-        Some(target) => prepare_into(app, by, planned, target),
+        Some(target) => prepare_into(app, by, planned, target, party),
         None => prepare_new(app, by, project, planned).await,
     }
 }
@@ -204,7 +209,7 @@ fn restore_row(app: &App, planned: &Planned, target: &Cluster, in_place: bool) -
     }
 }
 
-fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> Result<Prepared> {
+fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party: Option<&str>) -> Result<Prepared> {
     let row = restore_row(app, &planned, &target, true);
     let state = restore_in_place::State {
         cluster: target.id.clone(),
@@ -213,6 +218,7 @@ fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster) -> Res
         storage: planned.plan.storage.clone(),
         node: target.primary.clone().ok_or_else(|| Error::conflict("no_primary", "the cluster has no primary"))?,
         safety: None,
+        party: party.map(Into::into),
         away_from: None,
         away_until: None,
     };

@@ -74,6 +74,7 @@ id!(NotifierId, "nf");
 id!(NoticeId, "nt");
 id!(AlertId, "al");
 id!(ScheduleId, "sc");
+id!(DrillId, "dr");
 id!(GroupId, "gr");
 id!(GroupBackupId, "gb");
 

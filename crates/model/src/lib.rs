@@ -9,6 +9,7 @@ pub mod audit;
 pub mod backup;
 pub mod cluster;
 pub mod credentials;
+pub mod drill;
 pub mod engine;
 pub mod error;
 pub mod group;

@@ -16,7 +16,7 @@ use crate::{FakeNotifiers, FakeWorld, fake_engine::read_log, lock};
 use mainstay_agent::{Agent, Parts as AgentParts};
 use mainstay_control::{Actor, App, Options, Parts, backups, clusters, clusters::NewCluster, projects, topology::Topology};
 use mainstay_model::{Error, NodeId, OperationId, Result, backup::Backup, cluster::Cluster, project::Project, role::Role};
-use mainstay_operations::{Retry, Runner, RunnerOptions, Status, SystemClock, View};
+use mainstay_operations::{Clock, Retry, Runner, RunnerOptions, Status, SystemClock, View};
 use mainstay_store::{Sealer, Store};
 use std::{
     path::PathBuf,
@@ -30,6 +30,7 @@ pub struct World {
     pub clients: Arc<Clients>,
     pub notifiers: Arc<FakeNotifiers>,
     store: Mutex<Store>,
+    clock: Mutex<Arc<dyn Clock>>,
     agent: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
@@ -60,7 +61,8 @@ impl World {
         let outside = Arc::new(FakeWorld::new());
         let store = Mutex::new(open_store(&outside).await?);
         let clients = Arc::new(Clients::new(outside.clone()));
-        let world = World { outside, clients, notifiers: Arc::default(), store, agent: Mutex::default() };
+        let world =
+            World { outside, clients, notifiers: Arc::default(), store, clock: Mutex::new(Arc::new(SystemClock)), agent: Mutex::default() };
         world.start_agent().await?;
         Ok(world)
     }
@@ -80,6 +82,11 @@ impl World {
         *lock(&self.store) = open_store(&self.outside).await?;
         self.clients.forget();
         self.start_agent().await
+    }
+
+    /// Control planes opened from now on live by this clock.
+    pub fn set_clock(&self, clock: Arc<dyn Clock>) {
+        *lock(&self.clock) = clock;
     }
 
     pub fn store(&self) -> Store {
@@ -139,8 +146,13 @@ impl World {
         let parts = Parts {
             store: self.store(),
             agent: mainstay_rpc::Agent::on_socket(self.socket())?,
-            clock: Arc::new(SystemClock),
-            options: Options { catch_up_ms: 2_000, default_storage: self.outside.scratch().join("storage"), ..Options::default() },
+            clock: lock(&self.clock).clone(),
+            options: Options {
+                catch_up_ms: 2_000,
+                group_gather_ms: 1_000,
+                default_storage: self.outside.scratch().join("storage"),
+                ..Options::default()
+            },
             runner_options: options,
             notifiers: self.notifiers.clone(),
         };

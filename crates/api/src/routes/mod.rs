@@ -1,20 +1,26 @@
 //! The routes, one file a noun. THE LIST is [`all`].
 
+mod alerts;
 mod audit;
 mod backups;
 mod clusters;
+mod drills;
 mod engines;
+mod groups;
 mod nodes;
+mod notifiers;
 mod operations;
 mod projects;
 mod recovery;
 mod restores;
+mod retention;
 mod schedules;
 mod settings;
 mod storages;
 mod tokens;
 
-mod retention;
+pub use storages::new_storage;
+
 use crate::{
     Shared,
     audit::Begun,
@@ -41,6 +47,7 @@ pub fn all() -> Vec<Noun> {
         settings::routes(),
         nodes::routes(),
         backups::routes(),
+        drills::routes(),
         restores::routes(),
         retention::routes(),
         groups::routes(),
@@ -50,6 +57,8 @@ pub fn all() -> Vec<Noun> {
         storages::routes(),
         operations::routes(),
         tokens::routes(),
+        notifiers::routes(),
+        alerts::routes(),
         audit::routes(),
     ]
 }

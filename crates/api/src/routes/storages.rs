@@ -47,7 +47,7 @@ async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query
 
 /// What was asked for, as its kind takes it. A field that its kind knows nothing of is a mistake that
 /// should not pass in silence.
-pub(super) fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
+pub fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
     let takes: &[&str] = match b.kind.as_str() {
         "local" => &["path"],
         "s3" => &["endpoint", "bucket", "prefix", "access_key", "secret_key", "s3_region", "path_style", "ca"],

@@ -28,8 +28,10 @@ pub mod resync_node;
 pub mod rotate;
 mod serving;
 pub mod set_allow_list;
+pub mod set_recovery_keys;
 pub mod start_cluster;
 pub mod stop_cluster;
+mod together;
 pub mod undelete_cluster;
 pub mod undo_restore;
 pub mod verify;
@@ -63,6 +65,7 @@ pub fn registry() -> Registry<App> {
         .with(resync_node::ResyncNode)
         .with(rotate::Rotate)
         .with(set_allow_list::SetAllowList)
+        .with(set_recovery_keys::SetRecoveryKeys)
         .with(start_cluster::StartCluster)
         .with(stop_cluster::StopCluster)
         .with(undelete_cluster::UndeleteCluster)

@@ -1,21 +1,17 @@
-//! Restore a group: every member is brought to the point of the group's backup, or all keep what
-//! they had.
+//! Restore a group: clients see every member at the point of the group's backup, or every member as
+//! it was.
 //!
 //! The restores are operations of their own, each under its cluster's lock, submitted in the write
-//! that submitted this one. When one of them fails, those that had replaced a cluster's data are
-//! undone: members at different points are what a group is there to rule out. New clusters that were
-//! made stay, and are named.
+//! that submitted this one. They keep step ([`super::together`]): until this operation has written
+//! down that all go on, each of them can turn back and none has let a client in. New clusters that
+//! were made when another one fails stay, and are named.
 
-use super::undo_restore::{self, UndoRestore};
+use super::together::{self, GATHER, MEET};
 use crate::App;
 use async_trait::async_trait;
-use futures::future::{select_all, try_join_all};
-use mainstay_model::{
-    Error, GroupBackupId, OperationId, RestoreId, Result,
-    restore::{Restore, RestoreStatus},
-};
-use mainstay_operations::{Cx, Lock, Operation, Status, Step, Tx, Undo, unknown_step};
-use mainstay_store as store;
+use futures::future::try_join_all;
+use mainstay_model::{Error, GroupBackupId, OperationId, RestoreId, Result};
+use mainstay_operations::{Cx, End, Operation, Status, Step, Tx, Undo, unknown_step};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,10 +24,14 @@ pub struct One {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     pub backup: GroupBackupId,
+    /// Under which the members know each other.
+    pub party: String,
     pub restores: Vec<One>,
 }
 
 pub struct RestoreGroup;
+
+const DECIDED: Undo = Undo::Nothing("members turn back with the step before");
 
 #[async_trait]
 impl Operation for RestoreGroup {
@@ -39,23 +39,42 @@ impl Operation for RestoreGroup {
     type State = State;
     const KIND: &'static str = "restore_group";
     const VERSION: i64 = 1;
-    const STEPS: &'static [Step] = &[Step::effect("members", "Restore every member", Undo::With)];
+    const STEPS: &'static [Step] = &[
+        Step::effect("beside", "Restore every member beside its live data", Undo::With),
+        Step::db("may_swap", "Let all swap their data in, clients held", DECIDED),
+        Step::effect("swapped", "Wait until every member has", Undo::With),
+        Step::db("go_on", "Let clients of all in", DECIDED).no_return(),
+        Step::effect("members", "Wait until every member runs", Undo::Nothing("past the point of no return")),
+    ];
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
-            "members" => members(cx, s).await,
+            "beside" => together::all_at(cx, &operations(s), GATHER).await,
+            "swapped" => together::all_at(cx, &operations(s), MEET).await,
+            "members" => try_join_all(s.restores.iter().map(|one| outcome(cx, one))).await.map(drop),
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
 
-    async fn db(&self, step: &str, _: &Cx<App>, _: &mut Tx, _: &mut State) -> Result<()> {
-        Err(unknown_step(Self::KIND, step))
+    async fn db(&self, step: &str, _: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        match step {
+            "may_swap" => together::may_swap(tx, &s.party).await,
+            "go_on" => together::must_go_on(tx, &s.party).await,
+            _ => Err(unknown_step(Self::KIND, step)),
+        }
     }
 
     async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
-            "members" => take_back(cx, s).await,
+            "beside" | "swapped" => try_join_all(s.restores.iter().map(|one| turn_back(cx, one))).await.map(drop),
             _ => Err(unknown_step(Self::KIND, step)),
+        }
+    }
+
+    async fn finished(&self, end: End<'_>, _: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        match end {
+            End::Succeeded => Ok(()),
+            End::Failed(_) | End::Stuck(_) | End::Cancelled | End::Abandoned => together::give_up(tx, &s.party).await,
         }
     }
 
@@ -64,17 +83,8 @@ impl Operation for RestoreGroup {
     }
 }
 
-async fn members(cx: &Cx<App>, s: &State) -> Result<()> {
-    let mut left: Vec<_> = s.restores.iter().map(|one| Box::pin(outcome(cx, one))).collect();
-    while !left.is_empty() {
-        let (ended, _, rest) = tokio::select! {
-            ended = select_all(left) => ended,
-            () = cx.cancelled() => return Err(Error::conflict("cancelled", "cancelled")),
-        };
-        ended?;
-        left = rest;
-    }
-    Ok(())
+fn operations(s: &State) -> Vec<OperationId> {
+    s.restores.iter().map(|one| one.operation.clone()).collect()
 }
 
 async fn outcome(cx: &Cx<App>, one: &One) -> Result<()> {
@@ -86,45 +96,14 @@ async fn outcome(cx: &Cx<App>, one: &One) -> Result<()> {
     Err(Error::failed("member_failed", sentence))
 }
 
-async fn take_back(cx: &Cx<App>, s: &State) -> Result<()> {
-    try_join_all(s.restores.iter().map(|one| end(cx, &one.operation))).await?;
-    for one in &s.restores {
-        let restore = store::restores::get(&mut *cx.world.store.read().await?, &one.restore).await?;
-        if restore.in_place && restore.status == RestoreStatus::Completed {
-            undo(cx, &restore).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Cancelled where it can be, waited for where it cannot.
-async fn end(cx: &Cx<App>, operation: &OperationId) -> Result<()> {
-    let _ = cx.world.runner.cancel(operation, cx.operation.as_str()).await;
-    let view = cx.world.runner.wait(operation).await?;
+async fn turn_back(cx: &Cx<App>, one: &One) -> Result<()> {
+    let _ = cx.world.runner.cancel(&one.operation, cx.operation.as_str()).await;
+    let view = cx.world.runner.wait(&one.operation).await?;
     if view.status != Status::Stuck {
         return Ok(());
     }
-    let sentence = format!("{operation} is stuck: {}; choose for it first, then retry this", view.sentence);
+    let sentence =
+        format!("the restore to {} ({}) is stuck: {}; choose for it first, then retry this", one.target, one.operation, view.sentence);
     Err(Error::failed("member_stuck", sentence))
-}
-
-async fn undo(cx: &Cx<App>, restore: &Restore) -> Result<()> {
-    let (Some(aside), Some(node)) = (restore.previous_label.clone(), restore.previous_node.clone()) else {
-        let sentence = format!("the data of {} from before the restore is gone; restore its safety backup", restore.target_name);
-        return Err(Error::failed("nothing_aside", sentence));
-    };
-    let cluster = store::clusters::get(&mut *cx.world.store.read().await?, &restore.target).await?;
-    let state = undo_restore::State { cluster: cluster.id.clone(), restore: restore.id.clone(), node, aside };
-    let submit = super::submission::<UndoRestore>(&state, Some(super::subject(&cluster)), Lock::Exclusive, cx.operation.as_str())?;
-    let operation = match cx.world.runner.submit(submit).await {
-        Ok(operation) => operation,
-        // Held, it may be by the one that an earlier try of this step began.
-        Err(e) => e.operation.as_deref().and_then(OperationId::parse).ok_or(e)?,
-    };
-    let view = cx.world.runner.wait(&operation).await?;
-    let now = store::restores::get(&mut *cx.world.store.read().await?, &restore.id).await?;
-    if now.status == RestoreStatus::Undone {
-        return Ok(());
-    }
-    Err(Error::failed("undo_failed", format!("the data of {} could not be brought back: {}", restore.target_name, view.sentence)))
 }

@@ -3,7 +3,10 @@
 //!
 //! Until clients are let in again everything can be taken back: the old data is one rename away.
 
-use super::{back_up, label, restore_new, serving};
+use super::{
+    back_up, label, restore_new, serving,
+    together::{self, GATHER, MEET},
+};
 use crate::{
     App,
     app::act,
@@ -30,6 +33,9 @@ pub struct State {
     /// The node whose data is replaced: the primary when it began.
     pub node: NodeId,
     pub safety: Option<BackupId>,
+    /// The restores of a group that keep step with this one.
+    #[serde(default)]
+    pub party: Option<String>,
     pub away_from: Option<Time>,
     pub away_until: Option<Time>,
 }
@@ -47,11 +53,13 @@ impl Operation for RestoreInPlace {
     const STEPS: &'static [Step] = &[
         Step::effect("safety_backup", "Back up what is there now", Undo::Nothing("a good backup stays")),
         Step::effect("restore", "Restore beside the live data and check it", Undo::With),
+        Step::effect(GATHER, "Wait for the other members of a group", Undo::Nothing("only waits")),
         Step::db("mark", "Mark the cluster as restoring", Undo::With),
         Step::effect("hold", "Hold clients at the endpoint", Undo::With),
         Step::effect("stop", "Stop the nodes", Undo::With),
         Step::effect("swap", "Swap the restored data in", Undo::With),
         Step::effect("start", "Start the primary with today's credentials", Undo::With),
+        Step::effect(MEET, "Wait for the other members of a group", Undo::With),
         Step::effect("serve", "Let clients in again", FORWARD).no_return(),
         Step::effect("reseed", "Seed every replica again", FORWARD),
         Step::effect("wait_running", "Wait until every node runs", FORWARD),
@@ -64,6 +72,7 @@ impl Operation for RestoreInPlace {
         match step {
             "safety_backup" => safety_backup(cx, s, &topology).await,
             "restore" => restore(cx, s, &topology).await,
+            GATHER | MEET => together::wait(cx, s.party.as_deref(), step).await,
             "hold" => {
                 s.away_from.get_or_insert(cx.world.now());
                 routes::lead(cx, &topology, &Lead::HoldAndCut).await.map(drop)
@@ -99,6 +108,7 @@ impl Operation for RestoreInPlace {
         let plan = topology.plan(topology.node(&s.node)?)?;
         let (new, old) = (label("restored", &cx.operation), label("previous", &cx.operation));
         match step {
+            MEET => together::may_turn_back(cx, s.party.as_deref()).await,
             "restore" => act(cx, DropBeside { node: s.node.clone(), label: new }).await.map(drop),
             "hold" => routes::lead(cx, &topology, &Lead::Roles { without: vec![] }).await.map(drop),
             "stop" => start_all(cx, &topology).await,

@@ -27,16 +27,16 @@ pub enum Verb {
     /// Restore into a throw-away instance and check that
     #[command(after_help = "Example:\n  mainstay backup drill bk_…")]
     Drill(One),
+    /// What came of a cluster's drills, and how long each took
+    #[command(after_help = "Example:\n  mainstay backup drills shop")]
+    Drills {
+        /// The cluster's name or id
+        cluster: String,
+    },
     Download(Download),
     /// Delete a backup and all its copies
     #[command(after_help = "Example:\n  mainstay backup delete bk_…")]
     Delete(One),
-    /// Keep a backup whatever its expiry
-    #[command(after_help = "Example:\n  mainstay backup pin bk_…")]
-    Pin(One),
-    /// Let a backup expire again
-    #[command(after_help = "Example:\n  mainstay backup unpin bk_…")]
-    Unpin(One),
     /// Bring back a backup that a policy is deleting; it is pinned then
     #[command(after_help = "\
 A backup that no rule keeps is first only announced as deleted: for 72 hours it can be brought back.

@@ -3,7 +3,9 @@
 
 pub mod backup;
 pub mod cluster;
+pub mod group;
 pub mod node;
+pub mod notifier;
 pub mod nouns;
 pub mod process;
 pub mod recover;
@@ -66,8 +68,14 @@ pub enum Command {
     Restore(restore::Restore),
     /// Make backups by themselves
     Schedule(schedule::Schedule),
+    /// Clusters that are backed up and restored as a whole
+    Group(group::Group),
     /// Places backups go
     Storage(nouns::Storage),
+    /// Who is told what happens, by e-mail or webhook
+    Notifier(notifier::Notifier),
+    /// What is wrong right now
+    Alert(notifier::Alert),
     /// What is going on, and what went on
     Operation(nouns::Operation),
     /// Projects and their recovery keys

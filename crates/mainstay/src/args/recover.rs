@@ -1,5 +1,6 @@
 //! `recover`
 
+use super::nouns::Place;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -11,11 +12,13 @@ one that runs on --data-dir) it is asked, and paths are its machine's; else it i
 Examples:
   mainstay recover --from /mnt/backups --key recovery.key
   mainstay recover --from /mnt/backups --key recovery.key --cluster shop --as shop-again
-  mainstay recover --from /mnt/backups --key recovery.key --control-plane --data-dir /srv/mainstay")]
+  mainstay recover --from /mnt/backups --key recovery.key --control-plane --data-dir /srv/mainstay
+  mainstay recover --kind s3 --endpoint https://s3.example.com --bucket backups --access-key AKIAEXAMPLE \\
+           --secret-key-file ./secret --key recovery.key")]
 pub struct Recover {
     /// Where the backups lie: a directory, or a storage of the server by its name
-    #[arg(long, value_name = "STORAGE")]
-    pub from: String,
+    #[arg(long, value_name = "STORAGE", required_unless_present = "kind", conflicts_with = "kind")]
+    pub from: Option<String>,
     /// The recovery key file, as `mainstay project recovery-key` wrote it
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
@@ -31,4 +34,6 @@ pub struct Recover {
     /// Bring Mainstay itself back into an empty --data-dir: what it remembers, and the key to it
     #[arg(long)]
     pub control_plane: bool,
+    #[command(flatten)]
+    pub place: Option<Place>,
 }

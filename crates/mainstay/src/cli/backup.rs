@@ -21,6 +21,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::Show(a) => show(s, &a.backup).await,
         Verb::Verify(a) => prove(s, &a.backup, "verify").await,
         Verb::Drill(a) => prove(s, &a.backup, "drill").await,
+        Verb::Drills { cluster } => super::drill::list(s, &cluster).await,
         Verb::Download(a) => download::run(s, a).await,
         Verb::Delete(a) => delete(s, &a.backup).await,
         Verb::Undelete(a) => pin(s, &a.backup, "undelete").await,
@@ -150,6 +151,7 @@ impl Show for Backup {
             ("expires", or_dash(self.expires_at, local)),
             ("pinned", yes_no(self.pinned)),
         ];
+        fields.extend(self.deleting_until.map(|t| ("undo until", local(t))));
         fields.extend(self.drill.as_ref().map(|d| {
             let how = if d.ok { "restored" } else { "failed" };
             ("last drill", format!("{how} in {} at {}", seconds(d.seconds), local(d.at)))
@@ -166,7 +168,6 @@ impl Show for Backup {
         let checks = if self.checks.is_empty() {
             String::new()
         } else {
-        fields.extend(self.deleting_until.map(|t| ("undo until", local(t))));
             format!("\n\n{}", grid(&["check", "passed", "detail"], self.checks.iter().map(check)))
         };
         format!("{}\n\n{copies}{checks}", card(&fields))

@@ -2,7 +2,7 @@
 
 use super::cluster;
 use crate::{
-    args::{Common, recover::Recover},
+    args::{Common, nouns::Place, recover::Recover},
     exit::{Exit, Failure, Outcome},
     output::{self, Row, Show, bytes, card, clean, local, note, or_dash, yes_no},
     process::{
@@ -12,27 +12,73 @@ use crate::{
     session::{Ask, Begun, Session},
 };
 use mainstay_api_types::{AddStorage, Found, LookForBackups, WhatIsThere};
-use mainstay_drivers::storage::Place;
+use mainstay_drivers::storage::StorageSpec;
 use mainstay_model::{Error, Secret};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub async fn run(common: Common, a: Recover) -> Outcome {
     let key = read_key(&a.key)?;
-    if a.control_plane {
-        return control_plane(&common, &a, &key).await;
+    if !a.control_plane
+        && let Some(s) = asked(&common)?
+    {
+        let from = source(a.from.as_deref(), a.place, true)?;
+        return at_server(&s, from, &Wanted { cluster: a.cluster, backup: a.backup, name: a.name }, &key).await;
     }
-    if let Some(s) = asked(&common)? {
-        return at_server(&s, &a, &key).await;
-    }
-    let place = Place::Local { path: directory(&a.from)? };
-    match &a.cluster {
+    let from = source(a.from.as_deref(), a.place, false)?;
+    match a.cluster {
+        _ if a.control_plane => control_plane(&common, spec(from)?, a.backup.as_deref(), &key).await,
         None => {
-            let found = recover::look(&recover::unlisted(place), &key).await?;
+            let found = recover::look(&spec(from)?, &key).await?;
             let found: Vec<Found> = found.into_iter().map(mainstay_api::found).collect();
             listed(&found, common.output.unwrap_or_default())
         }
-        Some(_) => here(common, &a, &key).await,
+        cluster => here(common, from, &Wanted { cluster, backup: a.backup, name: a.name }, &key).await,
+    }
+}
+
+/// What is to come back.
+struct Wanted {
+    cluster: Option<String>,
+    backup: Option<String>,
+    name: Option<String>,
+}
+
+/// Where from.
+enum Source {
+    /// A storage of the server.
+    Storage(String),
+    Place(Box<AddStorage>),
+}
+
+impl Source {
+    fn parts(self) -> (Option<String>, Option<AddStorage>) {
+        match self {
+            Source::Storage(name) => (Some(name), None),
+            Source::Place(place) => (None, Some(*place)),
+        }
+    }
+}
+
+/// A place that is no storage yet gets a name of its own should it become one.
+fn source(from: Option<&str>, place: Option<Place>, of_a_server: bool) -> Outcome<Source> {
+    let name = format!("recovered-{:08x}", rand::random::<u32>());
+    if let Some(place) = place {
+        return Ok(Source::Place(Box::new(super::storage::body(name, place)?)));
+    }
+    let from = from.unwrap_or_default();
+    let path = match of_a_server {
+        true if !from.starts_with('/') => return Ok(Source::Storage(from.into())),
+        true => from.into(),
+        false => directory(from)?.to_string_lossy().into_owned(),
+    };
+    Ok(Source::Place(Box::new(AddStorage { name, kind: "local".into(), path: Some(path), ..AddStorage::default() })))
+}
+
+fn spec(from: Source) -> Outcome<StorageSpec> {
+    match from {
+        Source::Place(place) => Ok(mainstay_control::storages::unlisted(&mainstay_api::new_storage(*place)?)?),
+        Source::Storage(name) => Err(Failure::usage(format!("no server is named whose storage {name} could be"))),
     }
 }
 
@@ -66,62 +112,29 @@ fn asked(common: &Common) -> Outcome<Option<Session>> {
     Ok(Some(Session::open(common.clone(), Begun::default())?))
 }
 
-/// A storage by its name, or a directory of the server's machine.
-fn source(from: &str) -> (Option<String>, Option<AddStorage>) {
-    if !from.starts_with('/') {
-        return (Some(from.into()), None);
-    }
-    (None, Some(place(from)))
-}
-
-fn place(path: &str) -> AddStorage {
-    AddStorage {
-        name: format!("recovered-{:08x}", rand::random::<u32>()),
-        kind: "local".into(),
-        path: Some(path.into()),
-        ..AddStorage::default()
-    }
-}
-
-async fn at_server(s: &Session, a: &Recover, key: &Secret) -> Outcome {
-    let (storage, place) = source(&a.from);
-    let Some(cluster) = &a.cluster else {
-        let body = LookForBackups { storage, place, key: key.reveal().into() };
-        let found: WhatIsThere = s.send(&Ask::post("/recoveries/look", &body), false).await?;
+async fn at_server(s: &Session, from: Source, wanted: &Wanted, key: &Secret) -> Outcome {
+    let (storage, place) = from.parts();
+    let key = key.reveal().to_string();
+    let Some(cluster) = &wanted.cluster else {
+        let found: WhatIsThere = s.send(&Ask::post("/recoveries/look", &LookForBackups { storage, place, key }), false).await?;
         return listed(&found.items, s.format());
     };
-    let body = mainstay_api_types::Recover {
-        storage,
-        place,
-        key: key.reveal().into(),
-        cluster: cluster.clone(),
-        backup: a.backup.clone(),
-        name: a.name.clone(),
-    };
+    let (backup, name) = (wanted.backup.clone(), wanted.name.clone());
+    let body = mainstay_api_types::Recover { storage, place, key, cluster: cluster.clone(), backup, name };
     let Some(operation) = s.perform(Ask::post("/recoveries", &body)).await? else { return Ok(Exit::Done) };
-    let name = cluster::id_in(&operation, "cluster", cluster);
-    let back = cluster::get(s, name).await?;
+    let back = cluster::get(s, cluster::id_in(&operation, "cluster", cluster)).await?;
     s.show(&back)?;
     note(format!("next: mainstay cluster credentials {}; its backups of before: mainstay backup list", back.name));
     Ok(Exit::Done)
 }
 
 /// A Mainstay in this process brings it back and leaves it for the next `up`.
-async fn here(common: Common, a: &Recover, key: &Secret) -> Outcome {
+async fn here(common: Common, from: Source, wanted: &Wanted, key: &Secret) -> Outcome {
     let dir = data_dir_of(&common);
     let server = Server::start(&dir).await?;
     let common = Common { server: Some(server.address.clone()), token: Some(server.token.clone()), data_dir: None, ..common };
-    let absolute = directory(&a.from)?.to_string_lossy().into_owned();
-    let wanted = Recover {
-        from: absolute,
-        key: a.key.clone(),
-        cluster: a.cluster.clone(),
-        backup: a.backup.clone(),
-        name: a.name.clone(),
-        control_plane: false,
-    };
     let done = match Session::open(common, Begun::default()) {
-        Ok(s) => at_server(&s, &wanted, key).await,
+        Ok(s) => at_server(&s, from, wanted, key).await,
         Err(e) => Err(e.into()),
     };
     server.stop().await?;
@@ -130,15 +143,13 @@ async fn here(common: Common, a: &Recover, key: &Secret) -> Outcome {
     Ok(exit)
 }
 
-async fn control_plane(common: &Common, a: &Recover, key: &Secret) -> Outcome {
+async fn control_plane(common: &Common, from: StorageSpec, backup: Option<&str>, key: &Secret) -> Outcome {
     if common.server.is_some() {
         return Err(Failure::usage(
             "a control plane is brought back on the machine it is to run on; leave --server out and name --data-dir",
         ));
     }
-    let place = Place::Local { path: directory(&a.from)? };
-    let rebuilt = recover::rebuild(&recover::unlisted(place), key, a.backup.as_deref(), &data_dir_of(common)).await?;
-    let back = Back::from(rebuilt);
+    let back = Back::from(recover::rebuild(&from, key, backup, &data_dir_of(common)).await?);
     output::show(&back, common.output.unwrap_or_default())?;
     for name in &back.unseen {
         note(format!("could not be looked into, what it holds is not checked: {name}"));

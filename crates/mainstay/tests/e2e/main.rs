@@ -5,7 +5,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests play the part of a person at a terminal")]
 
 mod access;
+mod copies;
 mod damage;
+mod groups;
 mod kill;
 mod main_job;
 mod nodes;

@@ -1,0 +1,29 @@
+//! What is remembered of each drill: how often backups really restored, and how long that took.
+
+use crate::{BackupId, ClusterId, DrillId, ProjectId, Time};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillResult {
+    Passed,
+    /// The backup does not restore, or not to what it should be.
+    Failed,
+    /// Whether the backup restores is not known.
+    NotDone,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrillRecord {
+    pub id: DrillId,
+    pub project: ProjectId,
+    pub cluster: ClusterId,
+    pub backup: BackupId,
+    /// Of the server that read the backup.
+    pub engine_version: String,
+    pub at: Time,
+    pub result: DrillResult,
+    /// From the first byte asked for to an engine that was checked.
+    pub seconds: Option<f64>,
+    pub reason: Option<String>,
+}
