@@ -260,13 +260,24 @@ pub async fn list(app: &App, filter: &BackupFilter, paging: &Paging) -> Result<P
 pub async fn set_pinned(app: &App, backup: &Backup, pinned: bool) -> Result<Backup> {
     let mut tx = app.store.begin_write().await?;
     let mut row = store::backups::get(&mut tx, &backup.id).await?;
+    staying(&row)?;
     row.pinned = pinned;
     store::backups::update(&mut tx, &row).await?;
     store::commit(tx).await?;
     Ok(row)
 }
 
+/// Refuses what is done to a backup that is going away.
+fn staying(backup: &Backup) -> Result<()> {
+    if backup.status != BackupStatus::Deleting {
+        return Ok(());
+    }
+    let mend = if backup.deleting.is_some() { "; `backup undelete` brings it back" } else { "" };
+    Err(Error::conflict("backup_deleting", format!("backup {} is being deleted{mend}", backup.id)))
+}
+
 pub async fn verify(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
+    staying(backup)?;
     restorable_or_failed(backup)?;
     let state = verify::State { backup: backup.id.clone(), results: vec![] };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());

@@ -34,6 +34,8 @@ impl Catalogue {
         let backups = store::backups::of_cluster(conn, id).await?;
         let mut held: BTreeMap<BackupId, Hold> = BTreeMap::new();
         held.extend(store::restores::in_use(conn).await?.into_iter().map(|b| (b, Hold::InUse)));
+        let copied = |b: &&Backup| b.copies.iter().any(|c| c.status == BackupStatus::Running);
+        held.extend(backups.iter().filter(copied).map(|b| (b.id.clone(), Hold::InUse)));
         held.extend(backups.iter().filter(|b| b.pinned).map(|b| (b.id.clone(), Hold::Pinned)));
         let schedules = store::schedules::of_cluster(conn, id).await?;
         let of = |s: mainstay_model::schedule::Schedule| {

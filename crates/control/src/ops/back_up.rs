@@ -256,14 +256,20 @@ pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
     }
 }
 
-/// The backup's status from its copies': a partial success is not a success.
+/// The backup's status from its copies': a partial success is not a success. One that is being deleted
+/// goes on being deleted, and would become that again.
 pub(crate) fn settle(backup: &mut Backup) {
     let good = backup.copies.iter().filter(|c| c.is_good()).count();
-    backup.status = match good {
+    let status = match good {
         0 => BackupStatus::Failed,
         n if n == backup.copies.len() => BackupStatus::Completed,
         _ => BackupStatus::Partial,
     };
+    match (backup.status, &mut backup.deleting) {
+        (BackupStatus::Deleting, Some(deleting)) => deleting.was = status,
+        (BackupStatus::Deleting, None) => {}
+        _ => backup.status = status,
+    }
     backup.error = backup.copies.iter().find_map(|c| c.error.as_ref().map(|e| format!("{}: {e}", c.storage_name)));
     if good == 0 {
         backup.proof = Proof::None;

@@ -244,12 +244,7 @@ async fn record_missing(app: &App, found: &Survey) -> Result<()> {
         let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage) else { continue };
         copy.status = BackupStatus::Failed;
         copy.error = Some("its snapshot is not in the storage any more".into());
-        let deleting = backup.status == BackupStatus::Deleting;
         ops::back_up::settle(&mut backup);
-        if deleting {
-            let was = std::mem::replace(&mut backup.status, BackupStatus::Deleting);
-            backup.deleting.iter_mut().for_each(|d| d.was = was);
-        }
         store::backups::update(&mut tx, &backup).await?;
     }
     store::commit(tx).await
@@ -258,7 +253,12 @@ async fn record_missing(app: &App, found: &Survey) -> Result<()> {
 /// Submits the removal of what is due and stands in no doubt; says what waits.
 async fn remove(app: &App, cluster: &Cluster, due: Vec<Backup>, found: &Survey) -> Result<Vec<String>> {
     let (waiting, going): (Vec<Backup>, Vec<Backup>) = due.into_iter().partition(|b| found.stands_back(b));
-    let told = (!waiting.is_empty()).then(|| format!("{} backups wait to be removed and are tried again every hour", waiting.len()));
+    let told = (!waiting.is_empty()).then(|| {
+        format!(
+            "{} to be removed; it is tried again every hour",
+            if waiting.len() == 1 { "1 backup waits".into() } else { format!("{} backups wait", waiting.len()) }
+        )
+    });
     if !going.is_empty() {
         let state =
             expire_backups::State { cluster: cluster.id.clone(), backups: going.into_iter().map(|b| b.id).collect(), taken: vec![] };

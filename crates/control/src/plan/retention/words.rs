@@ -69,7 +69,7 @@ impl Kept {
             Kept::Leaving => "being deleted",
             Kept::Bin(_) => "in the recycle bin, until it is deleted",
             Kept::Pinned => "pinned: kept until it is unpinned",
-            Kept::InUse => "in use by a restore",
+            Kept::InUse => "in use right now",
             Kept::Final(_) => "final: kept until it is deleted",
             Kept::NewestGood => "newest good",
             Kept::NewestDrilled => "newest that passed a drill",
