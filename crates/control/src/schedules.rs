@@ -6,7 +6,7 @@
 use crate::{App, clusters, plan, storages};
 use jiff::tz::TimeZone;
 use mainstay_model::{
-    BackupId, Error, Kind, Name, ProjectId, Result, ScheduleId, StorageId, Time,
+    BackupId, ClusterId, Error, Kind, Name, ProjectId, Result, ScheduleId, StorageId, Time,
     backup::BackupStatus,
     cluster::Cluster,
     retention::Retention,
@@ -58,7 +58,8 @@ pub(crate) fn rules(app: &App) -> plan::schedule::Rules {
 pub fn machine_zone() -> String {
     let zone = TimeZone::try_system().ok();
     let name = zone.as_ref().and_then(TimeZone::iana_name).filter(|n| plan::schedule::zone(n).is_ok());
-    name.unwrap_or("UTC").into()
+    // What Debian calls UTC.
+    name.filter(|n| *n != "Etc/UTC").unwrap_or("UTC").into()
 }
 
 /// What a new cluster is backed up by, in words and as it is.
@@ -77,6 +78,25 @@ pub(crate) async fn insert_default(app: &App, tx: &mut Tx, cluster: &Cluster) ->
     let mut schedule = row(app, cluster, Name::parse(DEFAULT)?, vec![storage.id]);
     plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
     store::schedules::insert(tx, &schedule).await
+}
+
+/// What a cluster gets that was restored from another one: the other's schedules, paused, so that a
+/// copy made for a look does not fill storages. Where the other is gone, the default of a new one.
+pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, cluster: &Cluster) -> Result<()> {
+    let is_gone = match store::clusters::get(tx, from).await {
+        Ok(source) => source.deleted_at.is_some(),
+        Err(e) if e.kind == Kind::NotFound => true,
+        Err(e) => return Err(e),
+    };
+    if is_gone {
+        return insert_default(app, tx, cluster).await;
+    }
+    for source in store::schedules::of_cluster(tx, from).await? {
+        let mut copy = row(app, cluster, source.name, source.storages);
+        (copy.enabled, copy.timing, copy.retention) = (false, source.timing, source.retention);
+        store::schedules::insert(tx, &copy).await?;
+    }
+    Ok(())
 }
 
 fn row(app: &App, cluster: &Cluster, name: Name, storages: Vec<StorageId>) -> Schedule {
@@ -198,6 +218,7 @@ fn check(retention: &Retention) -> Result<()> {
 pub async fn set_enabled(app: &App, schedule: &Schedule, enabled: bool) -> Result<ScheduleView> {
     let mut tx = app.store.begin_write().await?;
     let mut schedule = store::schedules::get(&mut tx, &schedule.id).await?;
+    clusters::alive(&store::clusters::get(&mut tx, &schedule.cluster).await?)?;
     if schedule.enabled != enabled {
         schedule.enabled = enabled;
         plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;

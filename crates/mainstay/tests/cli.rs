@@ -42,6 +42,7 @@ const VERBS: &[&str] = &[
     "backup show bk",
     "backup verify bk",
     "backup drill bk",
+    "backup drills abc",
     "backup download bk --file /tmp/mainstay-cli-nowhere/x",
     "backup delete bk --yes",
     "backup pin bk",

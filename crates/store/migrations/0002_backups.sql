@@ -87,3 +87,12 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_open ON alerts (kind, object) WHERE cleared_at IS NULL;
 CREATE INDEX alerts_list ON alerts (project, raised_at, id);
 CREATE INDEX alerts_cluster ON alerts (cluster) WHERE cleared_at IS NULL;
+
+-- What came of each drill. A backup's document has its last one only.
+CREATE TABLE drills (
+    id TEXT PRIMARY KEY,
+    cluster TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    doc TEXT NOT NULL
+);
+CREATE INDEX drills_cluster ON drills (cluster, at, id);

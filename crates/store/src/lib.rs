@@ -17,6 +17,7 @@ pub mod audit;
 pub mod backups;
 pub mod clusters;
 mod doc;
+pub mod drills;
 mod error;
 pub mod groups;
 pub mod idempotency;

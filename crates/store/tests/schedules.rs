@@ -1,21 +1,22 @@
-//! Schedules and their runs, on SQLite and on PostgreSQL.
+//! Schedules, their runs, and drills, on SQLite and on PostgreSQL.
 
 #[allow(dead_code)]
 mod support;
 
 use mainstay_model::{
-    BackupId, ClusterId, Kind as ErrorKind, Name, ProjectId, ScheduleId, Time,
+    BackupId, ClusterId, DrillId, Kind as ErrorKind, Name, ProjectId, ScheduleId, Time,
     cluster::Cluster,
+    drill::{DrillRecord, DrillResult},
     retention::Retention,
     schedule::{RunStatus, Schedule, ScheduleRun, Timing},
 };
-use mainstay_store::{Paging, Sealer, Store, commit, schedules, sqlite_url};
+use mainstay_store::{Paging, Sealer, Store, commit, drills, schedules, sqlite_url};
 use support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sqlite() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["queries", "claims", "claims_of_two"] {
+    for name in ["queries", "claims", "claims_of_two", "drills_of_a_cluster"] {
         run(name, &sqlite_url(&dir.path().join(name)).unwrap()).await;
     }
 }
@@ -23,7 +24,7 @@ async fn on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres() {
     let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
-    for name in ["queries", "claims", "claims_of_two"] {
+    for name in ["queries", "claims", "claims_of_two", "drills_of_a_cluster"] {
         run(name, &server.url(name).await).await;
     }
 }
@@ -37,6 +38,7 @@ async fn run(name: &str, url: &str) {
     match name {
         "queries" => queries(&store).await,
         "claims" => claims(&store).await,
+        "drills_of_a_cluster" => drills_of_a_cluster(&store).await,
         _ => claims_of_two(&store, &open(url).await).await,
     }
     store.close().await;
@@ -167,4 +169,31 @@ async fn claims_of_two(a: &Store, b: &Store) {
         let (x, y) = tokio::join!(tokio::spawn(claim(a, seconds)), tokio::spawn(claim(b, seconds)));
         assert!(x.unwrap() != y.unwrap(), "{seconds}");
     }
+}
+
+async fn drills_of_a_cluster(store: &Store) {
+    let (shop, other) = (stored_cluster(store, "shop").await, stored_cluster(store, "other").await);
+    let drill = |cluster: &Cluster, seconds| DrillRecord {
+        id: DrillId::new(),
+        project: cluster.project.clone(),
+        cluster: cluster.id.clone(),
+        backup: BackupId::new(),
+        engine_version: "15.4".into(),
+        at: at(seconds),
+        result: DrillResult::NotDone,
+        seconds: None,
+        reason: Some(HOSTILE[0].into()),
+    };
+    let mut tx = store.begin_write().await.unwrap();
+    let all: Vec<DrillRecord> = (0..205).map(|i| drill(&shop, i)).collect();
+    for one in &all {
+        drills::insert(&mut tx, one).await.unwrap();
+    }
+    drills::insert(&mut tx, &drill(&other, 0)).await.unwrap();
+    let first = drills::list(&mut tx, &shop.id, &Paging { limit: 2, cursor: None }).await.unwrap();
+    assert_eq!(first.items, [all[204].clone(), all[203].clone()], "newest first");
+    let rest = drills::list(&mut tx, &shop.id, &Paging { limit: 500, cursor: first.next }).await.unwrap();
+    assert_eq!((rest.items.len(), rest.items.last()), (198, Some(&all[5])), "the newest two hundred are remembered");
+    assert_eq!(drills::list(&mut tx, &other.id, &Paging::default()).await.unwrap().items.len(), 1);
+    commit(tx).await.unwrap();
 }

@@ -92,6 +92,8 @@ async fn backups(s: &Served) -> Value {
     s.does("POST", &format!("{path}/verify"), Value::Null).await;
     s.does("POST", &format!("{path}/drill"), Value::Null).await;
     assert_eq!(s.get(&path).await["proof"], "drilled");
+    let drill = s.get("/clusters/shop/drills").await["items"][0].clone();
+    assert_eq!((&drill["backup"], &drill["result"], drill["seconds"].is_number()), (&json!(id), &json!("passed"), true), "{drill}");
 
     assert_eq!(s.admin("POST", &format!("{path}/pin"), Value::Null).await.1["pinned"], true);
     assert_eq!(s.problem("DELETE", &path, json!({ "confirm": id })).await.1, "backup_pinned");

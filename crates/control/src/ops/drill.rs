@@ -2,12 +2,13 @@
 //! compare what was counted, take the time, remove it all.
 
 use super::back_up;
-use crate::{App, app::act, backups, topology::Topology};
+use crate::{App, app::act, backups, drills, topology::Topology};
 use async_trait::async_trait;
 use mainstay_drivers::engine::NodePlan;
 use mainstay_model::{
     BackupId, Kind, NodeId, Result,
     backup::{BackupStatus, Check, Drill as Outcome, Proof},
+    drill::DrillResult,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::{PrepareNode, RemoveNode, RestoreBeside};
@@ -63,6 +64,7 @@ impl Operation for Drill {
     /// A drill that showed the data to be bad fails the backup. One that could not be done (no
     /// room, no engine) says nothing about it.
     async fn finished(&self, end: End<'_>, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        remember(cx, tx, s, &end).await?;
         let (End::Failed(e) | End::Stuck(e)) = end else { return Ok(()) };
         if e.kind != Kind::Integrity {
             return Ok(());
@@ -116,4 +118,22 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     backup.checks.extend(s.checks.iter().cloned());
     back_up::settle(&mut backup);
     store::backups::update(tx, &backup).await
+}
+
+/// For the history. One that is stuck has not ended yet.
+async fn remember(cx: &Cx<App>, tx: &mut Tx, s: &State, end: &End<'_>) -> Result<()> {
+    let (result, reason) = match end {
+        End::Succeeded => (DrillResult::Passed, None),
+        End::Failed(e) if e.kind == Kind::Integrity => (DrillResult::Failed, Some(e.message.clone())),
+        End::Failed(e) => (DrillResult::NotDone, Some(e.message.clone())),
+        End::Cancelled => (DrillResult::NotDone, Some("cancelled".into())),
+        End::Abandoned => (DrillResult::NotDone, Some("abandoned".into())),
+        End::Stuck(_) => return Ok(()),
+    };
+    let backup = match store::backups::get(tx, &s.backup).await {
+        Err(e) if e.kind == Kind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let seconds = s.seconds.filter(|_| result == DrillResult::Passed);
+    store::drills::insert(tx, &drills::record(&cx.world, &backup, result, seconds, reason)).await
 }

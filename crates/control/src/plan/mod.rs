@@ -2,6 +2,7 @@
 
 pub mod candidate;
 pub mod drift;
+pub mod drill;
 pub mod delivery;
 pub mod notices;
 pub mod overdue;

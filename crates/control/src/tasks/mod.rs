@@ -6,6 +6,7 @@ pub mod deliver;
 pub mod complete;
 pub mod doctor;
 pub mod expire;
+pub mod drill;
 pub mod observe;
 pub mod overdue;
 pub mod schedule;
@@ -25,6 +26,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { drill::once(&app).await }));
     tokio::spawn(every(Duration::from_secs(60), shutdown.clone(), app.clone(), |app| async move { overdue::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { deliver::forget(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));

@@ -1,6 +1,8 @@
 //! Schedules: the planner by itself, and the standing task with a real store and journal on a clock
 //! that tests turn.
 
+mod drill;
+mod life;
 mod plan;
 mod task;
 mod world;

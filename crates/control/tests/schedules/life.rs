@@ -1,0 +1,99 @@
+//! Schedules from a cluster's birth to its end, with a real runner and agent in a fake world.
+
+use crate::world::wish;
+use mainstay_control::{
+    clusters::{self, Deletion},
+    restores::{self, RestoreRequest},
+    schedules, tasks,
+};
+use mainstay_model::{
+    Error,
+    backup::{BackupKind, BackupStatus},
+    cluster::Cluster,
+    schedule::{Schedule, Timing},
+};
+use mainstay_store as store;
+use mainstay_testkit::{
+    World,
+    world::{Desk, ended, project, somebody, wish as cluster_wish},
+};
+
+async fn of(desk: &Desk, cluster: &Cluster) -> Vec<Schedule> {
+    store::schedules::of_cluster(&mut *desk.app.store.read().await.unwrap(), &cluster.id).await.unwrap()
+}
+
+async fn scene() -> (World, Desk, Cluster) {
+    let world = World::new().await.unwrap();
+    let desk = world.desk().await.unwrap();
+    let cluster = desk.deploy("shop", "memo", 0).await.unwrap();
+    world.write(&cluster, "a").unwrap();
+    (world, desk, cluster)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduled_backup_is_a_good_one() {
+    let (world, desk, cluster) = scene().await;
+    let hourly = Timing::new(Timing::every_day(), Timing::every_hour(), "UTC").unwrap();
+    let mut schedule = schedules::set(&desk.app, &cluster, wish("hourly", &hourly)).await.unwrap().schedule;
+    // As if it had been set two hours ago.
+    (schedule.done_until, schedule.next_at) = (desk.app.now().plus_seconds(-7200), Some(desk.app.now()));
+    let mut tx = desk.app.store.begin_write().await.unwrap();
+    store::schedules::update(&mut tx, &schedule).await.unwrap();
+    store::commit(tx).await.unwrap();
+    tasks::schedule::tick(&desk.app).await.unwrap();
+    let operation = desk.app.runner.list(Default::default(), None, 1).await.unwrap().items.remove(0);
+    ended(&desk.app.runner, &operation.id).await.unwrap();
+    let backup = world.backups().await.unwrap().pop().unwrap();
+    assert_eq!(
+        (backup.kind, backup.status, backup.schedule.as_ref()),
+        (BackupKind::Scheduled, BackupStatus::Completed, Some(&schedule.id))
+    );
+    assert!(backup.is_good() && world.rows_in(&backup).contains(&"a".into()), "{backup:?} {:?}", world.rows_in(&backup));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_are_born_copied_and_gone_with_their_cluster() {
+    let (_world, desk, cluster) = scene().await;
+    let app = &desk.app;
+    let born = of(&desk, &cluster).await;
+    assert_eq!((born.len(), born[0].name.as_str(), born[0].enabled, born[0].retention.days), (1, "default", true, Some(7)));
+    assert_eq!((born[0].timing.is_every_day(), born[0].timing.hours.first(), born[0].next_at.is_some()), (true, Some(&3), true));
+
+    let backup = desk.back_up(&cluster).await.unwrap();
+    let copied = restore(&desk, backup.id.as_str(), "copy").await;
+    let copies = of(&desk, &copied).await;
+    assert_eq!((copies.len(), &copies[0].timing, copies[0].enabled, copies[0].next_at), (1, &born[0].timing, false, None));
+    assert!(copies[0].id != born[0].id && copies[0].cluster_name.as_str() == "copy");
+
+    let how = Deletion { skip_final_backup: true, keep_backups: true, confirm: Some("shop".into()) };
+    desk.done(&clusters::delete(app, &somebody(), &cluster, how).await.unwrap()).await.unwrap();
+    // It rests in the bin with its cluster, and nobody wakes it there.
+    let binned = of(&desk, &cluster).await;
+    assert_eq!((binned.len(), binned[0].next_at), (1, None));
+    assert_eq!(schedules::set_enabled(app, &binned[0], true).await.unwrap_err().code, "cluster_deleted");
+    assert_eq!(of(&desk, &copied).await.len(), 1);
+    // Of a cluster that is gone there is nothing to copy, and nobody else backs its data up.
+    let last = of(&desk, &restore(&desk, backup.id.as_str(), "last").await).await;
+    assert_eq!((last.len(), last[0].enabled), (1, true));
+}
+
+async fn restore(desk: &Desk, backup: &str, new: &str) -> Cluster {
+    let (app, project) = (&desk.app, project(&desk.app).await.unwrap().id);
+    let request = RestoreRequest { backup: backup.into(), new: Some(new.into()), ..RestoreRequest::default() };
+    let hash = restores::plan(app, &project, &request).await.unwrap().hash;
+    let (_, id) = restores::run(app, &somebody(), &project, &request, &hash).await.unwrap();
+    desk.done(&id).await.unwrap();
+    clusters::resolve(app, &project, new).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_never_came_to_be_leaves_none() {
+    let world = World::new().await.unwrap();
+    let desk = world.desk().await.unwrap();
+    world.outside.faults.fail("engine.bootstrap", 100, Error::failed("broken", "it does not start"));
+    let project = project(&desk.app).await.unwrap();
+    let (cluster, id) = clusters::create(&desk.app, &somebody(), &project, cluster_wish("shop", "memo", 0)).await.unwrap();
+    assert_eq!(of(&desk, &cluster).await.len(), 1);
+    assert_eq!(ended(&desk.app.runner, &id).await.unwrap().status, mainstay_operations::Status::Failed);
+    assert_eq!(of(&desk, &cluster).await, []);
+}
