@@ -72,6 +72,7 @@ table! {
     RepositoryUsage => repository_usage,
     DiscoverStorage => discover_storage,
     AdoptRepository => adopt_repository,
+    CheckKey => check_key,
     StoreControlPlane => store_control_plane,
     ReclaimNode => reclaim_node,
     DownloadSnapshot => download_snapshot,

@@ -15,7 +15,7 @@ use mainstay_drivers::{
     },
 };
 use mainstay_model::{ClusterId, ClusterName, Error, Kind, ProjectId, Result, Secret, Time, backup::BackupKind};
-use mainstay_rpc::verbs::{AdoptRepository, DiscoverStorage};
+use mainstay_rpc::verbs::{AdoptRepository, CheckKey, DiscoverStorage, Done};
 
 /// Clocks differ; a backup of tomorrow is none.
 const AHEAD_SECONDS: f64 = 86_400.0;
@@ -148,6 +148,12 @@ impl Agent {
             backup.error = damage(storage.as_ref(), &backup.snapshot, &act.progress).await?;
         }
         Ok(found)
+    }
+}
+
+impl Agent {
+    pub(crate) async fn check_key(&self, verb: CheckKey, _: &Act) -> Result<Done> {
+        self.opened(&verb.repository).await?.try_key(&verb.repository.keys.own).await.map(|()| Done {})
     }
 }
 

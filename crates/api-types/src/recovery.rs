@@ -98,3 +98,45 @@ pub struct ControlPlaneBackup {
 pub struct ControlPlaneBackups {
     pub items: Vec<ControlPlaneBackup>,
 }
+
+/// A name for a further recovery key.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddRecoveryKey {
+    pub name: String,
+}
+
+/// The key is shown this once; the operation brings it to every repository.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryKeyMade {
+    pub project: String,
+    pub name: String,
+    pub key: String,
+    pub operation: String,
+}
+
+/// Who can open the project's backups without Mainstay.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryKeys {
+    pub items: Vec<NamedKey>,
+    /// Whether every repository takes exactly these keys.
+    pub in_place: bool,
+    /// The last time the newest backup was opened with the recovery keys alone.
+    pub check: Option<RecoveryCheck>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NamedKey {
+    pub name: String,
+    /// Absent for the one every project has from the start.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub created_at: Option<Time>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryCheck {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Time,
+    pub ok: bool,
+    pub detail: String,
+}

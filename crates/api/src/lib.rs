@@ -17,6 +17,7 @@ mod routes;
 mod views;
 
 pub use endpoint::{Endpoint, Need};
+pub use routes::new_storage;
 pub use views::found;
 
 use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod projects;
 pub mod recovered;
 pub mod recovery;
+pub mod recovery_keys;
 pub mod recycle_bin;
 pub mod restores;
 pub mod retention;

@@ -1,11 +1,11 @@
 //! Projects, and the recovery key each of them has.
 
-use crate::App;
+use crate::{App, recovery_keys};
 use mainstay_model::{Error, ProjectId, Result, Secret, project::Project};
 use mainstay_store as store;
 
 pub const DEFAULT: &str = "default";
-const RECOVERY: &str = "recovery_key";
+pub(crate) const RECOVERY: &str = "recovery_key";
 
 pub(crate) async fn ensure_default(app: &App) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
@@ -17,7 +17,7 @@ pub(crate) async fn ensure_default(app: &App) -> Result<()> {
 /// Drawn with the project, so that every repository can be opened with it from its first backup on.
 async fn ensure_recovery_key(app: &App, tx: &mut mainstay_operations::Tx, project: &ProjectId) -> Result<()> {
     if store::secrets::get(tx, app.store.sealer(), project.as_str(), RECOVERY).await?.is_none() {
-        let key = Secret::generate(48, rand::random::<u8>);
+        let key = recovery_keys::new_key();
         store::secrets::put(tx, app.store.sealer(), project.as_str(), RECOVERY, &key).await?;
     }
     Ok(())
@@ -38,7 +38,7 @@ pub async fn list(app: &App) -> Result<Vec<Project>> {
 
 /// All that open the project's repositories beside Mainstay's own key.
 pub async fn recovery_keys(app: &App, project: &ProjectId) -> Result<Vec<Secret>> {
-    Ok(vec![recovery_key(app, project).await?])
+    recovery_keys::all(app, project).await
 }
 
 /// A restic password that opens every repository of the project.

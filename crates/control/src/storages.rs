@@ -70,7 +70,7 @@ pub async fn spec(store: &Store, row: &StorageRow) -> Result<StorageSpec> {
 }
 
 /// A place that is looked at and not remembered.
-pub(crate) fn unlisted(new: &NewStorage) -> Result<StorageSpec> {
+pub fn unlisted(new: &NewStorage) -> Result<StorageSpec> {
     places::admit(&new.place, new.secret.as_ref())?;
     Ok(StorageSpec { id: StorageId::new(), name: new.name.clone(), place: new.place.clone(), secret: new.secret.clone() })
 }

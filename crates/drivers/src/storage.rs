@@ -346,6 +346,12 @@ pub trait Storage: Send + Sync {
         Err(mainstay_model::Error::conflict("keys_fixed", "repositories of this kind take no further keys"))
     }
 
+    /// Opens the repository anew with this key, from what lies in the place now.
+    async fn try_key(&self, key: &Secret) -> Result<()> {
+        let _ = key;
+        Err(mainstay_model::Error::conflict("keys_fixed", "repositories of this kind are opened in one way only"))
+    }
+
     async fn usage(&self) -> Result<StorageUsage>;
 
     /// `restic -r … ` commands for a person who has the recovery key in `key_file`.

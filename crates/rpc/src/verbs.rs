@@ -110,6 +110,8 @@ verbs! {
     /// Opens the repository with a recovery key, lets its own keys open it from now on (none is
     /// removed), and says what it holds: a backup whose structure is damaged carries an error.
     AdoptRepository { repository: RepositoryRef, recovery: Secret } -> FoundRepository;
+    /// Opens the repository anew with its own key, as one would who has nothing else.
+    CheckKey { repository: RepositoryRef } -> Done;
     /// Stores the copy of the control plane that lies in `control-plane/<backup id>` of this agent's
     /// data directory, and keeps the newest `keep` of the repository.
     StoreControlPlane { repository: RepositoryRef, label: SnapshotLabel, keep: u64 } -> Stored;

@@ -238,6 +238,13 @@ impl Storage for Memory {
         Ok(())
     }
 
+    async fn try_key(&self, key: &Secret) -> Result<()> {
+        match lock(&self.state).keys.contains(key) {
+            true => Ok(()),
+            false => Err(Error::forbidden("the repository does not open with this key").with_code("wrong_key")),
+        }
+    }
+
     async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
         let mut state = lock(&self.state);
         let missing: Vec<Secret> = all_keys(keys).into_iter().filter(|k| !state.keys.contains(k)).collect();

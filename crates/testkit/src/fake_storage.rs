@@ -358,6 +358,14 @@ impl Storage for FakeStorage {
         self.faults.after("storage.ensure_keys")
     }
 
+    async fn try_key(&self, key: &Secret) -> Result<()> {
+        self.faults.before("storage.try_key").await?;
+        match lock(&self.repository.keys).contains(key) {
+            true => Ok(()),
+            false => Err(Error::forbidden("the key does not open the repository").with_code("wrong_key")),
+        }
+    }
+
     async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
         self.faults.before("storage.add_keys").await?;
         let mut all = lock(&self.repository.keys);

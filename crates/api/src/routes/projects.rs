@@ -1,11 +1,11 @@
 //! Projects and their recovery keys.
 
-use super::{etag, part, with_etag};
+use super::{accepted, etag, part, with_etag};
 use crate::{
     Shared,
     auth::{self, Caller},
-    body::Query,
-    endpoint::{Endpoint, Method::*, Noun, OWNER, VIEWER},
+    body::{Json as Body, Query},
+    endpoint::{ADMIN, Endpoint, Method::*, Noun, OWNER, VIEWER},
     problem::Answer,
     views,
 };
@@ -15,8 +15,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mainstay_api_types as dto;
-use mainstay_control::projects;
-use mainstay_model::{ProjectId, Result, project::Project};
+use mainstay_control::{projects, recovery_keys};
+use mainstay_model::{OperationId, ProjectId, Result, Secret, project::Project};
 use mainstay_store as store;
 
 pub fn routes() -> Noun {
@@ -34,10 +34,43 @@ pub fn routes() -> Noun {
             .reply::<dto::RecoveryKey>(),
             recovery_key,
         )
+        .route(
+            Endpoint::new(Get, "/projects/{id}/recovery-keys", "listRecoveryKeys", "Who can open the backups without Mainstay", ADMIN)
+                .reply::<dto::RecoveryKeys>(),
+            keys,
+        )
+        .route(
+            Endpoint::new(Post, "/projects/{id}/recovery-keys", "addRecoveryKey", "Add a recovery key; it is shown this once", OWNER)
+                .body::<dto::AddRecoveryKey>()
+                .reply::<dto::RecoveryKeyMade>(),
+            add_key,
+        )
+        .route(
+            Endpoint::new(
+                Post,
+                "/projects/{id}/recovery-keys/rotate",
+                "rotateRecoveryKey",
+                "Replace the first recovery key; the old one opens nothing from then on",
+                OWNER,
+            )
+            .reply::<dto::RecoveryKeyMade>(),
+            rotate_key,
+        )
+        .route(
+            Endpoint::new(Delete, "/projects/{id}/recovery-keys/{name}", "removeRecoveryKey", "Take a recovery key away", OWNER)
+                .operation(),
+            remove_key,
+        )
 }
 
 fn exported_mark(project: &ProjectId) -> String {
     format!("recovery_key_exported/{project}")
+}
+
+async fn mark_exported(s: &Shared, project: &ProjectId) -> Result<()> {
+    let mut tx = s.app.store.begin_write().await?;
+    store::kv::put(&mut tx, &exported_mark(project), &s.app.now().to_string()).await?;
+    store::commit(tx).await
 }
 
 async fn view(s: &Shared, project: Project) -> Result<dto::Project> {
@@ -69,8 +102,45 @@ async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id)
 async fn recovery_key(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer<Response> {
     let project = seen(&s, &c, &id).await?;
     let key = projects::recovery_key(&s.app, &project.id).await?;
-    let mut tx = s.app.store.begin_write().await?;
-    store::kv::put(&mut tx, &exported_mark(&project.id), &s.app.now().to_string()).await?;
-    store::commit(tx).await?;
+    mark_exported(&s, &project.id).await?;
     Ok(Json(dto::RecoveryKey { project: project.name.to_string(), key: key.reveal().into() }).into_response())
+}
+
+async fn keys(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let project = seen(&s, &c, &id).await?;
+    let view = recovery_keys::view(&s.app, &project.id).await?;
+    let shown = dto::RecoveryKeys {
+        items: view.names.into_iter().map(|(name, created_at)| dto::NamedKey { name, created_at }).collect(),
+        in_place: view.in_place,
+        check: view.checked.map(|c| dto::RecoveryCheck { at: c.at, ok: c.ok, detail: c.detail }),
+    };
+    Ok(Json(shown).into_response())
+}
+
+fn made(project: &Project, name: &str, (key, operation): (Secret, OperationId)) -> Response {
+    let key = key.reveal().into();
+    Json(dto::RecoveryKeyMade { project: project.name.to_string(), name: name.into(), key, operation: operation.to_string() })
+        .into_response()
+}
+
+async fn add_key(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(b): Body<dto::AddRecoveryKey>,
+) -> Answer {
+    let project = seen(&s, &c, &id).await?;
+    Ok(made(&project, &b.name, recovery_keys::add(&s.app, &c.actor, &project, &b.name).await?))
+}
+
+async fn rotate_key(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let project = seen(&s, &c, &id).await?;
+    let rotated = recovery_keys::rotate(&s.app, &c.actor, &project).await?;
+    mark_exported(&s, &project.id).await?;
+    Ok(made(&project, recovery_keys::FIRST, rotated))
+}
+
+async fn remove_key(State(s): State<Shared>, Extension(c): Extension<Caller>, Path((id, name)): Path<(String, String)>) -> Answer {
+    let project = seen(&s, &c, &id).await?;
+    accepted(&s, &recovery_keys::remove(&s.app, &c.actor, &project, &name).await?, None).await
 }

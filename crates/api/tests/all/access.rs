@@ -16,6 +16,7 @@ pub fn body(endpoint: &Endpoint) -> serde_json::Value {
     match endpoint.id {
         "createCluster" => json!({ "name": "x", "engine": "nothing" }),
         "planRestore" | "runRestore" => json!({ "backup": "nobody", "new": "abc" }),
+        "addRecoveryKey" => json!({ "name": "laptop" }),
         "lookForBackups" => json!({ "storage": "nobody", "key": "x" }),
         "recoverCluster" => json!({ "storage": "nobody", "key": "x", "cluster": "abc" }),
         "addStorage" => json!({ "name": "x", "kind": "tape" }),
@@ -71,7 +72,7 @@ fn the_table_says_what_was_agreed() {
              resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore \
              listAudit",
         ),
-        (Need::Role(Role::Owner), "deleteCluster undeleteCluster exportRecoveryKey lookForBackups recoverCluster addStorage removeStorage listTokens createToken revokeToken"),
+        (Need::Role(Role::Owner), "deleteCluster undeleteCluster exportRecoveryKey addRecoveryKey rotateRecoveryKey removeRecoveryKey lookForBackups recoverCluster addStorage removeStorage addNotifier setNotifier removeNotifier listTokens createToken revokeToken"),
         (Need::Administrator, "verifyAudit listControlPlaneBackups backUpControlPlane"),
     ];
     for (expected, ids) in agreed {

@@ -9,6 +9,7 @@ pub mod expire;
 pub mod drill;
 pub mod observe;
 pub mod overdue;
+pub mod recovery_keys;
 pub mod schedule;
 pub mod self_backup;
 pub mod tidy;
@@ -23,6 +24,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(expire::run(app.clone(), shutdown.clone()));
     tokio::spawn(deliver::run(app.clone(), shutdown.clone()));
     tokio::spawn(self_backup::run(app.clone(), shutdown.clone()));
+    tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { recovery_keys::all(&app).await }));
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));

@@ -12,7 +12,7 @@ use mainstay_drivers::{
     engine::Chunking,
     storage::{CONTROL_PLANE, RepositoryKeys, RepositoryRef, SnapshotLabel, Stored},
 };
-use mainstay_model::{BackupId, ClusterId, Error, OperationId, Result, Time};
+use mainstay_model::{BackupId, ClusterId, Error, OperationId, ProjectId, Result, Time};
 use mainstay_operations::Filter;
 use mainstay_rpc::verbs::StoreControlPlane;
 use mainstay_store::{self as store, storages::StorageRow};
@@ -212,21 +212,36 @@ async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -
 }
 
 async fn put(app: &App, row: &StorageRow, id: &BackupId, made_at: Time) -> Result<Stored> {
-    let cluster = repository_id(app).await?;
-    let keys = RepositoryKeys { own: backups::own_key(app, &cluster).await?, recovery: projects::recovery_keys(app, &row.project).await? };
-    let storage = storages::spec(&app.store, row).await?;
+    let repository = repository(app, row).await?;
     let label = SnapshotLabel {
         backup: id.clone(),
-        cluster: cluster.clone(),
+        cluster: repository.cluster.clone(),
         cluster_name: "control-plane".into(),
         kind: CONTROL_PLANE.into(),
         description: "Mainstay itself: what it remembers, and the key to it".into(),
         created_at: made_at,
     };
-    let repository = RepositoryRef { storage, project: row.project.clone(), cluster, chunking: Chunking::Fixed(65_536), keys };
     let verb = StoreControlPlane { repository, label, keep: KEEP };
     // No operation: its name is the copy's own, and the same copy is stored once.
     app.agent.perform(id.as_str(), app.now().micros(), &verb, |_| {}).await
+}
+
+async fn repository(app: &App, row: &StorageRow) -> Result<RepositoryRef> {
+    let cluster = repository_id(app).await?;
+    let keys = RepositoryKeys { own: backups::own_key(app, &cluster).await?, recovery: projects::recovery_keys(app, &row.project).await? };
+    let storage = storages::spec(&app.store, row).await?;
+    Ok(RepositoryRef { storage, project: row.project.clone(), cluster, chunking: Chunking::Fixed(65_536), keys })
+}
+
+/// The repositories there are copies in, of the project whose storages they are in.
+pub(crate) async fn repositories(app: &App, project: &ProjectId) -> Result<Vec<RepositoryRef>> {
+    let mut all = Vec::new();
+    for row in all_storages(app).await?.iter().filter(|row| &row.project == project) {
+        if standing(app, row).await?.last.is_some() {
+            all.push(repository(app, row).await?);
+        }
+    }
+    Ok(all)
 }
 
 /// The control plane's repositories lie beside the clusters', under an id of their own, drawn once.

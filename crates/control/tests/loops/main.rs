@@ -79,6 +79,7 @@ loops! {
     set_allow_list_stopped: settings::SetAllowList(LEDGER, Is::Stopped);
     set_password_halting: settings::Rotate(LEDGERS, Default::default());
     set_password_pausing: settings::Rotate(MEMOS, Default::default());
+    set_recovery_keys: settings::Keys(MEMO);
     set_settings: settings::Configure(MEMOS);
 }
 

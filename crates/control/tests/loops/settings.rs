@@ -1,19 +1,23 @@
 //! What is set on a cluster: settings, list of who may come, password.
 
 use crate::{
+    backups::oldest,
     clusters::Is,
     scene::{Shop, Story, wrong},
 };
 use async_trait::async_trait;
 use mainstay_control::{
-    App, clusters,
-    ops::{configure, rotate, set_allow_list},
+    App, backups, clusters,
+    ops::{configure, rotate, set_allow_list, set_recovery_keys::SetRecoveryKeys},
+    projects, recovery_keys,
 };
-use mainstay_model::{AllowEntry, OperationId, Result};
+use mainstay_drivers::storage::RepositoryKeys;
+use mainstay_model::{AllowEntry, OperationId, Result, Secret};
 use mainstay_operations::Operation;
+use mainstay_rpc::verbs::CheckKey;
 use mainstay_testkit::{
     World,
-    world::{Desk, cluster, somebody, topology},
+    world::{Desk, cluster, project, somebody, topology},
 };
 use std::sync::{Arc, Mutex};
 
@@ -101,5 +105,55 @@ impl Story for Rotate {
             }
         }
         Ok(())
+    }
+}
+
+/// The first recovery key replaced, with one beside it.
+#[derive(Clone)]
+pub struct Keys(pub Shop);
+
+/// Whether the key alone opens the cluster's repository.
+async fn opens(app: &App, key: &Secret) -> Result<bool> {
+    let (mut repository, _) = backups::good_copy(app, &oldest(app).await?, None).await?;
+    repository.keys = RepositoryKeys { own: key.clone(), recovery: vec![] };
+    match app.agent.look(&CheckKey { repository }).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.code == "wrong_key" => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+#[async_trait]
+impl Story for Keys {
+    fn kind(&self) -> &'static str {
+        SetRecoveryKeys::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        self.0.open(world, desk).await?;
+        let (_, operation) = recovery_keys::add(&desk.app, &somebody(), &project(&desk.app).await?, "safe").await?;
+        desk.done(&operation).await.map(drop)
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        let project = project(app).await?;
+        let old = projects::recovery_key(app, &project.id).await?;
+        let mut tx = app.store.begin_write().await?;
+        mainstay_store::kv::put(&mut tx, "test/old-key", old.reveal()).await?;
+        mainstay_store::commit(tx).await?;
+        Ok(recovery_keys::rotate(app, &somebody(), &project).await?.1)
+    }
+    async fn check(&self, _: &World, app: &App, succeeded: bool) -> Result<()> {
+        let project = project(app).await?.id;
+        let old = mainstay_store::kv::get(&mut *app.store.read().await?, "test/old-key").await?.unwrap_or_default();
+        let mut all = vec![];
+        for key in recovery_keys::all(app, &project).await? {
+            all.push(opens(app, &key).await?);
+        }
+        let (view, old) = (recovery_keys::view(app, &project).await?, opens(app, &Secret::new(old)).await?);
+        let wrongly = match succeeded {
+            true => all != [true, true] || old || !view.in_place,
+            // What was done of it stays done; that it is not everywhere is known.
+            false => !all[1] || view.in_place,
+        };
+        if wrongly { wrong(format!("keys open {all:?}, the old one {old}, in place {}", view.in_place)) } else { Ok(()) }
     }
 }

@@ -172,20 +172,43 @@ pub enum ProjectVerb {
         /// The project's name or id
         name: String,
     },
-    /// Write the key that opens every backup of the project without Mainstay
-    #[command(after_help = "\
-Keep the file away from this machine: with it and a storage everything can be restored with restic,
-without it nothing can, should this machine be lost.
+    RecoveryKey(RecoveryKey),
+}
 
-Example:
-  mainstay project recovery-key default --file recovery.key")]
-    RecoveryKey {
-        /// The project's name or id
-        name: String,
-        /// Where to write it (mode 0600); an existing file is not overwritten
-        #[arg(long, value_name = "FILE")]
-        file: PathBuf,
-    },
+/// The keys that open every backup of the project without Mainstay
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Keep the file away from this machine: with it and a storage everything can be restored, by
+`mainstay recover` or by restic, and without it nothing can, should this machine be lost. The key of the
+project default opens Mainstay's own backups too.
+
+A key that is removed or rotated opens no repository any more, without anything being stored again; the
+same goes for keys of another installation in repositories that were taken over from it.
+
+Examples:
+  mainstay project recovery-key default --file recovery.key
+  mainstay project recovery-key default --add safe --file safe.key
+  mainstay project recovery-key default --list
+  mainstay project recovery-key default --rotate --file recovery.key")]
+#[command(group = clap::ArgGroup::new("what").args(["add", "remove", "list", "rotate"]))]
+pub struct RecoveryKey {
+    /// The project's name or id
+    pub name: String,
+    /// Where to write it (mode 0600); an existing file is not overwritten
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "remove"], conflicts_with_all = ["list", "remove"])]
+    pub file: Option<PathBuf>,
+    /// Add a key of this name and write it
+    #[arg(long, value_name = "NAME")]
+    pub add: Option<String>,
+    /// Take the key of this name away
+    #[arg(long, value_name = "NAME")]
+    pub remove: Option<String>,
+    /// The names of all keys, and whether they were tried
+    #[arg(long)]
+    pub list: bool,
+    /// Replace the project's first key and write the new one
+    #[arg(long)]
+    pub rotate: bool,
 }
 
 #[derive(Debug, Args)]

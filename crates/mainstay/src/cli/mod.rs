@@ -17,6 +17,7 @@ mod operation;
 mod plan;
 mod project;
 pub mod recover;
+mod recovery_key;
 mod restore;
 mod schedule;
 mod storage;

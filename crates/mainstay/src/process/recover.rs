@@ -9,7 +9,7 @@ use mainstay_agent::{DATABASE, INSTALLATION, KEY, recovery};
 use mainstay_control::recovered::{self, Origin, Settled};
 use mainstay_drivers::{
     progress::Progress,
-    storage::{FileSink, FoundBackup, FoundRepository, Holds, Place, Sink, SnapshotEntry, StorageSpec, Storages},
+    storage::{FileSink, FoundBackup, FoundRepository, Holds, Sink, SnapshotEntry, StorageSpec, Storages},
 };
 use mainstay_model::{Error, Result, Secret, StorageId, error::shown};
 use mainstay_storages::OpenStorages;
@@ -30,11 +30,6 @@ use tokio_util::sync::CancellationToken;
 const STAGING: &str = "recovering";
 /// How long the server in this process may take to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A place nobody has listed yet.
-pub fn unlisted(place: Place) -> StorageSpec {
-    StorageSpec { id: StorageId::new(), name: "recover".into(), place, secret: None }
-}
 
 pub async fn look(spec: &StorageSpec, key: &Secret) -> Result<Vec<FoundRepository>> {
     recovery::survey(&OpenStorages::new(), spec, key, up::now()).await

@@ -53,9 +53,10 @@ fn a_source_that_dies_half_way_fails_the_backup() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // As soon as packs appear the capture is under way.
+    // As soon as packs of the cluster appear the capture is under way.
+    let data = format!("{}/data/", m.cli(&["cluster", "show", "pg-one"])["id"].as_str().unwrap());
     crate::support::until("packs appear", || {
-        files(&m.data().join("storages/local")).iter().any(|f| f.to_string_lossy().contains("/data/"))
+        files(&m.data().join("storages/local")).iter().any(|f| f.to_string_lossy().contains(&data))
     });
     for (pid, line) in m.processes() {
         if line.contains("postgres") && line.contains("-D") {

@@ -80,7 +80,10 @@ fn restic_reads_what_mainstay_wrote() {
     let again = m.say(&["project", "recovery-key", "default", "--file", key.to_str().unwrap()]);
     assert_ne!(again.code, 0, "an existing file is not overwritten");
 
-    let repository = files(&m.data().join("storages/local")).into_iter().find(|f| f.ends_with("config")).unwrap();
+    // Mainstay's own backups lie beside the cluster's.
+    let cluster = m.cli(&["cluster", "show", "pg-one"])["id"].as_str().unwrap().to_string();
+    let its = |f: &std::path::PathBuf| f.ends_with(format!("{cluster}/config"));
+    let repository = files(&m.data().join("storages/local")).into_iter().find(its).unwrap();
     let repository = repository.parent().unwrap();
     let restic = |args: &[&str]| {
         let mut c = Command::new("restic");

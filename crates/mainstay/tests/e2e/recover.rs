@@ -117,6 +117,28 @@ fn everything_from_a_storage_and_a_key() {
 }
 
 #[test]
+fn keys_come_and_go() {
+    let m = Mainstay::start();
+    let kept = Kept::of(&m);
+    m.cli(&["cluster", "create", "kv-one", "--engine", m.kv()]);
+    m.cli(&["backup", "create", "kv-one", "--storage", "second"]);
+    let (safe, first) = (m.dir.join("safe.key"), m.dir.join("first.key"));
+    let opens = |key: &Path| {
+        let found = m.cli(&["recover", "--from", kept.storage.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+        let clusters: Vec<bool> = found.as_array().unwrap().iter().map(|f| f["opens"] == true).collect();
+        clusters.iter().all(|o| *o)
+    };
+    m.cli(&["project", "recovery-key", "default", "--add", "safe", "--file", safe.to_str().unwrap()]);
+    m.cli(&["project", "recovery-key", "default", "--rotate", "--file", first.to_str().unwrap()]);
+    assert!(opens(&safe) && opens(&first) && !opens(&kept.key));
+    let keys = m.cli(&["project", "recovery-key", "default", "--list"]);
+    assert_eq!((&keys["in_place"], keys["items"].as_array().unwrap().len()), (&true.into(), 2), "{keys}");
+    m.cli(&["project", "recovery-key", "default", "--remove", "safe"]);
+    assert!(!opens(&safe) && opens(&first));
+    assert_ne!(m.say(&["project", "recovery-key", "default", "--remove", "default"]).code, 0);
+}
+
+#[test]
 fn one_cluster_without_anybodys_memory() {
     let mut m = Mainstay::start();
     let kept = Kept::of(&m);

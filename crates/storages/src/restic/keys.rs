@@ -4,10 +4,15 @@
 //! A key file tells which password it is for by a fingerprint in its user name, keyed with the
 //! master key. Without it every look would cost a key derivation for each pair of file and password.
 
-use super::{Repo, backend::unwrapped, blobs::read_object};
+use super::{
+    Repo,
+    backend::{Backend, unwrapped},
+    blobs::read_object,
+    seal::Seal,
+};
 use mainstay_drivers::storage::RepositoryKeys;
 use mainstay_model::{Error, Result, Secret};
-use rustic_core::{FileType, Id, KeyOptions, repofile::KeyFile};
+use rustic_core::{Credentials, FileType, Id, KeyOptions, Repository, repofile::KeyFile};
 use std::collections::HashMap;
 
 const PREFIX: &str = "mainstay-";
@@ -37,6 +42,21 @@ pub fn ensure(repo: &Repo, keys: &RepositoryKeys, exact: bool) -> Result<()> {
     }
     let all = repo.objects.list(FileType::Key)?;
     all.iter().filter(|o| !keep.contains(&o.id)).try_for_each(|o| repo.objects.remove(FileType::Key, &o.id))
+}
+
+/// Opens the repository anew with the password, from the key files that lie in the place now.
+pub fn opens(repo: &Repo, secret: &Secret) -> Result<()> {
+    let doing = "opening the repository with a recovery key";
+    let backends = Backend::plain(&repo.objects);
+    let open = || Repository::new(&super::options(), &backends)?.open(&Credentials::password(secret.reveal()));
+    let opened = open().map_err(|e| match e.is_incorrect_password() {
+        true => Error::forbidden("no key file of the repository opens with the key").with_code("wrong_key"),
+        false => unwrapped(doing, e),
+    })?;
+    match Seal::new(opened.key()).fingerprint("") == repo.seal.fingerprint("") {
+        true => Ok(()),
+        false => Err(Error::integrity("a key file opens with the key, and holds another repository's master key")),
+    }
 }
 
 /// Key files by fingerprint. One that is damaged opens nothing and counts as absent.

@@ -32,7 +32,7 @@ use mainstay_drivers::{
     progress::Progress,
     storage::{Depth, Described, RepositoryKeys, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage, StorageUsage, Stored},
 };
-use mainstay_model::{Error, Result, backup::Facts};
+use mainstay_model::{Error, Result, Secret, backup::Facts};
 use rustic_core::{
     ConfigOptions, Credentials, FileType, Id, OpenStatus, Repository, RepositoryBackends, RepositoryOptions, RusticError, repofile::Chunker,
 };
@@ -266,6 +266,11 @@ impl Storage for Restic {
     async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()> {
         let keys = keys.clone();
         self.alone(move |repo| keys::ensure(repo, &keys, true)).await
+    }
+
+    async fn try_key(&self, key: &Secret) -> Result<()> {
+        let key = key.clone();
+        self.run(Lane::Ask, move |repo, _| keys::opens(repo, &key)).await
     }
 
     async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
