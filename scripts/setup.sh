@@ -3,7 +3,8 @@
 #
 #   scripts/setup.sh build   a C compiler
 #   scripts/setup.sh demo    and the engines: PostgreSQL, and Valkey or else Redis
-#   scripts/setup.sh test    and what the tests compare with: restic, Valkey unpacked beside the checkout
+#   scripts/setup.sh test    and what the tests compare with: restic, borg, an SSH server that is not
+#                            started, Valkey unpacked beside the checkout
 #
 # The packages' own services are kept from starting; package sources are not changed.
 set -euo pipefail
@@ -30,6 +31,9 @@ if [ "$level" != build ]; then
 fi
 if [ "$level" = test ]; then
   command -v restic >/dev/null || want restic
+  command -v borg >/dev/null || want borgbackup
+  command -v ssh >/dev/null || want openssh-client
+  [ -x /usr/sbin/sshd ] || want openssh-server
   command -v redis-server >/dev/null || want redis-server
   command -v redis-cli >/dev/null || want redis-tools
   command -v psql >/dev/null || want postgresql-client
@@ -68,6 +72,7 @@ install_packages() {
     for unit in redis-server valkey-server postgresql; do
       if printf '%s\n' "${packages[@]}" | grep -q "^${unit}"; then "${sudo[@]}" systemctl disable -q "$unit" 2>/dev/null || true; fi
     done
+    if printf '%s\n' "${packages[@]}" | grep -qx openssh-server; then "${sudo[@]}" systemctl disable -q ssh 2>/dev/null || true; fi
   fi
 }
 

@@ -8,6 +8,7 @@
 
 #![allow(clippy::result_large_err, reason = "the product's one error is as large as it is; it is rare and boxed nowhere")]
 
+mod borg;
 mod memory;
 mod place;
 mod pool;
@@ -15,6 +16,7 @@ mod record;
 mod restic;
 mod source;
 
+pub use borg::Borg;
 pub use memory::MemoryStorages;
 pub use record::{NAME as RECORD_FILE, Record};
 
@@ -57,6 +59,7 @@ pub struct OpenStorages {
     repositories: Mutex<HashMap<String, Arc<Repository>>>,
     /// One for each storage as it is configured: what bounds its requests must see all of them.
     buckets: Mutex<HashMap<StorageId, (StorageSpec, Arc<s3::Client>)>>,
+    borg: Option<borg::Shelf>,
 }
 
 /// All of this process's users of one repository, and its open handles by the hash of the key.
@@ -81,7 +84,8 @@ impl OpenStorages {
     /// than the longest backup takes is safe only while no other process writes to the repositories.
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories: Mutex::default(), buckets: Mutex::default() }
+        let (repositories, buckets) = (Mutex::default(), Mutex::default());
+        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, borg: None }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -92,6 +96,15 @@ impl OpenStorages {
     /// With another size than 32 MiB beyond which an object goes up in parts of that size.
     pub fn with_parts(self, part: usize) -> Self {
         OpenStorages { limits: Limits { part, ..self.limits }, ..self }
+    }
+
+    /// And Borg repositories, if `borg` is on this host.
+    pub fn with_borg(self, borg: Borg) -> Self {
+        OpenStorages { borg: Some(borg::Shelf::new(borg, self.pool.clone())), ..self }
+    }
+
+    fn borg(&self, place: &Place) -> Result<&borg::Shelf> {
+        self.borg.as_ref().ok_or_else(|| unknown_kind(place))
     }
 
     /// The repository's objects in its place.
@@ -126,7 +139,8 @@ impl OpenStorages {
 #[async_trait]
 impl Storages for OpenStorages {
     fn kinds(&self) -> Vec<&'static str> {
-        KINDS.to_vec()
+        let borg = self.borg.as_ref().is_some_and(borg::Shelf::is_here);
+        KINDS.iter().copied().chain(borg.then_some("borg")).collect()
     }
 
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport> {
@@ -138,6 +152,7 @@ impl Storages for OpenStorages {
                 let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits)?);
                 self.pool.run(Lane::Ask, move |_| Ok(S3::check(client))).await
             }
+            Place::Borg(place) => self.borg(&spec.place)?.check(spec, &place).await,
             other => Err(unknown_kind(&other)),
         }
     }
@@ -155,6 +170,9 @@ impl Storages for OpenStorages {
     }
 
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
+        if let Place::Borg(place) = &repository.storage.place {
+            return self.borg(&repository.storage.place)?.open(repository, place, create).await;
+        }
         let objects = self.objects(repository)?;
         let shared = self.shared(&objects.location());
         let key = handle_of(repository)?;
@@ -179,6 +197,9 @@ impl Storages for OpenStorages {
     }
 
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
+        if let Place::Borg(place) = &repository.storage.place {
+            return self.borg(&repository.storage.place)?.remove(repository, place).await;
+        }
         let objects = self.objects(repository)?;
         let shared = self.shared(&objects.location());
         let mut open = shared.open.lock().await;

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Its name at the top of the snapshot. No source may use it.
 pub const NAME: &str = "mainstay.json";
+/// Beside it where the format of the repository cannot hold all that a source says of its files.
+pub const LIST: &str = "mainstay.files";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

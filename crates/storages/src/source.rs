@@ -230,7 +230,7 @@ impl Order {
         if path.as_os_str().is_empty() || !plain || clean.as_os_str() != path.as_os_str() {
             return refuse("paths must be relative, without . and ..");
         }
-        if path.starts_with(record::NAME) {
+        if path.starts_with(record::NAME) || path.starts_with(record::LIST) {
             return refuse("that name belongs to Mainstay");
         }
         if self.last.as_ref().is_some_and(|last| path <= last) {
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn paths_are_relative_plain_and_in_order() {
-        for bad in ["", "/a", "..", "a/../b", "./a", "a//b", "a/", "mainstay.json", "mainstay.json/x"] {
+        for bad in ["", "/a", "..", "a/../b", "./a", "a//b", "a/", "mainstay.json", "mainstay.json/x", "mainstay.files"] {
             assert!(Order::default().admit(&dir(bad)).is_err(), "{bad}");
         }
         let mut order = Order::default();

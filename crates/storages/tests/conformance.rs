@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{s3::S3Server, *};
+use common::{borg, s3::S3Server, *};
 use mainstay_drivers::{engine::Chunking, progress::Progress, storage::*};
 use mainstay_model::{Error, Kind};
 use mainstay_storages::{MemoryStorages, OpenStorages};
@@ -187,6 +187,24 @@ async fn s3() {
         conforms_at(&OpenStorages::new(), server.reference(prefix, chunking)).await;
         assert_eq!(server.left(), Vec::<String>::new(), "a removed repository leaves nothing");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn borg_in_a_directory() {
+    if !borg::is_installed("borg") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let reference = borg::in_directory(&dir.path().join("place"), Chunking::Fixed(64 << 10));
+    conforms_at(&borg::storages(dir.path()), reference).await;
+    assert!(std::fs::read_dir(dir.path().join("place")).unwrap().next().is_none(), "a removed repository leaves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn borg_over_ssh() {
+    let Some(sshd) = borg::Sshd::start(false) else { return };
+    let reference = sshd.reference(Chunking::ContentDefined);
+    conforms_at(&borg::storages(sshd.dir.path()), reference).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

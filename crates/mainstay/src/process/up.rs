@@ -130,11 +130,12 @@ async fn serve_agent(config: &Config, data_dir: &Path) -> Result<Serving> {
     let runtime = open_runtime(data_dir)?;
     let exe = std::env::current_exe()?;
     ensure_gateway(&*runtime, exe, data_dir).await?;
+    let borg = mainstay_storages::Borg::new(runtime.clone(), data_dir.join("agent/borg"));
     let agent = Agent::open(mainstay_agent::Parts {
         data_dir: data_dir.into(),
         engines: mainstay_engines::all(),
         runtime,
-        storages: Arc::new(mainstay_storages::OpenStorages::new()),
+        storages: Arc::new(mainstay_storages::OpenStorages::new().with_borg(borg)),
         endpoint: Arc::new(Gateway(mainstay_gateway::Client::new(gateway::socket(data_dir)?))),
         sockets_root: data_dir::sockets_root()?,
         engine_dirs: config.engine_dirs.clone(),

@@ -1,6 +1,7 @@
 //! Sources, sinks and places for the storage tests.
 #![allow(dead_code)]
 
+pub mod borg;
 pub mod s3;
 
 use mainstay_drivers::{Result, engine::Chunking, progress::Progress, storage::*};
