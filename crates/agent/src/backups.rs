@@ -4,7 +4,7 @@
 
 use crate::{
     Agent,
-    copies::{Copies, PATIENCE, within},
+    copies::{Copies, PATIENCE, moving, within},
     dispatch::Act,
     meeting::{self, Met},
     nodes::refuse_past,
@@ -55,7 +55,7 @@ impl Agent {
         let _slot = self.copying.take(1, &act.progress).await?;
         let from = self.opened(&verb.from).await?;
         let to = within(PATIENCE, self.parts.storages.open(&verb.to, true)).await?;
-        relay::copy(&from, &verb.snapshot, &to, &verb.backup, &act.progress).await
+        moving(&act.progress, relay::copy(&from, &verb.snapshot, &to, &verb.backup, &act.progress)).await
     }
 
     async fn source(&self, verb: &Capture, act: &Act) -> Result<Box<dyn Source>> {

@@ -64,7 +64,7 @@ pub(crate) async fn within<T>(patience: Duration, ask: impl Future<Output = Resu
 }
 
 /// The end of work that says through `progress` that it moves, or that it is stuck.
-async fn moving<T>(progress: &Progress, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn moving<T>(progress: &Progress, work: impl Future<Output = Result<T>>) -> Result<T> {
     let stuck = async {
         let (mut last, mut since) = (progress.look(), Instant::now());
         while since.elapsed() < STUCK {
@@ -127,7 +127,11 @@ async fn there(storage: &dyn Storage, label: &SnapshotLabel, progress: &Progress
 
 impl Copies {
     pub async fn find(storages: &dyn Storages, repositories: &[RepositoryRef], label: &SnapshotLabel, progress: &Progress) -> Copies {
-        let each = join_all(repositories.iter().map(|r| One::find(storages, r, label, progress))).await;
+        let mut each = vec![];
+        // One after the other: deriving a key takes more memory than all the rest of a backup.
+        for repository in repositories {
+            each.push(One::find(storages, repository, label, progress).await);
+        }
         Copies { each, patience: PATIENCE }
     }
 

@@ -20,6 +20,7 @@ pub fn body(endpoint: &Endpoint) -> serde_json::Value {
         "lookForBackups" => json!({ "storage": "nobody", "key": "x" }),
         "recoverCluster" => json!({ "storage": "nobody", "key": "x", "cluster": "abc" }),
         "addStorage" => json!({ "name": "x", "kind": "tape" }),
+        "copyBackup" => json!({ "storage": "local" }),
         "createToken" => json!({ "name": "x", "role": "viewer" }),
         "setAllowList" => json!({ "allow_list": [] }),
         "patchSettings" => json!({ "settings": {} }),
@@ -65,7 +66,7 @@ fn the_table_says_what_was_agreed() {
             "listClusters showCluster listBackups showBackup listSchedules showSchedule previewSchedule planRestore listOperations watchOperation \
              listStorages",
         ),
-        (Need::Role(Role::Operator), "createBackup verifyBackup drillBackup pinBackup undeleteBackup runRestore rebootNode startCluster restartCluster"),
+        (Need::Role(Role::Operator), "createBackup copyBackup verifyBackup drillBackup pinBackup undeleteBackup runRestore rebootNode startCluster restartCluster"),
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \

@@ -67,6 +67,14 @@ impl Mainstay {
         }
     }
 
+    /// The most memory `up` ever had.
+    pub fn peak_mib(&self) -> u64 {
+        let pid = self.up.as_ref().expect("up runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("up.log")).unwrap_or_default()
     }
