@@ -148,6 +148,10 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         let more = if living.len() > 5 { format!(" and {} more", living.len() - 5) } else { String::new() };
         return Err(Error::conflict("storage_in_use", format!("storage {} holds {}{more}; delete them first", row.name, named.join(", "))));
     }
+    if let Some(s) = store::schedules::of_storage(&mut tx, &row.project, &row.id).await?.first() {
+        let why = format!("schedule {} of cluster {} goes to storage {}; set others for it first", s.name, s.cluster_name, row.name);
+        return Err(Error::conflict("storage_in_use", why));
+    }
     store::storages::delete(&mut tx, &row.id).await?;
     store::secrets::delete_owner(&mut tx, row.id.as_str()).await?;
     store::commit(tx).await

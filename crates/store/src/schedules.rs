@@ -10,7 +10,7 @@ use crate::{
     select::Select,
 };
 use mainstay_model::{
-    ClusterId, Error, ProjectId, Result, ScheduleId, Time,
+    ClusterId, Error, ProjectId, Result, ScheduleId, StorageId, Time,
     schedule::{RunStatus, Schedule, ScheduleRun},
 };
 use sqlx::{AnyConnection, Row};
@@ -72,6 +72,14 @@ pub async fn delete_of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) ->
 pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Vec<Schedule>> {
     let sql = "SELECT doc FROM schedules WHERE cluster = $1 ORDER BY id";
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?)
+}
+
+/// Of clusters that are there, those that go to a storage.
+pub async fn of_storage(conn: &mut AnyConnection, project: &ProjectId, storage: &StorageId) -> Result<Vec<Schedule>> {
+    let sql = "SELECT s.doc FROM schedules s JOIN clusters c ON c.id = s.cluster WHERE s.project = $1 AND c.deleted_at IS NULL";
+    let mut all: Vec<Schedule> = doc::read_all(&sqlx::query(sql).bind(project.as_str()).fetch_all(conn).await.map_err(error)?)?;
+    all.retain(|s| s.storages.contains(storage));
+    Ok(all)
 }
 
 /// Of one project, oldest first; of one cluster where it is named.

@@ -4,7 +4,7 @@
 mod support;
 
 use mainstay_model::{
-    BackupId, ClusterId, DrillId, Kind as ErrorKind, Name, ProjectId, ScheduleId, Time,
+    BackupId, ClusterId, DrillId, Kind as ErrorKind, Name, ProjectId, ScheduleId, StorageId, Time,
     cluster::Cluster,
     drill::{DrillRecord, DrillResult},
     retention::Retention,
@@ -77,6 +77,7 @@ async fn insert(store: &Store, all: &[&Schedule]) {
 async fn queries(store: &Store) {
     let (shop, other) = (stored_cluster(store, "shop").await, stored_cluster(store, "other").await);
     let mut early = schedule(&shop, "early", Some(at(10)));
+    early.storages = vec![StorageId::new()];
     let (late, paused, elsewhere) =
         (schedule(&shop, "late", Some(at(20))), schedule(&shop, "paused", None), schedule(&other, "early", Some(at(15))));
     insert(store, &[&early, &late, &paused, &elsewhere]).await;
@@ -96,6 +97,8 @@ async fn queries(store: &Store) {
     let rest = schedules::list(&mut conn, &shop.project, Some(&shop.id), &Paging { limit: 2, cursor: first.next }).await.unwrap();
     assert_eq!((first.items, rest.items, rest.next), (vec![early.clone(), late], vec![paused], None));
     assert_eq!(schedules::list(&mut conn, &ProjectId::new(), None, &Paging::default()).await.unwrap().items, []);
+    assert_eq!(schedules::of_storage(&mut conn, &shop.project, &early.storages[0]).await.unwrap(), [early.clone()]);
+    assert_eq!(schedules::of_storage(&mut conn, &shop.project, &StorageId::new()).await.unwrap(), []);
     drop(conn);
 
     let mut tx = store.begin_write().await.unwrap();

@@ -4,8 +4,11 @@ use crate::world::wish;
 use mainstay_control::{
     clusters::{self, Deletion},
     restores::{self, RestoreRequest},
-    schedules, tasks,
+    schedules,
+    storages::{self, NewStorage},
+    tasks,
 };
+use mainstay_drivers::storage::Place;
 use mainstay_model::{
     Error,
     backup::{BackupKind, BackupStatus},
@@ -96,4 +99,19 @@ async fn a_cluster_that_never_came_to_be_leaves_none() {
     assert_eq!(of(&desk, &cluster).await.len(), 1);
     assert_eq!(ended(&desk.app.runner, &id).await.unwrap().status, mainstay_operations::Status::Failed);
     assert_eq!(of(&desk, &cluster).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storage_that_a_schedule_goes_to_stays() {
+    let (world, desk, cluster) = scene().await;
+    let place = Place::Local { path: world.outside.scratch().join("second") };
+    let new = NewStorage { name: "second".into(), place, region: None, secret: None };
+    let second = storages::add(&desk.app, &cluster.project, new).await.unwrap().0;
+    let there = schedules::SetSchedule { storages: Some(vec!["local".into(), "second".into()]), ..Default::default() };
+    schedules::set(&desk.app, &cluster, there).await.unwrap();
+    let refused = storages::remove(&desk.app, &second).await.unwrap_err();
+    assert!(refused.code == "storage_in_use" && refused.message.contains("schedule default of cluster shop"), "{refused:?}");
+    let back = schedules::SetSchedule { storages: Some(vec!["local".into()]), ..Default::default() };
+    schedules::set(&desk.app, &cluster, back).await.unwrap();
+    storages::remove(&desk.app, &second).await.unwrap();
 }
