@@ -38,6 +38,9 @@ pub struct Cluster {
     /// What the owner should know although nothing is wrong right now, one sentence each.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What is wrong with it right now, newest first.
+    #[serde(default)]
+    pub alerts: Vec<crate::Alert>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -67,7 +67,7 @@ fn hide(value: &mut Value) {
         Value::Object(fields) => {
             for (name, inner) in fields {
                 let name = name.to_ascii_lowercase();
-                match ["password", "secret", "token", "key", "credential"].iter().any(|word| name.contains(word)) {
+                match ["password", "secret", "token", "key", "credential", "url"].iter().any(|word| name.contains(word)) {
                     true => *inner = Value::from("(hidden)"),
                     false => hide(inner),
                 }

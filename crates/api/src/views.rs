@@ -55,6 +55,25 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
             three_two_one: r.three_two_one,
         },
         warnings,
+        alerts: v.alerts.into_iter().map(alert).collect(),
+    }
+}
+
+pub fn alert(a: mainstay_model::alert::Alert) -> dto::Alert {
+    let c = a.condition;
+    dto::Alert {
+        id: a.id.to_string(),
+        kind: c.kind,
+        state: if a.cleared_at.is_some() { "cleared".into() } else { "open".into() },
+        object_kind: c.object_kind,
+        object: c.object,
+        object_name: c.object_name,
+        cluster: c.cluster_name,
+        sentence: c.sentence,
+        raised_at: a.raised_at,
+        acknowledged_at: a.acknowledged_at,
+        acknowledged_by: a.acknowledged_by,
+        cleared_at: a.cleared_at,
     }
 }
 

@@ -12,7 +12,9 @@ use crate::{
     topology::Topology,
 };
 use mainstay_model::{
-    AllowEntry, ClusterId, ClusterName, Error, Kind, NodeId, OperationId, ProjectId, Result, allow_list,
+    AllowEntry, ClusterId, ClusterName, Error, Kind, NodeId, OperationId, ProjectId, Result,
+    alert::Alert,
+    allow_list,
     cluster::{Cluster, ClusterStatus, Mode, SocketAddress, Wanted},
     credentials::{Accounts, Credentials},
     node::{Node, NodeRole, NodeStatus, Observed},
@@ -51,6 +53,8 @@ pub struct ClusterView {
     pub recoverability: Recoverability,
     /// Why backups that should go do not.
     pub retention_warnings: Vec<String>,
+    /// What is wrong with it right now, newest first.
+    pub alerts: Vec<Alert>,
 }
 
 #[derive(Debug, Clone)]
@@ -229,7 +233,8 @@ pub async fn list(app: &App, project: &ProjectId, deleted: bool, paging: &Paging
 
 /// From the latest looks.
 async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
-    let (nodes, good, drilled, storages, project, retention) = {
+    let open = store::alerts::AlertFilter { cluster: Some(cluster.id.clone()), open: Some(true), ..Default::default() };
+    let (nodes, good, drilled, storages, project, retention, alerts) = {
         let mut conn = app.store.read().await?;
         (
             store::nodes::of_cluster(&mut conn, &cluster.id).await?,
@@ -238,6 +243,7 @@ async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
             store::storages::list(&mut conn, &cluster.project).await?,
             store::projects::get(&mut conn, &cluster.project).await?,
             store::retention::notes(&mut conn, &cluster.id).await?.warnings,
+            store::alerts::list(&mut conn, &open, &Paging::default()).await?.items,
         )
     };
     let nodes: Vec<NodeView> = nodes.into_iter().map(|n| node_view(app, &cluster, n)).collect();
@@ -256,6 +262,7 @@ async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
         url_scheme,
         recoverability,
         retention_warnings: retention,
+        alerts,
     })
 }
 

@@ -7,6 +7,7 @@ use crate::{
     body::Query,
     endpoint::{Endpoint, Method::*, Noun, OPERATOR, VIEWER},
     problem::Answer,
+    views,
 };
 use axum::{
     Extension, Json,
@@ -34,24 +35,6 @@ pub fn routes() -> Noun {
         )
 }
 
-pub(crate) fn view(a: Alert) -> dto::Alert {
-    let c = a.condition;
-    dto::Alert {
-        id: a.id.to_string(),
-        kind: c.kind,
-        state: if a.cleared_at.is_some() { "cleared".into() } else { "open".into() },
-        object_kind: c.object_kind,
-        object: c.object,
-        object_name: c.object_name,
-        cluster: c.cluster_name,
-        sentence: c.sentence,
-        raised_at: a.raised_at,
-        acknowledged_at: a.acknowledged_at,
-        acknowledged_by: a.acknowledged_by,
-        cleared_at: a.cleared_at,
-    }
-}
-
 fn open(q: &Query) -> Result<Option<bool>> {
     match q.get("state") {
         None | Some("open") => Ok(Some(true)),
@@ -67,7 +50,7 @@ async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query
         None => None,
     };
     let filter = AlertFilter { project: Some(c.project.id.clone()), cluster, open: open(&q)? };
-    Ok(page(alerts::list(&s.app, &filter, &q.paging()?).await?, view).into_response())
+    Ok(page(alerts::list(&s.app, &filter, &q.paging()?).await?, views::alert).into_response())
 }
 
 async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Alert> {
@@ -77,10 +60,10 @@ async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Alert> {
 }
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
-    Ok(Json(view(get(&s, &c, &id).await?)).into_response())
+    Ok(Json(views::alert(get(&s, &c, &id).await?)).into_response())
 }
 
 async fn acknowledge(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let alert = get(&s, &c, &id).await?;
-    Ok(Json(view(alerts::acknowledge(&s.app, &c.actor, &alert).await?)).into_response())
+    Ok(Json(views::alert(alerts::acknowledge(&s.app, &c.actor, &alert).await?)).into_response())
 }

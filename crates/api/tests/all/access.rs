@@ -19,6 +19,7 @@ pub fn body(endpoint: &Endpoint) -> serde_json::Value {
         "addRecoveryKey" => json!({ "name": "laptop" }),
         "lookForBackups" => json!({ "storage": "nobody", "key": "x" }),
         "recoverCluster" => json!({ "storage": "nobody", "key": "x", "cluster": "abc" }),
+        "addNotifier" => json!({ "name": "x", "kind": "pigeon" }),
         "addStorage" => json!({ "name": "x", "kind": "tape" }),
         "copyBackup" => json!({ "storage": "local" }),
         "createToken" => json!({ "name": "x", "role": "viewer" }),
@@ -64,9 +65,13 @@ fn the_table_says_what_was_agreed() {
         (
             Need::Role(Role::Viewer),
             "listClusters showCluster listBackups showBackup listSchedules showSchedule previewSchedule planRestore listOperations watchOperation \
-             listStorages",
+             listStorages listNotifiers showNotifier listAlerts showAlert",
         ),
-        (Need::Role(Role::Operator), "createBackup copyBackup verifyBackup drillBackup pinBackup undeleteBackup runRestore rebootNode startCluster restartCluster"),
+        (
+            Need::Role(Role::Operator),
+            "createBackup copyBackup verifyBackup drillBackup pinBackup undeleteBackup testNotifier acknowledgeAlert \
+             runRestore rebootNode startCluster restartCluster",
+        ),
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \

@@ -25,7 +25,11 @@ async fn objects(s: &Served) -> (BTreeMap<&'static str, String>, String) {
     let token = s.admin("POST", "/tokens", json!({ "name": "theirs", "role": "owner" })).await.1;
     let cluster = s.get("/clusters/shop").await;
     let text = |v: &Value| v.as_str().unwrap().to_string();
+    let hook = json!({ "name": "ops", "kind": "webhook", "url": "ok", "secret": "0123456789abcdef" });
+    let notifier = s.admin("POST", "/notifiers", hook).await.1;
     let ids = BTreeMap::from([
+        ("notifiers", text(&notifier["id"])),
+        ("alerts", crate::notices::raised(s).await),
         ("projects", s.project.id.to_string()),
         ("clusters", text(&cluster["id"])),
         ("backups", backup),
@@ -82,7 +86,7 @@ async fn every_object_of_another_project() {
     }
     let seen: Value = s.send("GET", "/projects", Some(&stranger), None, &[]).await.json().await.unwrap();
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
-    for list in ["/clusters?deleted=true", "/backups", "/restores", "/schedules", "/operations"] {
+    for list in ["/notifiers", "/alerts?state=all", "/clusters?deleted=true", "/backups", "/restores", "/schedules", "/operations"] {
         let seen: Value = s.send("GET", list, Some(&stranger), None, &[]).await.json().await.unwrap();
         assert_eq!(seen["items"], json!([]), "{list}");
     }

@@ -5,6 +5,7 @@ mod access;
 mod documents;
 mod isolation;
 mod journey;
+mod notices;
 mod once;
 mod requests;
 mod retention;

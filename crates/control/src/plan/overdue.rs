@@ -6,22 +6,23 @@
 
 use super::schedule::slots;
 use mainstay_model::{
-    Error, Result, Time,
+    Error, ProjectId, Result, StorageId, Time,
     alert::{AlertKind, Condition},
-    backup::{Backup, BackupStatus, Drill},
+    backup::{Backup, BackupStatus, Drill, LastCheck},
     cluster::Cluster,
     schedule::{RunStatus, Schedule, ScheduleRun, Timing},
 };
 use std::collections::BTreeMap;
 
 /// What [`conditions`] decides: an alert of these kinds holds exactly when it says so.
-pub const KINDS: [AlertKind; 6] = [
+pub const KINDS: [AlertKind; 7] = [
     AlertKind::BackupOverdue,
     AlertKind::BackupFailed,
     AlertKind::BackupPartial,
     AlertKind::DrillFailed,
     AlertKind::DrillOverdue,
     AlertKind::RunMissed,
+    AlertKind::StorageUnwell,
 ];
 
 /// Absent for this many intervals, a good backup is overdue.
@@ -49,6 +50,14 @@ pub struct Found {
     pub last_passed_drill: Option<Time>,
 }
 
+/// A storage and the newest look at it.
+pub struct Place {
+    pub project: ProjectId,
+    pub id: StorageId,
+    pub name: String,
+    pub last_check: Option<LastCheck>,
+}
+
 /// The longest time between two runs, where there are any, in seconds.
 pub fn interval(timings: &[&Timing], now: Time) -> Result<Option<f64>> {
     let mut all = Vec::new();
@@ -61,9 +70,10 @@ pub fn interval(timings: &[&Timing], now: Time) -> Result<Option<f64>> {
 }
 
 /// Everything that holds, one condition each.
-pub fn conditions(looks: &[Look], now: Time) -> Vec<Condition> {
+pub fn conditions(looks: &[Look], places: &[Place], now: Time) -> Vec<Condition> {
     let mut all: Vec<Condition> = looks.iter().flat_map(|look| of_cluster(look, now)).collect();
     all.extend(partial(looks));
+    all.extend(places.iter().filter_map(unwell));
     all
 }
 
@@ -179,6 +189,23 @@ fn partial(looks: &[Look]) -> Vec<Condition> {
     storages.into_values().map(said).collect()
 }
 
+/// As the newest look says; one that was never looked at will be, within minutes.
+fn unwell(place: &Place) -> Option<Condition> {
+    let last = place.last_check.as_ref().filter(|l| !l.ok)?;
+    let bad: Vec<_> = last.rows.iter().filter(|r| r.failed()).map(|r| format!("{}: {}", r.name, r.detail)).collect();
+    let why = if bad.is_empty() { "its check failed".into() } else { bad.join("; ") };
+    Some(Condition {
+        project: place.project.clone(),
+        kind: AlertKind::StorageUnwell,
+        object_kind: "storage".into(),
+        object: place.id.to_string(),
+        object_name: place.name.clone(),
+        cluster: None,
+        cluster_name: None,
+        sentence: format!("storage {} is unwell: {why}", place.name),
+    })
+}
+
 fn of_storage(look: &Look, copy: &mainstay_model::backup::Copy) -> Condition {
     Condition {
         project: look.cluster.project.clone(),
@@ -195,7 +222,10 @@ fn of_storage(look: &Look, copy: &mainstay_model::backup::Copy) -> Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_model::{BackupId, ClusterId, ProjectId, ScheduleId, StorageId, backup::Copy};
+    use mainstay_model::{
+        BackupId, ClusterId, ScheduleId,
+        backup::{Check, Copy},
+    };
     use serde_json::json;
 
     /// A Sunday, 12:00 UTC.
@@ -262,7 +292,7 @@ mod tests {
     }
 
     fn kinds(looks: &[Look]) -> Vec<AlertKind> {
-        conditions(looks, now()).into_iter().map(|c| c.kind).collect()
+        conditions(looks, &[], now()).into_iter().map(|c| c.kind).collect()
     }
 
     fn good(hours: i64) -> Found {
@@ -310,7 +340,7 @@ mod tests {
         let old = hours_ago(24 * 30);
         let mut unknown = look(old, vec![schedule(daily(), old)], good(1));
         unknown.backups = Err(Error::integrity("a backup in the store does not read"));
-        let all = conditions(&[unknown], now());
+        let all = conditions(&[unknown], &[], now());
         assert_eq!(all.len(), 1);
         assert!(all[0].kind == AlertKind::BackupOverdue && all[0].sentence.contains("not known"), "{}", all[0].sentence);
         let nowhere = Timing { time_zone: "Mars/Olympus".into(), ..daily() };
@@ -347,7 +377,7 @@ mod tests {
         };
         let (missed, started) = (run(RunStatus::Missed), run(RunStatus::Started));
         late.schedules[0].1 = Some(missed);
-        let all = conditions(std::slice::from_ref(&late), now());
+        let all = conditions(std::slice::from_ref(&late), &[], now());
         assert!(all.len() == 1 && all[0].kind == AlertKind::RunMissed && all[0].sentence.contains("not running"), "{all:?}");
         late.schedules[0].1 = Some(started);
         assert!(kinds(&[late]).is_empty());
@@ -360,9 +390,29 @@ mod tests {
             let copies = [(&near, BackupStatus::Completed), (&far, BackupStatus::Failed)];
             look(hours_ago(24), vec![], Found { newest: Some(backup(BackupStatus::Partial, &copies)), ..good(1) })
         };
-        let all = conditions(&[one(), one(), one()], now());
+        let all = conditions(&[one(), one(), one()], &[], now());
         assert_eq!(all.len(), 1, "{all:?}");
         assert!(all[0].is(AlertKind::BackupPartial, far.as_str()));
         assert_eq!(all[0].sentence, "storage far lacks the newest backup of shop, shop, shop: it is away");
+    }
+
+    #[test]
+    fn a_storage_is_as_it_was_last_seen() {
+        let place = |last: Option<bool>| Place {
+            project: ProjectId::new(),
+            id: StorageId::new(),
+            name: "far".into(),
+            last_check: last.map(|ok| LastCheck {
+                at: now(),
+                ok,
+                rows: vec![Check::new("reach", true, "ok"), Check::new("write", ok, "it is full")],
+            }),
+        };
+        assert_eq!(conditions(&[], &[place(None), place(Some(true))], now()), []);
+        let all = conditions(&[], &[place(Some(false))], now());
+        assert_eq!(
+            (all.len(), all[0].kind, all[0].sentence.as_str()),
+            (1, AlertKind::StorageUnwell, "storage far is unwell: write: it is full")
+        );
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     App, alerts,
-    plan::overdue::{self, Found, Look},
+    plan::overdue::{self, Found, Look, Place},
 };
 use mainstay_model::{
     ClusterId, Result,
@@ -13,7 +13,7 @@ use mainstay_model::{
     backup::{Backup, BackupStatus},
     cluster::{Cluster, Wanted},
 };
-use mainstay_store::{self as store, Paging, backups::BackupFilter};
+use mainstay_store::{self as store, Paging, backups::BackupFilter, storages::StorageRow};
 
 pub async fn all(app: &App) -> Result<()> {
     let clusters = store::clusters::all_alive(&mut *app.store.read().await?).await?;
@@ -21,9 +21,14 @@ pub async fn all(app: &App) -> Result<()> {
     for cluster in clusters.into_iter().filter(|c| c.wanted != Wanted::Deleted) {
         looks.push(look(app, cluster).await?);
     }
-    let mut holding = overdue::conditions(&looks, app.now());
+    let places = store::storages::all(&mut *app.store.read().await?).await?.into_iter().map(place).collect::<Vec<_>>();
+    let mut holding = overdue::conditions(&looks, &places, app.now());
     holding.extend(undecided(app, &looks).await?);
     alerts::settle(app, &overdue::KINDS, &holding).await
+}
+
+fn place(row: StorageRow) -> Place {
+    Place { project: row.project, id: row.id, name: row.name.to_string(), last_check: row.last_check }
 }
 
 /// What passes by itself is waited for, and nothing is said meanwhile. What does not is the answer.

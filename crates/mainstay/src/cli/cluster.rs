@@ -186,7 +186,8 @@ impl Show for Cluster {
         fields.extend(self.deleted_at.map(|t| ("deleted", local(t))));
         fields.extend(self.deleted_until.map(|t| ("undo until", local(t))));
         let nodes = if self.nodes.is_empty() { String::new() } else { format!("\n\n{}", node::table(&self.nodes)) };
-        let warnings: String = self.warnings.iter().map(|w| format!("\nnote: {w}")).collect();
+        let alerts = self.alerts.iter().map(|a| format!("\nalert: {}", a.sentence));
+        let warnings: String = alerts.chain(self.warnings.iter().map(|w| format!("\nnote: {w}"))).collect();
         let gap = if warnings.is_empty() { "" } else { "\n" };
         format!("{}{nodes}{gap}{warnings}", card(&fields))
     }
