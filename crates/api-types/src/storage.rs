@@ -26,12 +26,12 @@ pub struct Storage {
 #[serde(deny_unknown_fields)]
 pub struct AddStorage {
     pub name: String,
-    /// `local`, `s3`, `borg`
+    /// `local`, `s3`, `sftp`, `borg`
     pub kind: String,
     /// A label for where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// local: an absolute directory on the host.
+    /// local: an absolute directory on the host. sftp: one on the other machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// s3: `http(s)://host[:port]`, without bucket.
@@ -59,13 +59,22 @@ pub struct AddStorage {
     /// s3: certificates to trust beside the system's, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
+    /// sftp
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// sftp: 22 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// sftp
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// borg: `ssh://user@host[:port]/path`, or an absolute directory on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// borg over ssh: the host's public key as `known_hosts` has it; any other is refused.
+    /// sftp, and borg over ssh: the host's public key as `known_hosts` has it; any other is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_key: Option<String>,
-    /// borg over ssh: the private key that logs in (OpenSSH, PEM). Kept sealed, never shown again.
+    /// sftp, and borg over ssh: the private key that logs in (OpenSSH, PEM). Kept sealed, never shown again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, write_only)]
     pub ssh_key: Option<Secret>,

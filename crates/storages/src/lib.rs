@@ -21,11 +21,12 @@ pub use memory::MemoryStorages;
 pub use record::{NAME as RECORD_FILE, Record};
 
 use async_trait::async_trait;
-use mainstay_drivers::storage::{Place, RepositoryRef, S3Place, Storage, StorageReport, StorageSpec, Storages};
+use mainstay_drivers::storage::{Place, RepositoryRef, S3Place, SftpPlace, Storage, StorageReport, StorageSpec, Storages};
 use mainstay_model::{ClusterId, Error, ProjectId, Result, StorageId};
 use place::{
-    Local, Objects, S3, check, local,
+    Local, Objects, S3, Sftp, check, local,
     s3::{self, Limits},
+    sftp,
 };
 use pool::{Lane, Pool};
 use restic::{Opening, Restic, Site};
@@ -39,7 +40,7 @@ use std::{
 };
 
 /// THE LIST.
-pub const KINDS: &[&str] = &["local", "s3"];
+pub const KINDS: &[&str] = &["local", "s3", "sftp"];
 
 /// Of a kind that a newer Mainstay wrote down.
 fn unknown_kind(place: &Place) -> Error {
@@ -59,6 +60,8 @@ pub struct OpenStorages {
     repositories: Mutex<HashMap<String, Arc<Repository>>>,
     /// One for each storage as it is configured: what bounds its requests must see all of them.
     buckets: Mutex<HashMap<StorageId, (StorageSpec, Arc<s3::Client>)>>,
+    /// The same for connections to SFTP servers.
+    links: Mutex<HashMap<StorageId, (StorageSpec, Arc<sftp::Link>)>>,
     borg: Option<borg::Shelf>,
 }
 
@@ -84,8 +87,8 @@ impl OpenStorages {
     /// than the longest backup takes is safe only while no other process writes to the repositories.
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
-        let (repositories, buckets) = (Mutex::default(), Mutex::default());
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, borg: None }
+        let (repositories, buckets, links) = (Mutex::default(), Mutex::default(), Mutex::default());
+        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, borg: None }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -116,6 +119,10 @@ impl OpenStorages {
                 let below = format!("{}/{}", repository.project, repository.cluster);
                 Ok(Arc::new(S3::new(self.bucket(storage, place)?, &below)))
             }
+            Place::Sftp(place) => {
+                let below = format!("{}/{}", repository.project, repository.cluster);
+                Ok(Arc::new(Sftp::new(self.link(storage, place)?, &below)))
+            }
             other => Err(unknown_kind(other)),
         }
     }
@@ -128,6 +135,16 @@ impl OpenStorages {
         let client = Arc::new(s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits)?);
         buckets.insert(spec.id.clone(), (spec.clone(), client.clone()));
         Ok(client)
+    }
+
+    fn link(&self, spec: &StorageSpec, place: &SftpPlace) -> Result<Arc<sftp::Link>> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, link)) = links.get(&spec.id).filter(|(known, _)| known == spec) {
+            return Ok(link.clone());
+        }
+        let link = Arc::new(sftp::Link::new(&spec.name, place, spec.secret.as_ref(), self.limits.patience)?);
+        links.insert(spec.id.clone(), (spec.clone(), link.clone()));
+        Ok(link)
     }
 
     fn shared(&self, location: &str) -> Arc<Repository> {
@@ -152,8 +169,11 @@ impl Storages for OpenStorages {
                 let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits)?);
                 self.pool.run(Lane::Ask, move |_| Ok(S3::check(client))).await
             }
+            Place::Sftp(place) => {
+                let link = Arc::new(sftp::Link::new(&spec.name, &place, spec.secret.as_ref(), self.limits.patience / 4)?);
+                self.pool.run(Lane::Ask, move |_| Sftp::check(link)).await
+            }
             Place::Borg(place) => self.borg(&spec.place)?.check(spec, &place).await,
-            other => Err(unknown_kind(&other)),
         }
     }
 
@@ -164,8 +184,11 @@ impl Storages for OpenStorages {
                 let client = self.bucket(spec, &place)?;
                 self.pool.run(Lane::Ask, move |_| S3::repositories(client)).await
             }
+            Place::Sftp(place) => {
+                let link = self.link(spec, &place)?;
+                self.pool.run(Lane::Ask, move |_| Sftp::repositories(link)).await
+            }
             Place::Borg(place) => self.borg(&spec.place)?.discover(&place).await,
-            other => Err(unknown_kind(&other)),
         }
     }
 

@@ -208,6 +208,15 @@ async fn borg_over_ssh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sftp() {
+    let Some(server) = common::sftp::SftpServer::start() else { return };
+    for chunking in [Chunking::Fixed(64 << 10), Chunking::ContentDefined] {
+        conforms_at(&OpenStorages::new(), server.reference(chunking)).await;
+    }
+    assert_eq!(std::fs::read_dir(server.path()).unwrap().count(), 0, "a removed repository leaves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn memory() {
     conforms(&MemoryStorages::default(), Chunking::Fixed(64 << 10)).await;
 }

@@ -17,7 +17,7 @@ use axum::{
 };
 use mainstay_api_types as dto;
 use mainstay_control::storages::{self, NewStorage};
-use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place};
+use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place, SftpPlace};
 use mainstay_model::{Error, Result, backup::Check, error::shown};
 use mainstay_store::storages::StorageRow;
 
@@ -51,8 +51,11 @@ pub fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
     let takes: &[&str] = match b.kind.as_str() {
         "local" => &["path"],
         "s3" => &["endpoint", "bucket", "prefix", "access_key", "secret_key", "s3_region", "path_style", "ca"],
+        "sftp" => &["host", "port", "user", "path", "host_key", "ssh_key"],
         "borg" => &["repository", "host_key", "ssh_key"],
-        other => return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here; local, s3 and borg are", shown(other)))),
+        other => {
+            return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here; local, s3, sftp and borg are", shown(other))));
+        }
     };
     let given = serde_json::to_value(&b).map_err(Error::internal)?;
     let fields = given.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
@@ -77,6 +80,13 @@ fn place(b: &dto::AddStorage) -> Result<Place> {
             path_style: path_style(b.path_style.as_deref())?,
             access_key: need("access_key", &b.access_key, "an access key")?,
             ca: b.ca.clone(),
+        }),
+        "sftp" => Place::Sftp(SftpPlace {
+            host: need("host", &b.host, "a host")?,
+            port: b.port.unwrap_or(22),
+            user: need("user", &b.user, "a user")?,
+            path: need("path", &b.path, "an absolute directory there")?,
+            host_key: need("host_key", &b.host_key, "the host's public key")?,
         }),
         "borg" => Place::Borg(BorgPlace { repository: need("repository", &b.repository, "a repository")?, host_key: b.host_key.clone() }),
         _ => Place::Local { path: need("path", &b.path, "an absolute directory")?.into() },

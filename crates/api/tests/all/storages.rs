@@ -31,7 +31,12 @@ async fn a_secret_goes_in_and_never_comes_out() {
         "name": "vault", "kind": "borg", "repository": "ssh://backup@127.9.9.9/srv/borg",
         "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1", "ssh_key": KEY,
     });
+    let attic = json!({
+        "name": "attic", "kind": "sftp", "host": "127.9.9.9", "user": "backup", "path": "/srv/b",
+        "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1", "ssh_key": KEY,
+    });
     for (body, location, secret) in [
+        (attic, "sftp://backup@127.9.9.9:22//srv/b", KEY),
         (bucket(), "s3:https://127.9.9.9:9000/backups/shop", "very-secret-indeed"),
         (vault, "ssh://backup@127.9.9.9/srv/borg", KEY),
     ] {
@@ -77,6 +82,7 @@ async fn what_a_kind_does_not_take_is_refused_by_name() {
         (without(borg.clone(), "repository"), "repository"),
         (with(borg.clone(), "host_key", json!("ssh-ed25519 AAAA")), "host_key"),
         (with(borg.clone(), "repository", json!("ssh://u@h/p")), "host_key"),
+        (json!({ "name": "attic", "kind": "sftp", "user": "u", "path": "/x" }), "host"),
         (with(borg, "endpoint", json!("https://h")), "endpoint"),
         (with(bucket(), "colour", json!("red")), "colour"),
     ] {

@@ -55,6 +55,8 @@ Examples:
   mainstay storage add second --kind local --path /mnt/disk2/backups --region basement
   mainstay storage add cloud --kind s3 --endpoint https://s3.example.com --bucket backups --prefix shop \\
            --access-key AKIAEXAMPLE --secret-key-file ./secret
+  mainstay storage add attic --kind sftp --host attic.example.com --user backup --path /srv/backups \\
+           --host-key \"ssh-ed25519 AAAA…\" --ssh-key-file ~/.ssh/backup
   mainstay storage add vault --kind borg --repository ssh://backup@vault.example.com/srv/borg \\
            --host-key \"ssh-ed25519 AAAA…\" --ssh-key-file ~/.ssh/backup")]
 pub struct AddStorage {
@@ -67,14 +69,14 @@ pub struct AddStorage {
 /// Where backups go: a kind, and what its kind needs.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// local: a directory on the server's machine; s3: a bucket of any S3-compatible server; borg: Borg
-    /// repositories
+    /// local: a directory on the server's machine; s3: a bucket of any S3-compatible server; sftp: a
+    /// directory of another machine; borg: Borg repositories
     #[arg(long)]
     pub kind: String,
     /// A label for where it is
     #[arg(long, value_name = "LABEL")]
     pub region: Option<String>,
-    /// local: the directory, absolute
+    /// local: the directory, absolute; sftp: the same on the other machine
     #[arg(long, value_name = "DIR")]
     pub path: Option<String>,
     /// s3: http(s)://host[:port], without bucket
@@ -101,13 +103,22 @@ pub struct Place {
     /// s3: certificates to trust beside the system's, PEM
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// sftp: the other machine
+    #[arg(long)]
+    pub host: Option<String>,
+    /// sftp: its port [default: 22]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// sftp: the user there
+    #[arg(long)]
+    pub user: Option<String>,
     /// borg: ssh://user@host[:port]/path, or an absolute directory on the server's machine
     #[arg(long, value_name = "REPOSITORY")]
     pub repository: Option<String>,
-    /// borg over ssh: the host's public key as known_hosts has it; ssh-keyscan HOST prints it
+    /// sftp, and borg over ssh: the host's public key as known_hosts has it; ssh-keyscan HOST prints it
     #[arg(long, value_name = "KEY")]
     pub host_key: Option<String>,
-    /// borg over ssh: a file that holds the private key that logs in
+    /// sftp, and borg over ssh: a file that holds the private key that logs in
     #[arg(long, value_name = "FILE")]
     pub ssh_key_file: Option<PathBuf>,
 }

@@ -9,6 +9,7 @@ pub mod check;
 pub mod local;
 mod outgoing;
 pub mod s3;
+pub mod sftp;
 
 use bytes::Bytes;
 use mainstay_model::Result;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 pub use local::Local;
 pub use s3::S3;
+pub use sftp::Sftp;
 
 /// One stored object as a listing shows it.
 #[derive(Debug, Clone, Copy)]

@@ -19,11 +19,11 @@ mod upkeep;
 mod verify;
 mod window;
 
+pub(crate) use crate::place::quoted;
 use crate::{
     place::{Manual, Objects},
     pool::{Lane, Pool},
 };
-pub(crate) use crate::place::quoted;
 use async_trait::async_trait;
 use backend::{Backend, unwrapped};
 use bytesize::ByteSize;

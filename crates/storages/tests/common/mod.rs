@@ -3,6 +3,7 @@
 
 pub mod borg;
 pub mod s3;
+pub mod sftp;
 
 use mainstay_drivers::{Result, engine::Chunking, progress::Progress, storage::*};
 use mainstay_model::{BackupId, ClusterId, Error, ProjectId, Secret, StorageId, Time, backup::Facts};
