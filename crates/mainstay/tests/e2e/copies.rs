@@ -83,3 +83,27 @@ fn a_storage_that_breaks_in_the_middle_costs_one_copy_and_gets_it_later() {
         m.say(&["backup", "create", "shop", "--retention-days", "0"]).code
     );
 }
+
+#[test]
+fn a_copy_goes_from_one_format_to_the_other_and_back() {
+    let m = Mainstay::start();
+    let vault = m.dir.join("vault");
+    std::fs::DirBuilder::new().mode(0o700).create(&vault).unwrap();
+    m.cli(&["storage", "add", "vault", "--kind", "borg", "--repository", vault.to_str().unwrap()]);
+    m.cli(&["cluster", "create", "memo", "--engine", m.kv()]);
+    let load: Vec<String> = (0..500).flat_map(|n| [format!("key{n}"), "some value ".repeat(n)]).collect();
+    let load: Vec<&str> = std::iter::once("mset").chain(load.iter().map(String::as_str)).collect();
+    m.redis("memo", &load);
+    for (made_in, copied_to) in [("local", "vault"), ("vault", "local")] {
+        let made = m.cli(&["backup", "create", "memo", "--storage", made_in]);
+        let id = made["id"].as_str().unwrap();
+        let copied = m.cli(&["backup", "copy", id, "--storage", copied_to]);
+        assert_eq!((&copied["status"], &copy(&copied, copied_to)["status"]), (&"completed".into(), &"completed".into()), "{copied}");
+        assert_eq!(copied["position"], made["position"]);
+        let name = format!("from-{copied_to}");
+        m.cli(&["restore", "run", id, "--new", &name, "--storage", copied_to]);
+        assert_eq!((m.redis(&name, &["dbsize"]), m.redis(&name, &["get", "key7"])), ("500".into(), "some value ".repeat(7).trim().into()));
+    }
+    let both = m.cli(&["backup", "create", "memo", "--storage", "local", "--storage", "vault"]);
+    assert_eq!((&both["status"], both["copies"].as_array().unwrap().len()), (&"completed".into(), 2), "{both}");
+}
