@@ -62,7 +62,9 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             _ = hour.tick() => all(&app).await,
             () = app.nudges.bell.notified() => {
-                tokio::time::sleep(SOON).await;
+                if shutdown.run_until_cancelled(tokio::time::sleep(SOON)).await.is_none() {
+                    return;
+                }
                 some(&app, app.nudges.take()).await.map(drop)
             }
         };

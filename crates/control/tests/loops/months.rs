@@ -1,0 +1,319 @@
+//! Months of backups on a clock of the test's: storages that go away, clocks that leap, people who pin
+//! and change their minds. At each step nothing that was promised is gone, and the last good backup is
+//! there, whole.
+
+use mainstay_control::{
+    App,
+    backups::{self, NewBackup},
+    recycle_bin, retention,
+    tasks::expire,
+};
+use mainstay_model::{
+    BackupId, Error, Time,
+    backup::{Backup, BackupKind, BackupStatus},
+    cluster::Cluster,
+    retention::{BackupPolicy, Gfs, Retention},
+};
+use mainstay_operations::{Clock, Filter};
+use mainstay_store as store;
+use mainstay_testkit::{
+    World,
+    world::{Desk, project, somebody},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Time {
+        Time::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl Hand {
+    fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+struct Stand {
+    world: World,
+    desk: Desk,
+    clock: Arc<Hand>,
+    shop: Cluster,
+    /// What was promised to each good backup when it was made.
+    promised: BTreeMap<BackupId, Time>,
+}
+
+async fn stand() -> Stand {
+    let world = World::new().await.unwrap();
+    let clock = Arc::new(Hand(AtomicI64::new(Time::parse("2026-01-01T03:00:00Z").unwrap().micros())));
+    world.set_clock(clock.clone());
+    let desk = world.desk().await.unwrap();
+    let shop = desk.deploy("shop", "memo", 0).await.unwrap();
+    // What retention looks at first is the clock.
+    expire::all(&desk.app).await.unwrap();
+    Stand { world, desk, clock, shop, promised: BTreeMap::new() }
+}
+
+impl Stand {
+    fn app(&self) -> &Arc<App> {
+        &self.desk.app
+    }
+
+    async fn all(&self) -> Vec<Backup> {
+        self.world.backups().await.unwrap()
+    }
+
+    /// Until nothing is under way.
+    async fn calm(&self) {
+        let active = Filter { active_only: true, ..Filter::default() };
+        while !self.app().runner.list(active.clone(), None, 10).await.unwrap().items.is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn look(&self) {
+        expire::all(self.app()).await.unwrap();
+        self.calm().await;
+    }
+
+    /// By hand, then made to be a schedule's.
+    async fn scheduled(&mut self, rules: &Retention) -> Backup {
+        let (backup, id) = backups::create(self.app(), &somebody(), &self.shop, NewBackup::default()).await.unwrap();
+        let _ = mainstay_testkit::world::ended(&self.app().runner, &id).await.unwrap();
+        let mut tx = self.app().store.begin_write().await.unwrap();
+        let mut row = store::backups::get(&mut tx, &backup.id).await.unwrap();
+        (row.kind, row.retention) = (BackupKind::Scheduled, Some(rules.clone()));
+        row.expires_at = rules.days.map(|d| row.created_at.plus_days(d));
+        store::backups::update(&mut tx, &row).await.unwrap();
+        store::commit(tx).await.unwrap();
+        if row.is_good() {
+            self.promised.insert(row.id.clone(), row.expires_at.unwrap_or(row.created_at));
+        }
+        row
+    }
+
+    async fn warnings(&self) -> Vec<String> {
+        store::retention::notes(&mut self.app().store.read().await.unwrap(), &self.shop.id).await.unwrap().warnings
+    }
+
+    /// A person who is told that much would go at once looks, and confirms.
+    async fn says_yes(&self) {
+        if self.warnings().await.iter().any(|w| w.contains("at once")) {
+            retention::apply(self.app(), &self.shop).await.unwrap();
+        }
+    }
+
+    async fn holds(&self, when: &str) {
+        let (all, now) = (self.all().await, self.clock.now());
+        let good: Vec<&Backup> = all.iter().filter(|b| b.is_good()).collect();
+        assert!(good.len() >= self.promised.len().min(2), "{when}: {good:?}");
+        let newest = self.promised.keys().next_back();
+        assert!(newest.is_none_or(|id| good.iter().any(|b| &b.id == id)), "{when}: the last good one is gone");
+        for (id, _) in self.promised.iter().filter(|(_, until)| **until > now) {
+            assert!(good.iter().any(|b| &b.id == id), "{when}: {id} was promised for longer");
+        }
+        let published = self.world.outside.storages.published().into_values().flatten().collect::<Vec<_>>();
+        for backup in all.iter().filter(|b| b.is_good() || b.deleting.is_some() && b.copies.iter().any(|c| c.is_good())) {
+            assert!(published.iter().any(|p| p == backup.id.as_str()), "{when}: {} is a row without a snapshot", backup.id);
+        }
+        for id in &published {
+            assert!(all.iter().any(|b| b.id.as_str() == id), "{when}: {id} is a snapshot without a row");
+        }
+    }
+}
+
+/// The same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+#[tokio::test]
+async fn four_months_of_backups() {
+    let mut s = stand().await;
+    let mut dice = Dice(7);
+    let gfs = Some(Gfs { weekly: 3, monthly: 2, ..Gfs::default() });
+    let rules = Retention { days: Some(7), keep_last: Some(3), gfs, ..Retention::default() };
+    let storage = Error::unavailable("away", "it does not answer");
+    for day in 0..120 {
+        if dice.throw(6) == 0 {
+            s.world.outside.faults.fail("storage.put", 9, storage.clone());
+        }
+        s.scheduled(&rules).await;
+        s.world.outside.faults.clear();
+        for look in 0..3 {
+            match dice.throw(12) {
+                0 => s.world.outside.faults.fail("storage.list", 2, storage.clone()),
+                1 => s.clock.pass(60 * HOUR),
+                2 => s.clock.pass(-HOUR),
+                3 => s.world.outside.faults.fail("storage.delete", 1, storage.clone()),
+                4 => s.world.outside.faults.lose_reply("storage.delete"),
+                5 => {
+                    if let Some(b) = s.all().await.iter().find(|b| b.deleting.is_some()) {
+                        let _ = retention::undelete(s.app(), b).await;
+                    }
+                }
+                _ => {}
+            }
+            s.look().await;
+            s.world.outside.faults.clear();
+            if dice.throw(20) == 0 {
+                s.says_yes().await;
+            }
+            s.holds(&format!("day {day}, look {look}")).await;
+            s.clock.pass(8 * HOUR);
+        }
+    }
+    for _ in 0..20 {
+        s.look().await;
+        s.says_yes().await;
+        s.clock.pass(DAY);
+        s.holds("at the end").await;
+    }
+    let (all, pinned) = (s.all().await, s.all().await.iter().filter(|b| b.pinned).count());
+    let left = all.iter().filter(|b| !b.pinned && b.is_good()).count();
+    assert!((3..=8).contains(&left), "{left} beside {pinned} pinned");
+    assert!(all.iter().all(|b| b.deleting.is_none()), "{all:?}");
+    assert_eq!(s.warnings().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_nobody_knows_or_somebody_took_suspends_deletions() {
+    let mut s = stand().await;
+    let rules = Retention::days(1);
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(s.scheduled(&rules).await);
+        s.clock.pass(HOUR);
+    }
+    let mut tx = s.app().store.begin_write().await.unwrap();
+    store::backups::delete(&mut tx, &made[0].id).await.unwrap();
+    store::commit(tx).await.unwrap();
+    s.promised.remove(&made[0].id);
+    s.clock.pass(30 * HOUR);
+    s.look().await;
+    assert!(s.all().await.iter().all(Backup::is_good));
+    let said = s.warnings().await;
+    assert!(said.len() == 1 && said[0].contains("1 snapshot that the catalogue does not know"), "{said:?}");
+
+    // Somebody removes it, and a good one beside it.
+    let repository = backups::repository(s.app(), &s.shop, &made[0].copies[0].storage).await.unwrap();
+    let snapshots = [0, 1].map(|n| made[n].copies[0].snapshot.clone().unwrap()).to_vec();
+    let verb = mainstay_rpc::verbs::DeleteSnapshots { repository, snapshots, prune: false };
+    s.app().agent.perform("somebody", s.app().now().micros(), &verb, |_| {}).await.unwrap();
+    s.clock.pass(HOUR);
+    s.look().await;
+    let said = s.warnings().await;
+    assert!(said[0].contains("not in it any more") && said[0].contains(made[1].id.as_str()), "{said:?}");
+    let took = backups::get(s.app(), &made[1].id).await.unwrap();
+    assert_eq!((took.status, took.copies[0].status), (BackupStatus::Failed, BackupStatus::Failed));
+    assert!(took.error.unwrap().contains("not in the storage any more"));
+    assert_eq!(s.all().await.iter().filter(|b| b.is_good()).count(), 3, "nothing else went with it");
+
+    // What failed is known by now: the next look goes on, down to the two that always stay.
+    s.clock.pass(HOUR);
+    s.look().await;
+    assert_eq!(s.all().await.iter().filter(|b| b.is_good()).count(), 2);
+    s.clock.pass(40 * HOUR);
+    s.look().await;
+    s.clock.pass(40 * HOUR);
+    s.look().await;
+    assert_eq!((s.all().await.len(), s.warnings().await), (2, vec![]));
+}
+
+#[tokio::test]
+async fn much_at_once_waits_for_a_person() {
+    let mut s = stand().await;
+    for _ in 0..8 {
+        s.scheduled(&Retention::days(1)).await;
+    }
+    s.clock.pass(30 * HOUR);
+    s.look().await;
+    assert_eq!(s.all().await.iter().filter(|b| b.is_good()).count(), 8);
+    let said = s.warnings().await;
+    assert!(said[0].contains("6 of 8 good backups at once") && said[0].contains("--apply"), "{said:?}");
+    assert_eq!(retention::apply(s.app(), &s.shop).await.unwrap(), 6);
+    assert_eq!(s.all().await.iter().filter(|b| b.is_good()).count(), 2);
+}
+
+#[tokio::test]
+async fn an_unreachable_storage_keeps_what_waits_to_be_removed() {
+    let mut s = stand().await;
+    for _ in 0..3 {
+        s.scheduled(&Retention::days(1)).await;
+    }
+    s.clock.pass(30 * HOUR);
+    s.look().await;
+    assert_eq!(s.all().await.iter().filter(|b| b.deleting.is_some()).count(), 1);
+    let away = Error::unavailable("away", "it does not answer");
+    for _ in 0..3 {
+        s.clock.pass(40 * HOUR);
+        s.world.outside.faults.fail("storage.list", 1, away.clone());
+        s.look().await;
+    }
+    let (all, said) = (s.all().await, s.warnings().await);
+    assert_eq!(all.iter().filter(|b| b.status == BackupStatus::Deleting).count(), 1, "{all:?}");
+    assert!(said.iter().any(|w| w.contains("does not answer")) && said.iter().any(|w| w.contains("1 backup waits")), "{said:?}");
+    s.clock.pass(HOUR);
+    s.look().await;
+    assert_eq!((s.all().await.len(), s.warnings().await), (2, vec![]));
+}
+
+#[tokio::test]
+async fn the_bin_is_emptied_when_its_time_is_over() {
+    let mut s = stand().await;
+    s.scheduled(&Retention::days(1)).await;
+    let how = mainstay_control::clusters::Deletion { confirm: Some("shop".into()), ..Default::default() };
+    s.desk.done(&mainstay_control::clusters::delete(s.app(), &somebody(), &s.shop, how).await.unwrap()).await.unwrap();
+    for _ in 0..14 {
+        s.clock.pass(DAY);
+        s.look().await;
+    }
+    let deleted = recycle_bin::resolve(s.app(), &project(s.app()).await.unwrap().id, "shop").await.unwrap();
+    assert!(recycle_bin::source(s.app(), &deleted).await.unwrap().kind == BackupKind::Final);
+    assert_eq!(s.all().await.len(), 2, "the earlier ones are kept with it");
+    s.clock.pass(DAY + HOUR);
+    s.look().await;
+    assert!(s.all().await.is_empty() && s.world.outside.storages.published().is_empty());
+    let gone = recycle_bin::resolve(s.app(), &deleted.project, "shop").await.unwrap_err();
+    assert_eq!(gone.kind, mainstay_model::Kind::NotFound);
+}
+
+#[tokio::test]
+async fn by_hand_the_newest_completed_count() {
+    let s = stand().await;
+    let policy = BackupPolicy { manual_keep_last: Some(2), min_keep: 1, ..BackupPolicy::default() };
+    retention::set_policy(s.app(), &s.shop, &policy).await.unwrap();
+    for n in 0..4 {
+        if n == 3 {
+            s.world.outside.faults.fail("storage.put", 9, Error::failed("broken", "it is broken"));
+        }
+        let new = NewBackup { by_policy: true, retention_days: Some(7), ..NewBackup::default() };
+        let (_, id) = backups::create(s.app(), &somebody(), &s.shop, new).await.unwrap();
+        let _ = mainstay_testkit::world::ended(&s.app().runner, &id).await.unwrap();
+        s.clock.pass(60);
+    }
+    s.world.outside.faults.clear();
+    s.clock.pass(30 * DAY);
+    s.look().await;
+    s.clock.pass(HOUR);
+    s.look().await;
+    let now: Vec<_> = s.all().await.iter().map(|b| b.status).collect();
+    assert_eq!(now, [BackupStatus::Deleting, BackupStatus::Completed, BackupStatus::Completed, BackupStatus::Failed]);
+}
