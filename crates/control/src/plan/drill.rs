@@ -17,7 +17,7 @@ pub struct Rules {
 }
 
 /// The newest backup that counts and was left in peace for a while.
-pub fn candidate<'a>(now: Time, newest_first: &'a [Backup], rules: Rules) -> Option<&'a Backup> {
+pub fn candidate(now: Time, newest_first: &[Backup], rules: Rules) -> Option<&Backup> {
     let rested = |b: &&Backup| b.finished_at.is_some_and(|t| now.seconds_since(t) >= rules.quiet_seconds as f64);
     newest_first.iter().filter(|b| b.is_good()).find(rested)
 }

@@ -22,7 +22,7 @@ use mainstay_testkit::{
 };
 
 async fn of(desk: &Desk, cluster: &Cluster) -> Vec<Schedule> {
-    store::schedules::of_cluster(&mut *desk.app.store.read().await.unwrap(), &cluster.id).await.unwrap()
+    store::schedules::of_cluster(&mut desk.app.store.read().await.unwrap(), &cluster.id).await.unwrap()
 }
 
 async fn scene() -> (World, Desk, Cluster) {

@@ -93,7 +93,7 @@ async fn a_year_of_exactly_the_runs_promised() {
 
 /// As the task sleeps: until the next thing is due, and a day at most.
 async fn next(world: &World, now: Time) -> Time {
-    let next = store::schedules::next_at(&mut *world.app.store.read().await.unwrap()).await.unwrap();
+    let next = store::schedules::next_at(&mut world.app.store.read().await.unwrap()).await.unwrap();
     next.map_or(now.plus_days(1), |at| at.max(now.plus_seconds(1)).min(now.plus_days(1)))
 }
 

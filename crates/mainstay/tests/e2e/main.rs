@@ -12,4 +12,5 @@ mod kill;
 mod main_job;
 mod nodes;
 mod recover;
+mod schedules;
 mod support;
