@@ -4,7 +4,7 @@
 use crate::{
     Actor, App, clusters, engines,
     ops::{self, recover_cluster},
-    projects,
+    projects, schedules,
     storages::{self, NewStorage},
 };
 use mainstay_drivers::storage::{FoundRepository, Holds, Place};
@@ -126,6 +126,7 @@ async fn submit(
     let submit = ops::submission::<recover_cluster::RecoverCluster>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
     let mut tx = app.store.begin_write().await?;
     clusters::insert_rows(app, &mut tx, &cluster, &nodes, &accounts).await?;
+    schedules::insert_default(app, &mut tx, &cluster).await?;
     store::restores::insert(&mut tx, &row).await?;
     store::secrets::put(&mut tx, app.store.sealer(), &key_owner(&row.id), KEY, key).await?;
     let operation = app.runner.submit_in(&mut tx, submit).await?;

@@ -81,6 +81,7 @@ async fn create(s: &Session, a: Create) -> Outcome {
     };
     let Some(o) = s.perform(Ask::post("/clusters", &body)).await? else { return Ok(Exit::Done) };
     shown(s, &get(s, id_in(&o, "cluster", &a.name)).await?)?;
+    note(format!("it is backed up by itself: mainstay schedule show {}", a.name));
     note(format!("next: mainstay cluster credentials {}", a.name));
     Ok(Exit::Done)
 }
