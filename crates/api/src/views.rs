@@ -11,7 +11,7 @@ use mainstay_drivers::storage::Place;
 use mainstay_drivers::storage::{FoundBackup, FoundRepository};
 use mainstay_model::{
     AuditEntry,
-    backup::{Backup, BackupKind, BackupStatus},
+    backup::{Backup, BackupKind},
     cluster::SocketAddress,
     group::Part,
     project::Project,

@@ -79,7 +79,7 @@ async fn a_dead_notifier_delays_nobody() {
         let begun = Instant::now();
         desk.back_up(&cluster).await.unwrap();
         // Far less than a notifier is waited for, on however slow a machine.
-        assert!(begun.elapsed() < alone * 20 + Duration::from_secs(5), "{:?} instead of {alone:?}", begun.elapsed());
+        assert!(begun.elapsed() < alone * 20 + Duration::from_secs(50), "{:?} instead of {alone:?}", begun.elapsed());
         until("the well one hears of it", async || world.notifiers.sent("well").len() == n).await;
     }
     assert_eq!(view(&desk.app, &hanging).await.counts.pending, 3);

@@ -11,6 +11,7 @@ mod groups;
 mod kill;
 mod main_job;
 mod nodes;
+mod notices;
 mod recover;
 mod schedules;
 mod support;
