@@ -55,6 +55,11 @@ impl Catalogue {
         self.cluster.wanted != Wanted::Deleted || self.cluster.deleted_at.is_some()
     }
 
+    /// Whether something is pinned or in use.
+    pub fn is_held(&self) -> bool {
+        self.backups.iter().any(|b| self.pins.held.contains_key(&b.id))
+    }
+
     pub fn plan(&self, clock: Clock) -> Plan {
         self.plan_under(&self.policy, clock)
     }
@@ -157,7 +162,7 @@ fn explained(catalogue: &Catalogue, now: Time) -> Vec<(BackupId, Explained)> {
 }
 
 fn of_backup(catalogue: &Catalogue, b: &Backup, keep_reason: String) -> Explained {
-    let in_bin = catalogue.cluster.bin.as_ref().and_then(|bin| bin.until);
+    let in_bin = catalogue.cluster.bin.as_ref().filter(|_| !catalogue.is_held()).and_then(|bin| bin.until);
     let expires_at = in_bin.or(rules(b, &catalogue.policy).until);
     Explained { keep_reason, expires_at, deleting_until: b.deleting.as_ref().map(|d| d.until) }
 }

@@ -72,6 +72,10 @@ impl Operation for PurgeCluster {
 async fn take(cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
     let mut cluster = store::clusters::get(tx, &s.cluster).await?;
     let over = |b: &Bin| b.until.is_some_and(|t| t <= cx.world.now());
+    let pinned = store::backups::of_cluster(tx, &s.cluster).await?.iter().any(|b| b.pinned);
+    if s.due_only && pinned {
+        return Err(Error::conflict("backup_pinned", format!("a backup of the deleted cluster {} is pinned", cluster.name)));
+    }
     if cluster.deleted_at.is_none() || s.due_only && !cluster.bin.as_ref().is_some_and(over) {
         return Err(not_in_bin(&cluster));
     }

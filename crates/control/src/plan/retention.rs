@@ -121,8 +121,8 @@ impl Brake {
 pub fn plan(policy: &Policy, catalogue: &[Item], pins: &Pins, clock: Clock) -> Plan {
     let mut desk = Desk::new(policy, catalogue, clock.now);
     desk.stages();
-    desk.bin();
     desk.holds(pins);
+    desk.bin();
     desk.rules();
     desk.newest_good();
     desk.floors();

@@ -29,6 +29,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 const PERIOD: Duration = Duration::from_secs(3600);
+/// Agents come back after the control plane does.
+const FIRST: Duration = Duration::from_secs(60);
 /// Backups end in flocks; and the end that rings the bell has to be committed.
 const SOON: Duration = Duration::from_secs(2);
 /// How often a storage is compared with the catalogue where nothing else asks for it.
@@ -55,7 +57,7 @@ impl Nudges {
 }
 
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
-    let mut hour = tokio::time::interval(PERIOD);
+    let mut hour = tokio::time::interval_at(tokio::time::Instant::now() + FIRST, PERIOD);
     hour.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let looked = tokio::select! {
@@ -282,7 +284,8 @@ async fn submit<O: Operation>(app: &App, cluster: &Cluster, key: &str, state: &O
     }
 }
 
-/// Clusters whose time in the recycle bin is over. By a clock that is in doubt none is.
+/// Clusters whose time in the recycle bin is over. By a clock that is in doubt none is, and what is
+/// pinned or in use keeps the whole.
 async fn empty_bin(app: &App, clock: Clock) -> Result<()> {
     if clock.doubt().is_some() {
         return Ok(());
@@ -290,6 +293,10 @@ async fn empty_bin(app: &App, clock: Clock) -> Result<()> {
     let now = clock.now;
     let bin = store::clusters::in_bin(&mut *app.store.read().await?).await?;
     for cluster in bin.iter().filter(|c| c.bin.as_ref().and_then(|b| b.until).is_some_and(|t| t <= now)) {
+        let held = Catalogue::load(&mut *app.store.read().await?, &cluster.id).await?.is_held();
+        if held {
+            continue;
+        }
         let state = purge_cluster::State { cluster: cluster.id.clone(), due_only: true, bin: None };
         submit::<purge_cluster::PurgeCluster>(app, cluster, cluster.id.as_str(), &state).await?;
     }

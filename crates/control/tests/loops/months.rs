@@ -288,7 +288,12 @@ async fn the_bin_is_emptied_when_its_time_is_over() {
     let deleted = recycle_bin::resolve(s.app(), &project(s.app()).await.unwrap().id, "shop").await.unwrap();
     assert!(recycle_bin::source(s.app(), &deleted).await.unwrap().kind == BackupKind::Final);
     assert_eq!(s.all().await.len(), 2, "the earlier ones are kept with it");
+    let pinned = backups::set_pinned(s.app(), &s.all().await[0], true).await.unwrap();
     s.clock.pass(DAY + HOUR);
+    s.look().await;
+    assert_eq!(s.all().await.len(), 2, "a pin keeps the whole");
+    backups::set_pinned(s.app(), &pinned, false).await.unwrap();
+    s.clock.pass(HOUR);
     s.look().await;
     assert!(s.all().await.is_empty() && s.world.outside.storages.published().is_empty());
     let gone = recycle_bin::resolve(s.app(), &deleted.project, "shop").await.unwrap_err();
