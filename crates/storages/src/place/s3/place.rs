@@ -134,8 +134,10 @@ async fn ask(client: &Client, door: Door, patience: Duration) -> Result<Door> {
     if let Some(region) = region_of(&reply).filter(|_| client.place.s3_region.is_none()) {
         return Ok(Door { region, ..door });
     }
-    // A bucket that is not there, or a page of something that is no S3 server at all.
-    let virtual_miss = !door.is_path_style() && !(reply.is_good() && is_location(&reply) || reply.status == 403);
+    // A bucket that is not there, or a page of something that is no S3 server at all. A refusal may be
+    // either's; where there is a choice the path is the safer one.
+    let refused = reply.status == 403 && client.place.path_style == PathStyle::Off;
+    let virtual_miss = !door.is_path_style() && !refused && !(reply.is_good() && is_location(&reply));
     if virtual_miss || reply.status == 404 {
         return Err(client.refusal("finding", "", &reply));
     }

@@ -349,7 +349,7 @@ async fn read(s: &Session, path: &str, offset: u64, length: usize) -> Outcome<By
     let mut whole = BytesMut::with_capacity(length);
     for piece in got? {
         whole.extend_from_slice(&piece);
-        if whole.len() % PACKET != 0 {
+        if !whole.len().is_multiple_of(PACKET) {
             break;
         }
     }
@@ -448,8 +448,10 @@ impl Objects for Sftp {
         true
     }
 
-    /// The key file is the user's own; restic takes the rest from the address.
+    /// The key file is the user's own. A whole command, for not every restic takes arguments for `ssh`.
     fn manual(&self) -> Manual {
-        Manual { before: vec![], options: " -o sftp.args='-i SSH_KEY_FILE'".into() }
+        let p = &self.link.place;
+        let ssh = format!("ssh -i SSH_KEY_FILE -p {} {}@{} -s sftp", p.port, p.user, p.host);
+        Manual { before: vec![], options: format!(" -o sftp.command={}", super::quoted(&ssh)) }
     }
 }
