@@ -24,7 +24,7 @@ pub enum From {
     /// A storage of the project.
     Storage(Box<StorageRow>),
     /// A place that is no storage yet. It becomes one when something is recovered from it.
-    Place(NewStorage),
+    Place(Box<NewStorage>),
 }
 
 /// What `recover` was given.
@@ -60,7 +60,7 @@ async fn storage(app: &App, project: &ProjectId, from: From) -> Result<StorageRo
             return Ok(row);
         }
     }
-    Ok(storages::add(app, project, new).await?.0)
+    Ok(storages::add(app, project, *new).await?.0)
 }
 
 fn same_place(row: &StorageRow, place: &Place) -> Result<bool> {

@@ -51,6 +51,8 @@ const VERBS: &[&str] = &[
     "backup delete bk --yes",
     "backup undelete bk",
     "backup pin bk",
+    "backup copy bk --storage abc",
+    "backup control-plane",
     "backup unpin bk",
     "restore plan bk --new abc",
     "restore run bk --to abc --yes",

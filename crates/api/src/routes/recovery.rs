@@ -73,7 +73,7 @@ async fn from(s: &Shared, c: &Caller, storage: Option<String>, place: Option<dto
             let row = mainstay_control::storages::resolve(&s.app, &c.project.id, &name).await.map_err(|e| e.with_field("storage"))?;
             Ok(From::Storage(Box::new(row)))
         }
-        (None, Some(b)) => Ok(From::Place(storages::new_storage(b)?)),
+        (None, Some(b)) => Ok(From::Place(Box::new(storages::new_storage(b)?))),
         _ => Err(Error::invalid("storage", "name either a storage of the project (storage) or a place (place)")),
     }
 }

@@ -12,7 +12,7 @@ use mainstay_drivers::{
     storage::{FileSink, FoundBackup, FoundRepository, Holds, Sink, SnapshotEntry, StorageSpec, Storages},
 };
 use mainstay_model::{Error, Result, Secret, StorageId, error::shown};
-use mainstay_storages::OpenStorages;
+use mainstay_storages::{Borg, OpenStorages};
 use mainstay_store::{Sealer, Store};
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -31,8 +31,20 @@ const STAGING: &str = "recovering";
 /// How long the server in this process may take to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Every kind of storage, without a data directory: what a tool needs of one is in a temporary place.
+struct Opened {
+    storages: OpenStorages,
+    _scratch: tempfile::TempDir,
+}
+
+fn open_storages() -> Result<Opened> {
+    let scratch = tempfile::Builder::new().prefix("mainstay-recover-").tempdir()?;
+    let borg = Borg::new(up::open_runtime(scratch.path())?, scratch.path().join("borg"));
+    Ok(Opened { storages: OpenStorages::new().with_borg(borg), _scratch: scratch })
+}
+
 pub async fn look(spec: &StorageSpec, key: &Secret) -> Result<Vec<FoundRepository>> {
-    recovery::survey(&OpenStorages::new(), spec, key, up::now()).await
+    recovery::survey(&open_storages()?.storages, spec, key, up::now()).await
 }
 
 /// What came back.
@@ -44,8 +56,9 @@ pub struct Rebuilt {
 
 /// Brings the control plane back into a data directory that has none.
 pub async fn rebuild(spec: &StorageSpec, key: &Secret, backup: Option<&str>, dir: &Path) -> Result<Rebuilt> {
-    let storages = OpenStorages::new();
-    let found = recovery::survey(&storages, spec, key, up::now()).await?;
+    let opened = open_storages()?;
+    let storages = &opened.storages;
+    let found = recovery::survey(storages, spec, key, up::now()).await?;
     let (repository, backup) = choose(&found, backup)?;
     let dir = data_dir::prepare(dir)?;
     let _lock = data_dir::Lock::take(&dir)?;
@@ -53,7 +66,7 @@ pub async fn rebuild(spec: &StorageSpec, key: &Secret, backup: Option<&str>, dir
     let staging = empty(&dir.join(STAGING))?;
     let open = storages.open(&recovery::reference(spec, &repository.project, &repository.cluster, key), false).await?;
     open.get(&backup.snapshot, Arc::new(Files { dir: staging.clone() }), &Progress::default()).await?;
-    let settled = settle(&storages, spec, backup, &staging, &dir).await?;
+    let settled = settle(storages, spec, backup, &staging, &dir).await?;
     publish(&staging, &dir)?;
     Ok(Rebuilt { data_dir: dir, backup: backup.clone(), settled })
 }
