@@ -47,39 +47,42 @@ async fn told(ended: &Ended<'_>, app: &App, tx: &mut Tx) -> Result<()> {
 /// What there is to tell of this end: THE LIST of operations that people hear of.
 async fn about(ended: &Ended<'_>, tx: &mut Tx) -> Result<Option<Draft>> {
     let (kind, end) = (ended.kind, ended.end);
-    if kind == ops::back_up::BackUp::KIND {
-        return Ok(words::backup(&backup(ended, tx).await?, end));
-    }
-    // The other parts of an operation are told of as a whole.
-    if ended.parent.is_some() {
-        return Ok(None);
-    }
     let (cluster, id) = (ended.cluster.unwrap_or_default(), ended.key.unwrap_or_default());
     Ok(match kind {
-        ops::verify::Verify::KIND => words::verification(&backup(ended, tx).await?, end),
-        ops::drill::Drill::KIND => words::drill(&backup(ended, tx).await?, end),
+        // A member that failed for the others' sake is told of with its group, which may try again.
+        ops::back_up::BackUp::KIND if ended.parent.is_some() && words::met_nobody(end) => None,
+        ops::back_up::BackUp::KIND => words::backup(&backup(ended, tx).await?, end),
         ops::restore_in_place::RestoreInPlace::KIND | ops::restore_new::RestoreNew::KIND | ops::undo_restore::UndoRestore::KIND => {
-            let restore = store::restores::get(tx, &id_in(ended, "restore", RestoreId::parse)?).await?;
+            let restore = store::restores::get(tx, &id_in(ended.state, "restore", ended, RestoreId::parse)?).await?;
             words::restore(&restore, kind == ops::undo_restore::UndoRestore::KIND, end)
         }
+        // The other parts of an operation are told of as a whole.
+        _ if ended.parent.is_some() => None,
+        ops::recover_cluster::RecoverCluster::KIND => {
+            let restore = id_in(&ended.state["new"], "restore", ended, RestoreId::parse)?;
+            words::restore(&store::restores::get(tx, &restore).await?, false, end)
+        }
+        ops::back_up_group::BackUpGroup::KIND => words::group_backup(cluster, id, end),
+        ops::verify::Verify::KIND => words::verification(&backup(ended, tx).await?, end),
+        ops::drill::Drill::KIND => words::drill(&backup(ended, tx).await?, end),
         ops::promote::Promote::KIND => words::verb(NoticeKind::PromotionDone, cluster, id, &promotion(ended, tx).await?, end),
         ops::resync::Resync::KIND | ops::resync_node::ResyncNode::KIND => words::verb(NoticeKind::ResyncDone, cluster, id, "resync", end),
         _ => None,
     })
 }
 
-/// An id that an operation's state names.
-fn id_in<T>(ended: &Ended<'_>, field: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
-    let found = ended.state.get(field).and_then(|v| v.as_str()).and_then(parse);
+/// An id that an operation's state, or a part of it, names.
+fn id_in<T>(state: &serde_json::Value, field: &str, ended: &Ended<'_>, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+    let found = state.get(field).and_then(|v| v.as_str()).and_then(parse);
     found.ok_or_else(|| Error::internal(format!("{} {} has no {field}", ended.kind, ended.id)))
 }
 
 async fn backup(ended: &Ended<'_>, tx: &mut Tx) -> Result<mainstay_model::backup::Backup> {
-    store::backups::get(tx, &id_in(ended, "backup", BackupId::parse)?).await
+    store::backups::get(tx, &id_in(ended.state, "backup", ended, BackupId::parse)?).await
 }
 
 async fn promotion(ended: &Ended<'_>, tx: &mut Tx) -> Result<String> {
-    let node = id_in(ended, "node", mainstay_model::NodeId::parse)?;
+    let node = id_in(ended.state, "node", ended, mainstay_model::NodeId::parse)?;
     match store::nodes::get(tx, &node).await {
         Ok(node) => Ok(format!("promotion of {}", node.name)),
         Err(e) if e.kind == Kind::NotFound => Ok("promotion".into()),

@@ -65,6 +65,30 @@ pub fn backup(b: &Backup, end: End<'_>) -> Option<Draft> {
     Some(about_backup(b, kind, fine, title, text))
 }
 
+/// Whether a member of a group was right itself, and only its group was not: how such a part ends.
+pub fn met_nobody(end: End<'_>) -> bool {
+    match end {
+        End::Failed(e) | End::Stuck(e) => matches!(e.code.as_str(), "group_incomplete" | "group_broken" | "hold_lost"),
+        _ => false,
+    }
+}
+
+/// Of all members at one point.
+pub fn group_backup(group: &str, id: &str, end: End<'_>) -> Option<Draft> {
+    let ended = reason(end)?;
+    let (kind, title, text) = match &ended {
+        Ok(()) => {
+            let text = format!("The backup of group {group} is complete: all its members at one point.");
+            (NoticeKind::BackupSucceeded, format!("{group}: the group's backup is complete"), text)
+        }
+        Err((how, e)) => {
+            let text = format!("The backup of group {group} {how}, and nothing of it counts as the group's: {}", e.message);
+            (NoticeKind::BackupFailed, format!("{group}: the group's backup {how}"), text)
+        }
+    };
+    Some(Draft { kind, cluster: None, object_kind: "group", object: id.into(), good: ended.is_ok(), title, text })
+}
+
 fn about_backup(b: &Backup, kind: NoticeKind, good: bool, title: String, text: String) -> Draft {
     Draft { kind, cluster: Some(b.cluster_name.to_string()), object_kind: "backup", object: b.id.to_string(), good, title, text }
 }
@@ -189,6 +213,16 @@ mod tests {
         assert_eq!(drill(&b, End::Succeeded), None);
         assert_eq!(verification(&b, End::Failed(&away)), None);
         assert_eq!(verification(&b, End::Failed(&bad)).unwrap().kind, NoticeKind::BackupFailed);
+    }
+
+    #[test]
+    fn a_group_is_told_of_as_a_whole() {
+        let e = Error::failed("group_incomplete", "billing did not come");
+        assert!(met_nobody(End::Failed(&e)) && !met_nobody(End::Failed(&Error::failed("x", "y"))) && !met_nobody(End::Succeeded));
+        let of = |end| group_backup("suite", "gr_1", end).map(|d| (d.kind, d.good));
+        assert_eq!(of(End::Succeeded), Some((NoticeKind::BackupSucceeded, true)));
+        assert_eq!(of(End::Failed(&e)), Some((NoticeKind::BackupFailed, false)));
+        assert_eq!(of(End::Cancelled), None);
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn a_backup_that_fails_is_told_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_restore_is_told_once_and_its_safety_backup_too() {
+async fn a_restore_is_told_once() {
     let world = World::new().await.unwrap();
     let desk = world.desk().await.unwrap();
     let cluster = desk.deploy("shop", "ledger", 0).await.unwrap();
