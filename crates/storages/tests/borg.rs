@@ -71,7 +71,7 @@ async fn stock_borg_gives_equal_bytes_by_the_printed_commands() {
     let stored = bed.storage.put(&label, list(steps), &quiet()).await.unwrap();
     assert_eq!(stored.snapshot, label.backup.as_str());
     let (key, target) = (bed.dir.path().join("the key"), bed.dir.path().join("out"));
-    fs::write(&key, format!("{OWN}\n")).unwrap();
+    fs::write(&key, format!("{RECOVERY}\n")).unwrap();
     let commands = bed.storage.manual_commands(&stored.snapshot, key.to_str().unwrap(), target.to_str().unwrap());
     // A person's shell.
     let ran = command("sh").args(["-ec", &commands.join("\n")]).env("BORG_BASE_DIR", bed.dir.path().join("person")).output().unwrap();
@@ -152,8 +152,8 @@ async fn a_source_that_dies_leaves_no_archive() {
     let error = bed.storage.put(&label(), list([link("l", target.to_str().unwrap())]), &quiet()).await.unwrap_err();
     assert_eq!(error.code, "source_invalid", "{error:?}");
     assert!(bed.storage.list().await.unwrap().is_empty());
-    let stock = bed.stock(&["list", "--short", "REPO"]);
-    assert_eq!(text(&stock), "");
+    let stock = text(&bed.stock(&["list", "--short", "REPO"]));
+    assert!(stock.lines().all(|name| name.starts_with("key-")), "{stock}");
     assert!(bed.stock(&["check", "REPO"]).status.success());
 }
 
@@ -243,6 +243,34 @@ async fn another_key_does_not_open_it() {
     let error = bed.storages.open(&RepositoryRef { keys, ..bed.reference.clone() }, true).await.err().unwrap();
     assert_eq!((error.kind, error.code.as_str()), (Kind::Forbidden, "wrong_key"));
     assert!(!format!("{error:?}").contains("another\""));
+}
+
+/// Over ssh, where nothing can be listed: a recovery key alone opens it, others come and go.
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_keys_come_and_go() {
+    let Some(sshd) = Sshd::start(false) else { return };
+    let reference = sshd.reference(PAGES);
+    let agent = storages(sshd.dir.path());
+    let storage = agent.open(&reference, true).await.unwrap();
+    let stored = storage.put(&label(), list([file("a", vec![1; 100])]), &quiet()).await.unwrap();
+    let by = |key: &str| RepositoryRef { keys: RepositoryKeys { own: Secret::new(key), recovery: vec![] }, ..reference.clone() };
+    // Another process on another machine, with the recovery key and nothing else.
+    let far = tempfile::tempdir().unwrap();
+    let opened = borg::storages(far.path()).open(&by(RECOVERY), false).await.unwrap();
+    assert_eq!(opened.facts(&stored.snapshot).await.unwrap().1, facts());
+    storage.try_key(&Secret::new(RECOVERY)).await.unwrap();
+
+    let keys = RepositoryKeys { own: Secret::new(OWN), recovery: vec![Secret::new("the next one")] };
+    storage.ensure_keys(&keys).await.unwrap();
+    storage.ensure_keys(&keys).await.unwrap();
+    assert_eq!(agent.open(&by(RECOVERY), false).await.err().unwrap().code, "wrong_key");
+    assert_eq!(storage.try_key(&Secret::new(RECOVERY)).await.unwrap_err().code, "wrong_key");
+    storage.try_key(&Secret::new("the next one")).await.unwrap();
+    agent.open(&by("the next one"), false).await.unwrap().verify(&stored.snapshot, Depth::Data, &quiet()).await.unwrap();
+    assert_eq!(storage.list().await.unwrap().len(), 1, "keys are no backups");
+    agent.remove(&reference).await.unwrap();
+    let project = sshd.dir.path().join("repositories").join(reference.project.as_str());
+    assert!(fs::read_dir(project).unwrap().next().is_none(), "a removed repository leaves no key");
 }
 
 #[tokio::test(flavor = "multi_thread")]

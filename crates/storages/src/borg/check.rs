@@ -116,7 +116,7 @@ impl Probe<'_> {
         match self.run(&["delete"], std::slice::from_ref(&self.url), "").await {
             Ok(_) => Check::new("deletion", true, "the probe was removed again"),
             Err(e) if e.kind == Kind::NotFound => Check::new("deletion", true, "the probe is gone"),
-            Err(e) if e.inside.as_deref().is_some_and(|text| text.contains("append-only")) => Check::new(
+            Err(e) if trouble::is_append_only(&e) => Check::new(
                 "deletion",
                 true,
                 "append-only: nothing can be deleted from here, so neither by whoever takes over this host; old backups and their space are removed on the other side with borg delete and borg compact",

@@ -28,7 +28,7 @@ pub const QUICK: Duration = Duration::from_secs(30 * 60);
 pub const LONG: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long Borg waits for a lock another process holds. It breaks a lock by itself only when its
 /// owner was on this very host and is gone; after that it sleeps a tenth of this before it goes on.
-const LOCK_WAIT: &str = "20";
+const LOCK_WAIT: &str = "5";
 /// How long we begin anew while somebody else holds it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 const SETTLE: Duration = Duration::from_secs(5);

@@ -11,13 +11,14 @@
 //! lies beside the data in `mainstay.files`; it is what Mainstay itself restores by. Borg's own
 //! `extract` gives the same bytes.
 //!
-//! Borg has one passphrase for a repository: Mainstay's own key of it. A project's recovery key
-//! does not open it, so the passphrase has to be in the recovery kit.
+//! Borg has one passphrase for a repository: Mainstay's own key of it. How a recovery key opens it
+//! all the same is told in [`keys`].
 
 mod address;
 mod archives;
 mod check;
 mod child;
+mod keys;
 mod pipe;
 mod put;
 mod read;
@@ -44,7 +45,7 @@ use mainstay_drivers::{
 };
 use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result, Secret, backup::Facts};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{OnceCell, RwLock};
@@ -61,8 +62,8 @@ pub struct Shelf {
 #[derive(Default)]
 struct Site {
     gate: Arc<RwLock<()>>,
-    /// Ways in that were found to open it.
-    opened: Mutex<HashSet<[u8; 32]>>,
+    /// Ways in that were found to open it, and the passphrase they lead to.
+    opened: Mutex<HashMap<[u8; 32], Secret>>,
     append_only: OnceCell<bool>,
 }
 
@@ -77,6 +78,7 @@ struct Repo {
     pool: Pool,
     site: Arc<Site>,
     address: Arc<Address>,
+    cluster: ClusterId,
     /// As Borg is told it.
     url: String,
     passphrase: Secret,
@@ -120,6 +122,7 @@ impl Shelf {
             pool: self.pool.clone(),
             site,
             address: Arc::new(address),
+            cluster: repository.cluster.clone(),
             url,
             passphrase: repository.keys.own.clone(),
             login: repository.storage.secret.clone(),
@@ -130,26 +133,23 @@ impl Shelf {
     pub async fn open(&self, repository: &RepositoryRef, place: &BorgPlace, create: bool) -> Result<Arc<dyn Storage>> {
         let repo = self.repo(repository, place)?;
         let way = crate::handle_of(repository)?;
-        let known = lock(&repo.site.opened).contains(&way);
-        if known && repo.address.may_hold(&repo.url) {
-            return Ok(Arc::new(BorgStorage(repo)));
+        let keys = repository.keys.clone();
+        let known = lock(&repo.site.opened).get(&way).cloned();
+        if let Some(passphrase) = known.filter(|_| repo.address.may_hold(&repo.url)) {
+            return Ok(Arc::new(BorgStorage { repo: Repo { passphrase, ..repo }, keys }));
         }
-        let _alone = repo.site.gate.write().await;
-        match repo.archives().await {
-            Err(e) if e.kind == Kind::NotFound && create => repo.create().await?,
-            Err(e) => return Err(e),
-            Ok(_) => {}
-        }
-        lock(&repo.site.opened).insert(way);
-        drop(_alone);
-        Ok(Arc::new(BorgStorage(repo)))
+        let alone = repo.site.gate.clone().write_owned().await;
+        let repo = repo.opened(&keys, create).await?;
+        lock(&repo.site.opened).insert(way, repo.passphrase.clone());
+        drop(alone);
+        Ok(Arc::new(BorgStorage { repo, keys }))
     }
 
     pub async fn remove(&self, repository: &RepositoryRef, place: &BorgPlace) -> Result<()> {
         let repo = self.repo(repository, place)?;
-        let _alone = repo.site.gate.write().await;
+        let _alone = repo.site.gate.clone().write_owned().await;
         lock(&repo.site.opened).clear();
-        upkeep::destroy(&repo).await
+        upkeep::destroy(repo, &repository.keys).await
     }
 }
 
@@ -162,6 +162,29 @@ impl Repo {
         outcome
     }
 
+    /// Opened with its passphrase or with a key that leads there, or made.
+    async fn opened(self, keys: &RepositoryKeys, create: bool) -> Result<Repo> {
+        let (repo, there) = match self.archives().await {
+            Err(e) if e.kind == Kind::NotFound && create => {
+                self.create().await?;
+                (self, Vec::new())
+            }
+            Err(e) if e.code == trouble::WRONG_KEY => {
+                let repo = self.opened_by(&keys.own).await.map_err(|by| if by.code == trouble::WRONG_KEY { e } else { by })?;
+                let there = repo.archives().await?;
+                (repo, there)
+            }
+            other => {
+                let there = other?;
+                (self, there)
+            }
+        };
+        if create {
+            repo.add(keys, &there).await?;
+        }
+        Ok(repo)
+    }
+
     async fn create(&self) -> Result<()> {
         self.run(&["init", "--make-parent-dirs", "--encryption=repokey-blake2"], std::slice::from_ref(&self.url), QUICK).await.map(|_| ())
     }
@@ -171,81 +194,102 @@ impl Repo {
     }
 }
 
-struct BorgStorage(Repo);
+struct BorgStorage {
+    repo: Repo,
+    /// As it was opened with.
+    keys: RepositoryKeys,
+}
 
 #[async_trait]
 impl Storage for BorgStorage {
     async fn put(&self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<Stored> {
-        let _alone = self.0.site.gate.write().await;
-        self.0.noticed(put::put(&self.0, label, source, progress).await)
+        let _alone = self.repo.site.gate.write().await;
+        self.repo.noticed(put::put(&self.repo, label, source, progress).await)
     }
 
     async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>> {
-        let _with_others = self.0.site.gate.read().await;
-        let held = self.0.noticed(read::contents(&self.0, snapshot).await)?;
+        let _with_others = self.repo.site.gate.read().await;
+        let held = self.repo.noticed(read::contents(&self.repo, snapshot).await)?;
         Ok(held.files.into_iter().map(|f| f.entry).collect())
     }
 
     async fn get(&self, snapshot: &str, sink: Arc<dyn Sink>, progress: &Progress) -> Result<()> {
-        let _with_others = self.0.site.gate.read().await;
-        self.0.noticed(read::get(&self.0, snapshot, sink, progress).await)
+        let _with_others = self.repo.site.gate.read().await;
+        self.repo.noticed(read::get(&self.repo, snapshot, sink, progress).await)
     }
 
     async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)> {
-        let _with_others = self.0.site.gate.read().await;
-        let record = self.0.noticed(read::contents(&self.0, snapshot).await)?.record;
+        let _with_others = self.repo.site.gate.read().await;
+        let record = self.repo.noticed(read::contents(&self.repo, snapshot).await)?.record;
         Ok((record.label, record.facts))
     }
 
     async fn describe(&self, snapshot: &str) -> Result<Described> {
-        let _with_others = self.0.site.gate.read().await;
-        let record = self.0.noticed(read::contents(&self.0, snapshot).await)?.record;
+        let _with_others = self.repo.site.gate.read().await;
+        let record = self.repo.noticed(read::contents(&self.repo, snapshot).await)?.record;
         Ok(Described { label: record.label, facts: record.facts, data_bytes: record.data_bytes })
     }
 
     async fn list(&self) -> Result<Vec<Snapshot>> {
-        let _with_others = self.0.site.gate.read().await;
-        archives::published(&self.0.noticed(self.0.archives().await)?)
+        let _with_others = self.repo.site.gate.read().await;
+        archives::published(&self.repo.noticed(self.repo.archives().await)?)
     }
 
     async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64> {
-        let _alone = self.0.site.gate.write().await;
-        self.0.noticed(read::verify(&self.0, snapshot, depth, progress).await)
+        let _alone = self.repo.site.gate.write().await;
+        self.repo.noticed(read::verify(&self.repo, snapshot, depth, progress).await)
     }
 
     async fn delete(&self, snapshots: &[String]) -> Result<()> {
-        let _alone = self.0.site.gate.write().await;
-        self.0.noticed(upkeep::delete(&self.0, snapshots).await)
+        let _alone = self.repo.site.gate.write().await;
+        self.repo.noticed(upkeep::delete(&self.repo, snapshots).await)
     }
 
     async fn prune(&self) -> Result<u64> {
-        let _alone = self.0.site.gate.write().await;
-        self.0.noticed(upkeep::prune(&self.0).await)
+        let _alone = self.repo.site.gate.write().await;
+        self.repo.noticed(upkeep::prune(&self.repo).await)
     }
 
     async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()> {
-        match keys.own == self.0.passphrase {
-            true => Ok(()),
-            false => Err(Error::conflict(
-                "one_passphrase",
-                format!("the Borg repository at {} keeps the passphrase it was made with; begin a new repository for another", self.0.url),
-            )),
+        let _alone = self.repo.site.gate.write().await;
+        self.repo.noticed(self.repo.keep_only(keys).await)?;
+        // Whoever comes with a key that was taken away is looked at afresh.
+        lock(&self.repo.site.opened).clear();
+        Ok(())
+    }
+
+    async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
+        let _alone = self.repo.site.gate.write().await;
+        let there = self.repo.noticed(self.repo.archives().await)?;
+        self.repo.add(keys, &there).await
+    }
+
+    async fn try_key(&self, key: &Secret) -> Result<()> {
+        let _with_others = self.repo.site.gate.read().await;
+        if *key == self.repo.passphrase {
+            return self.repo.noticed(self.repo.archives().await).map(drop);
         }
+        self.repo.opened_by(key).await?.archives().await.map(drop)
     }
 
     async fn usage(&self) -> Result<StorageUsage> {
-        let _with_others = self.0.site.gate.read().await;
-        self.0.noticed(upkeep::usage(&self.0).await)
+        let _with_others = self.repo.site.gate.read().await;
+        self.repo.noticed(upkeep::usage(&self.repo).await)
     }
 
-    /// `key_file` holds the repository's passphrase here: a recovery key does not open it.
+    /// Of several recovery keys, for the first.
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {
-        let (url, target) = (quoted(&self.0.url), quoted(target));
-        let archive = quoted(&self.0.archive(snapshot));
-        vec![
-            format!("export BORG_PASSCOMMAND={}", quoted(&format!("cat {}", quoted(key_file)))),
-            format!("borg check --verify-data {url}"),
-            format!("mkdir -p {target} && (cd {target} && borg extract {archive})"),
-        ]
+        let (repo, target) = (&self.repo, quoted(target));
+        let open_with = |file: &str| format!("export BORG_PASSCOMMAND={}", quoted(&format!("cat {}", quoted(file))));
+        let mut lines = vec![open_with(key_file)];
+        if let Some(recovery) = self.keys.recovery.first() {
+            let passphrase = format!("{key_file}.borg");
+            let from = quoted(&repo.passphrase_for(recovery));
+            lines.push(format!("(umask 077 && borg extract --stdout {from} {} > {})", keys::FILE, quoted(&passphrase)));
+            lines.push(open_with(&passphrase));
+        }
+        lines.push(format!("borg check --verify-data {}", quoted(&repo.url)));
+        lines.push(format!("mkdir -p {target} && (cd {target} && borg extract {})", quoted(&repo.archive(snapshot))));
+        lines
     }
 }

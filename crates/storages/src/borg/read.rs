@@ -57,14 +57,14 @@ pub struct Contents {
 }
 
 /// A conversation nobody stops before its end, other than by going away.
-fn to_its_end() -> (Over, Gone) {
+pub fn to_its_end() -> (Over, Gone) {
     let gone = Arc::new(AtomicBool::new(false));
     let flag = gone.clone();
     (Arc::new(move || flag.load(Ordering::Acquire)), Gone(gone))
 }
 
 /// Says so when it is dropped.
-struct Gone(Arc<AtomicBool>);
+pub struct Gone(Arc<AtomicBool>);
 
 impl Drop for Gone {
     fn drop(&mut self) {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::io;
 
 pub const NO_REPOSITORY: &str = "no_repository";
+pub const WRONG_KEY: &str = "wrong_key";
 pub const LOCKED: &str = "repository_locked";
 const BROKEN: &str = "borg_pipe_broken";
 
@@ -27,6 +28,11 @@ pub fn broken(e: io::Error) -> Error {
         io::ErrorKind::BrokenPipe => Error::failed(BROKEN, "Borg went away in the middle of the data"),
         _ => Error::from(e).context("talking with Borg"),
     }
+}
+
+/// What Borg says when a whole repository is to be removed that may not be.
+pub fn is_append_only(e: &Error) -> bool {
+    e.inside.as_deref().is_some_and(|text| text.contains("append-only"))
 }
 
 pub fn is_broken_pipe(e: &Error) -> bool {
@@ -84,7 +90,7 @@ fn error(verb: &str, url: &str, id: &str, text: &str, status: i32) -> Error {
         "PassphraseWrong" => Error::forbidden(format!(
             "the Borg repository at {url} does not open with Mainstay's key; it belongs to another installation, or its passphrase was changed: change it back with borg key change-passphrase"
         ))
-        .with_code("wrong_key"),
+        .with_code(WRONG_KEY),
         "LockTimeout" | "LockFailed" | "LockErrorT" | "NotLocked" => Error::unavailable(
             LOCKED,
             format!("{url} is locked by another Borg process; wait for it, or if it is gone for certain: borg break-lock {url} ({first})"),

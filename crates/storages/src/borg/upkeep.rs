@@ -15,10 +15,13 @@ use crate::{
     place::{Local, Objects},
     pool::Lane,
 };
-use mainstay_drivers::{runtime::ExecOutput, storage::StorageUsage};
+use mainstay_drivers::{
+    runtime::ExecOutput,
+    storage::{RepositoryKeys, StorageUsage},
+};
 use mainstay_model::{Error, Kind, Result, Time};
 use serde::Deserialize;
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, ffi::OsStr, fs, path::Path};
 
 /// A provisional archive older than this is being written by nobody.
 const STALE_MICROS: i64 = 24 * 3600 * 1_000_000;
@@ -44,7 +47,7 @@ pub async fn drop_archives(repo: &Repo, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn append_only(repo: &Repo, what: &str) -> Error {
+pub fn append_only(repo: &Repo, what: &str) -> Error {
     Error::conflict(
         "append_only",
         format!(
@@ -127,20 +130,38 @@ pub async fn usage(repo: &Repo) -> Result<StorageUsage> {
     Ok(StorageUsage { repository_bytes: info.cache.stats.unique_csize, snapshots })
 }
 
-/// Removes the whole repository, on this host by renaming it first.
-pub async fn destroy(repo: &Repo) -> Result<()> {
+/// Removes the whole repository, its further keys first. On this host that needs no key, and each is
+/// renamed before it is removed.
+pub async fn destroy(repo: Repo, keys: &RepositoryKeys) -> Result<()> {
     if let Address::Local(_) = *repo.address {
         let path = Path::new(&repo.url).to_owned();
         if says_append_only(&path) {
-            return Err(append_only(repo, "it is not removed"));
+            return Err(append_only(&repo, "it is not removed"));
         }
-        return repo.pool.run(Lane::Ask, move |_| Local::new(path).destroy()).await;
+        return repo.pool.run(Lane::Ask, move |_| remove_directories(&path)).await;
     }
+    let repo = match repo.opened(keys, false).await {
+        Err(e) if e.kind == Kind::NotFound => return Ok(()),
+        other => other?,
+    };
+    if is_append_only(&repo).await? {
+        return Err(append_only(&repo, "it is not removed"));
+    }
+    repo.drop_keys().await?;
     match repo.run(&["delete"], std::slice::from_ref(&repo.url), LONG).await {
         Err(e) if e.kind == Kind::NotFound => Ok(()),
-        Err(e) if e.inside.as_deref().is_some_and(|text| text.contains("append-only")) => Err(append_only(repo, "it is not removed")),
-        done => done.map(|_| ()),
+        done => done.map(drop),
     }
+}
+
+fn remove_directories(path: &Path) -> Result<()> {
+    let named = |name: &OsStr| path.with_file_name(name);
+    let mark = format!("{}.key-", path.file_name().unwrap_or_default().to_string_lossy());
+    let beside = path.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten().map(|e| e.file_name());
+    for name in beside.filter(|name| name.to_string_lossy().starts_with(&mark)) {
+        Local::new(named(&name)).destroy()?;
+    }
+    Local::new(path.to_owned()).destroy()
 }
 
 #[cfg(test)]
