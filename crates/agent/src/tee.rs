@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Bytes read ahead of the slowest storage.
-const AHEAD_BYTES: usize = 8 << 20;
+const AHEAD_BYTES: usize = 4 << 20;
 /// Entries read ahead of the slowest storage.
 const AHEAD_ENTRIES: usize = 256;
 

@@ -58,7 +58,7 @@ fn a_storage_that_breaks_in_the_middle_costs_one_copy_and_gets_it_later() {
     assert!(copy(&partial, "second")["error"].is_string(), "{partial}");
     assert_eq!(copy(&partial, "third")["status"], "completed", "{partial}");
     eprintln!("peak with three storages: {} MiB", m.peak_mib());
-    assert!(m.peak_mib() < 256, "{} MiB for three storages", m.peak_mib());
+    assert!(m.peak_mib() < 384, "{} MiB for three storages", m.peak_mib());
 
     // Well again, it is given the same point, whatever was written since.
     std::fs::remove_file(&second).unwrap();
