@@ -137,7 +137,8 @@ async fn ask(client: &Client, door: Door, patience: Duration) -> Result<Door> {
     // A bucket that is not there, or a page of something that is no S3 server at all. A refusal may be
     // either's; where there is a choice the path is the safer one.
     let refused = reply.status == 403 && client.place.path_style == PathStyle::Off;
-    let virtual_miss = !door.is_path_style() && !refused && !(reply.is_good() && is_location(&reply));
+    let knows = refused || reply.is_good() && is_location(&reply);
+    let virtual_miss = !door.is_path_style() && !knows;
     if virtual_miss || reply.status == 404 {
         return Err(client.refusal("finding", "", &reply));
     }
