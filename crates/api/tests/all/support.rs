@@ -33,7 +33,12 @@ fn description() -> Description {
         default_port: 7000,
         parameters: vec![],
     };
-    let facts = EngineFacts { chunking: Chunking::ContentDefined, url_scheme: "ledger".into(), download_extension: "tar.zst".into() };
+    let facts = EngineFacts {
+        chunking: Chunking::ContentDefined,
+        url_scheme: "ledger".into(),
+        download_extension: "tar.zst".into(),
+        consistent: true,
+    };
     Description {
         version: "0".into(),
         host_name: "here".into(),

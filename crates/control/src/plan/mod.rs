@@ -1,9 +1,9 @@
 //! Pure decisions: data in, data out, time as an argument. No async, no clock, no I/O.
 
 pub mod candidate;
+pub mod delivery;
 pub mod drift;
 pub mod drill;
-pub mod delivery;
 pub mod notices;
 pub mod overdue;
 pub mod recoverability;

@@ -2,11 +2,11 @@
 //! needed, submits an operation. Safe to run twice, by period and by nudge.
 
 pub mod boot;
-pub mod deliver;
 pub mod complete;
+pub mod deliver;
 pub mod doctor;
-pub mod expire;
 pub mod drill;
+pub mod expire;
 pub mod observe;
 pub mod overdue;
 pub mod recovery_keys;
@@ -29,10 +29,10 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { drill::once(&app).await }));
-    tokio::spawn(every(Duration::from_secs(60), shutdown.clone(), app.clone(), |app| async move { overdue::all(&app).await }));
-    tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { deliver::forget(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(300), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(60), shutdown.clone(), app.clone(), |app| async move { overdue::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { deliver::forget(&app).await }));
 }
 
 /// A failed activation is logged and tried again at the next period.
