@@ -44,7 +44,7 @@ fn reorders(c: char) -> bool {
 }
 
 /// The fields of a verb's arguments that hold secrets.
-const SECRET_FIELDS: [&str; 5] = ["password", "admin", "replication", "own", "recovery"];
+const SECRET_FIELDS: [&str; 7] = ["password", "admin", "replication", "own", "recovery", "secret", "key"];
 
 /// An error as it may leave the agent: cleaned, and without any secret that came with the call.
 pub(crate) fn fit(mut error: Error, arguments: &str) -> Error {
@@ -91,8 +91,10 @@ mod tests {
         let user = Credentials { user: "app".into(), password: Secret::new("user-secret"), database: None };
         let accounts = Accounts { user, admin: Secret::new("admin-secret"), replication: Secret::new("link-secret") };
         let keys = RepositoryKeys { own: Secret::new("own-secret"), recovery: vec![Secret::new("recovery-secret")] };
-        let arguments = serde_json::json!({"plan": {"accounts": accounts}, "repository": {"keys": keys}}).to_string();
-        let said = "user-secret admin-secret link-secret own-secret recovery-secret";
+        let arguments =
+            serde_json::json!({"plan": {"accounts": accounts}, "repository": {"keys": keys, "storage": {"secret": "storage-secret"}}})
+                .to_string();
+        let said = "user-secret admin-secret link-secret own-secret recovery-secret storage-secret";
         let shown = fit(Error::failed("x", said).with_inside(said), &arguments);
         assert!(!shown.message.contains("secret") && !shown.inside.unwrap().contains("secret"), "{}", shown.message);
     }

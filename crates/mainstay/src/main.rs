@@ -78,7 +78,7 @@ async fn run(args: Args) -> Outcome {
             gateway::run(&a.data_dir).await?;
         }
         Command::Demo(a) => return demo::run(a).await,
-        Command::Recover(a) => return cli::recover::run(common, a).await,
+        Command::Recover(a) => return cli::recover::run(common, *a).await,
         Command::Openapi => output::write(&serde_json::to_string_pretty(&mainstay_api::openapi()).map_err(Error::internal)?)?,
         verb => return ask(common, verb).await,
     }

@@ -54,7 +54,10 @@ pub fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
         "sftp" => &["host", "port", "user", "path", "host_key", "ssh_key"],
         "borg" => &["repository", "host_key", "ssh_key"],
         other => {
-            return Err(Error::invalid("kind", format!("\"{}\" is not a kind of storage here; local, s3, sftp and borg are", shown(other))));
+            return Err(Error::invalid(
+                "kind",
+                format!("\"{}\" is not a kind of storage here; local, s3, sftp and borg are", shown(other)),
+            ));
         }
     };
     let given = serde_json::to_value(&b).map_err(Error::internal)?;

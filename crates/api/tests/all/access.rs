@@ -78,7 +78,10 @@ fn the_table_says_what_was_agreed() {
              resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore \
              listAudit",
         ),
-        (Need::Role(Role::Owner), "deleteCluster undeleteCluster exportRecoveryKey addRecoveryKey rotateRecoveryKey removeRecoveryKey lookForBackups recoverCluster addStorage removeStorage addNotifier setNotifier removeNotifier listTokens createToken revokeToken"),
+        (
+            Need::Role(Role::Owner),
+            "deleteCluster undeleteCluster exportRecoveryKey addRecoveryKey rotateRecoveryKey removeRecoveryKey lookForBackups recoverCluster addStorage removeStorage addNotifier setNotifier removeNotifier listTokens createToken revokeToken",
+        ),
         (Need::Administrator, "verifyAudit listControlPlaneBackups backUpControlPlane"),
     ];
     for (expected, ids) in agreed {

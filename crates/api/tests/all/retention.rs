@@ -87,7 +87,7 @@ async fn a_deleted_cluster_comes_back_from_the_bin() {
     let deleted = s.get("/clusters?deleted=true").await["items"][0].clone();
     assert!(deleted["deleted_until"].is_string() && deleted["status"] == "deleted", "{deleted}");
     let last = s.get("/backups?kind=final").await["items"][0].clone();
-    assert!(last["keep_reason"].as_str().unwrap().starts_with("in the recycle bin, until "), "{last}");
+    assert!(last["keep_reason"].as_str().unwrap().starts_with("final, until "), "{last}");
     assert_eq!(last["expires_at"], deleted["deleted_until"]);
 
     // Its name is taken for a while.

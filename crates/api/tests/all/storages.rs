@@ -57,7 +57,8 @@ async fn a_secret_goes_in_and_never_comes_out() {
         assert!(!seen.concat().contains("secret-indeed") && !seen.concat().contains("c2VjcmV0"), "{seen:?}");
         let (status, _) = s.admin("DELETE", &format!("/storages/{name}"), Value::Null).await;
         assert_eq!(status, 204);
-        let kept = store::secrets::get(&mut s.app.store.read().await.unwrap(), s.app.store.sealer(), row.id.as_str(), "storage_login").await;
+        let kept =
+            store::secrets::get(&mut s.app.store.read().await.unwrap(), s.app.store.sealer(), row.id.as_str(), "storage_login").await;
         assert!(kept.unwrap().is_none(), "a secret goes with its storage");
     }
 }

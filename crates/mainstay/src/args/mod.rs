@@ -85,7 +85,7 @@ pub enum Command {
     /// Who did what, and when
     Audit(nouns::Audit),
     /// Bring clusters, or Mainstay itself, back from a storage and a recovery key alone
-    Recover(recover::Recover),
+    Recover(Box<recover::Recover>),
     /// Print the description of the REST API (OpenAPI)
     Openapi,
 }

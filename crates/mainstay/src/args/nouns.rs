@@ -31,7 +31,7 @@ pub struct Storage {
 
 #[derive(Debug, Subcommand)]
 pub enum StorageVerb {
-    Add(AddStorage),
+    Add(Box<AddStorage>),
     /// All storages of the project
     #[command(after_help = "Example:\n  mainstay storage list")]
     List,

@@ -55,9 +55,7 @@ fn a_source_that_dies_half_way_fails_the_backup() {
         .unwrap();
     // As soon as packs of the cluster appear the capture is under way.
     let data = format!("{}/data/", m.cli(&["cluster", "show", "pg-one"])["id"].as_str().unwrap());
-    crate::support::until("packs appear", || {
-        files(&m.data().join("storages/local")).iter().any(|f| f.to_string_lossy().contains(&data))
-    });
+    crate::support::until("packs appear", || files(&m.data().join("storages/local")).iter().any(|f| f.to_string_lossy().contains(&data)));
     for (pid, line) in m.processes() {
         if line.contains("postgres") && line.contains("-D") {
             let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
