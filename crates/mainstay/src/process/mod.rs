@@ -41,6 +41,10 @@ pub fn log_to_file(filter: &str, file: std::fs::File) -> Result<()> {
     Ok(())
 }
 
+/// The repository library warns of entries that we give it without content on purpose, and calls
+/// errors ignored that our own guards have already made the backup's end.
+const QUIET: &str = "rustic_core=error";
+
 fn parsed(filter: &str) -> Result<tracing_subscriber::EnvFilter> {
-    tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| Error::invalid("log", format!("\"{}\" is not a filter: {e}", shown(filter))))
+    tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|e| Error::invalid("log", format!("\"{}\" is not a filter: {e}", shown(filter))))
 }
