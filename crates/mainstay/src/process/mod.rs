@@ -46,5 +46,6 @@ pub fn log_to_file(filter: &str, file: std::fs::File) -> Result<()> {
 const QUIET: &str = "rustic_core=error";
 
 fn parsed(filter: &str) -> Result<tracing_subscriber::EnvFilter> {
-    tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|e| Error::invalid("log", format!("\"{}\" is not a filter: {e}", shown(filter))))
+    tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|e| Error::invalid("log", format!("\"{}\" is not a filter: {e}", shown(filter))))
 }
