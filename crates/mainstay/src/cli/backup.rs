@@ -100,7 +100,7 @@ async fn delete(s: &Session, id: &str) -> Outcome {
     let ask = Ask::delete(path(id), &Confirm { confirm: Some(backup.id.clone()) });
     s.confirm(&ask, &backup.id).await?;
     if s.perform(ask).await?.is_some() {
-        s.show(&get(s, id).await?)?;
+        s.show(&backup)?;
         note(format!("backup {} is deleted", backup.id));
     }
     Ok(Exit::Done)

@@ -19,8 +19,8 @@ fn refused(why: &str) -> Error {
 impl Address {
     pub fn parse(place: &BorgPlace) -> Result<Address> {
         let text = place.repository.trim_end_matches('/');
-        if text.contains("::") || text.contains(['{', '}']) || text.chars().any(char::is_control) {
-            return Err(refused("a repository's address is without ::, braces and control characters"));
+        if text.contains(['{', '}']) || text.chars().any(char::is_control) {
+            return Err(refused("a repository's address is without braces and control characters"));
         }
         match text.strip_prefix("ssh://") {
             Some(rest) => Self::ssh(rest, place.host_key.as_deref()),
@@ -81,9 +81,9 @@ impl Address {
 fn plain_path(text: &str) -> Result<PathBuf> {
     let path = Path::new(text);
     let plain = path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
-    match path.is_absolute() && plain && path != Path::new("/") {
+    match path.is_absolute() && plain && path != Path::new("/") && !text.contains("::") {
         true => Ok(path.components().collect()),
-        false => Err(refused("the path is absolute and below /, without . and ..")),
+        false => Err(refused("the path is absolute and below /, without ., .. and ::")),
     }
 }
 
