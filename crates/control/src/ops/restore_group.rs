@@ -73,8 +73,9 @@ impl Operation for RestoreGroup {
 
     async fn finished(&self, end: End<'_>, _: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match end {
-            End::Succeeded => Ok(()),
-            End::Failed(_) | End::Stuck(_) | End::Cancelled | End::Abandoned => together::give_up(tx, &s.party).await,
+            // What is stuck may be tried again: its members wait.
+            End::Succeeded | End::Stuck(_) => Ok(()),
+            End::Failed(_) | End::Cancelled | End::Abandoned => together::give_up(tx, &s.party).await,
         }
     }
 

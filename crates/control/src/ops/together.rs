@@ -98,8 +98,12 @@ pub async fn may_swap(tx: &mut Tx, party: &str) -> Result<()> {
     store::kv::put(tx, &key(party), SWAP).await
 }
 
+/// Refused where it was given up: members may have turned back.
 pub async fn must_go_on(tx: &mut Tx, party: &str) -> Result<()> {
-    store::kv::put(tx, &key(party), GO).await
+    match store::kv::get(tx, &key(party)).await?.as_deref() {
+        Some(ABORT) => Err(Error::failed("group_given_up", "the restore of the group was given up")),
+        _ => store::kv::put(tx, &key(party), GO).await,
+    }
 }
 
 /// Unless it is too late for that.
