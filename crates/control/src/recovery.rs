@@ -4,7 +4,7 @@
 use crate::{
     Actor, App, clusters, engines,
     ops::{self, recover_cluster},
-    projects, schedules,
+    projects, restores, schedules,
     storages::{self, NewStorage},
 };
 use mainstay_drivers::storage::{FoundRepository, Holds, Place};
@@ -12,7 +12,7 @@ use mainstay_model::{
     BackupId, ClusterName, Error, Kind, OperationId, ProjectId, RestoreId, Result, Secret, StorageId,
     cluster::{Cluster, Mode},
     error::shown,
-    restore::{Restore, RestoreStatus},
+    restore::Restore,
 };
 use mainstay_operations::{Filter, Lock, Operation, Status};
 use mainstay_rpc::verbs::DiscoverStorage;
@@ -113,7 +113,7 @@ async fn submit(
     cluster.phase_reason = Some("being recovered from a storage".into());
     let nodes = clusters::node_rows(app, &mut cluster, 1);
     let accounts = clusters::new_accounts(app, &cluster).await?;
-    let row = restore_row(app, &cluster, source.backup);
+    let row = restores::begun(app, source.backup, &cluster, false);
     let ids = (cluster.id.clone(), nodes[0].id.clone());
     let state = recover_cluster::State {
         new: ops::restore_new::State::new(ids.0, ids.1, deployment.port, row.id.clone(), row.backup.clone(), source.storage.clone()),
@@ -133,25 +133,6 @@ async fn submit(
     store::commit(tx).await?;
     app.runner.wake();
     Ok((row, operation))
-}
-
-fn restore_row(app: &App, target: &Cluster, backup: &BackupId) -> Restore {
-    Restore {
-        id: RestoreId::new(),
-        project: target.project.clone(),
-        backup: backup.clone(),
-        target: target.id.clone(),
-        target_name: target.name.to_string(),
-        in_place: false,
-        status: RestoreStatus::Running,
-        started_at: app.now(),
-        finished_at: None,
-        previous_label: None,
-        previous_node: None,
-        previous_until: None,
-        safety_backup: None,
-        error: None,
-    }
 }
 
 const KEY: &str = "recovery_key";

@@ -3,12 +3,12 @@
 use crate::{
     Actor, App, app, backups, clusters, engines,
     ops::{self, create_cluster, purge_cluster, restore_new, undelete_cluster},
+    restores,
 };
 use mainstay_model::{
-    ClusterId, ClusterName, Error, Kind, OperationId, ProjectId, RestoreId, Result,
+    ClusterId, ClusterName, Error, Kind, OperationId, ProjectId, Result,
     backup::{Backup, BackupKind},
     cluster::{Cluster, ClusterStatus, Wanted},
-    restore::{Restore, RestoreStatus},
 };
 use mainstay_operations::Lock;
 use mainstay_store as store;
@@ -84,7 +84,7 @@ pub async fn undelete(app: &App, by: &Actor, deleted: &Cluster, wanted: Option<&
     cluster.read_write.port = entry.default_port;
     cluster.read_only = None;
     let nodes = clusters::node_rows(app, &mut cluster, count);
-    let restore = row(app, &backup, &cluster);
+    let restore = restores::begun(app, &backup.id, &cluster, false);
     let create = create_cluster::State {
         cluster: cluster.id.clone(),
         default_port: entry.default_port,
@@ -117,25 +117,6 @@ pub async fn undelete(app: &App, by: &Actor, deleted: &Cluster, wanted: Option<&
     store::commit(tx).await?;
     app.runner.wake();
     Ok((cluster, operation))
-}
-
-fn row(app: &App, backup: &Backup, target: &Cluster) -> Restore {
-    Restore {
-        id: RestoreId::new(),
-        project: target.project.clone(),
-        backup: backup.id.clone(),
-        target: target.id.clone(),
-        target_name: target.name.to_string(),
-        in_place: false,
-        status: RestoreStatus::Running,
-        started_at: app.now(),
-        finished_at: None,
-        previous_label: None,
-        previous_node: None,
-        previous_until: None,
-        safety_backup: None,
-        error: None,
-    }
 }
 
 /// Deletes it for good, with its backups.

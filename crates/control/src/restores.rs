@@ -8,7 +8,7 @@ use crate::{
     topology::Topology,
 };
 use mainstay_model::{
-    ClusterName, Error, OperationId, ProjectId, RestoreId, Result,
+    BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result,
     backup::{Backup, Copy},
     cluster::{Cluster, Mode},
     credentials::Accounts,
@@ -190,11 +190,12 @@ pub(crate) async fn prepare(app: &App, by: &Actor, project: &ProjectId, planned:
     }
 }
 
-fn restore_row(app: &App, planned: &Planned, target: &Cluster, in_place: bool) -> Restore {
+/// The row of a restore that begins now.
+pub(crate) fn begun(app: &App, backup: &BackupId, target: &Cluster, in_place: bool) -> Restore {
     Restore {
         id: RestoreId::new(),
         project: target.project.clone(),
-        backup: planned.backup.id.clone(),
+        backup: backup.clone(),
         target: target.id.clone(),
         target_name: target.name.to_string(),
         in_place,
@@ -210,7 +211,7 @@ fn restore_row(app: &App, planned: &Planned, target: &Cluster, in_place: bool) -
 }
 
 fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party: Option<&str>) -> Result<Prepared> {
-    let row = restore_row(app, &planned, &target, true);
+    let row = begun(app, &planned.backup.id, &target, true);
     let state = restore_in_place::State {
         cluster: target.id.clone(),
         restore: row.id.clone(),
@@ -243,7 +244,7 @@ async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planne
     cluster.phase_reason = Some("being restored from a backup".into());
     let nodes = clusters::node_rows(app, &mut cluster, 1);
     let accounts = clusters::new_accounts(app, &cluster).await?;
-    let row = restore_row(app, &planned, &cluster, false);
+    let row = begun(app, &planned.backup.id, &cluster, false);
     let node = nodes[0].id.clone();
     let state = restore_new::State::new(
         cluster.id.clone(),

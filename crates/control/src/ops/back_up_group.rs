@@ -5,11 +5,12 @@
 //! at one point. This operation waits for them, stops the others when one fails, and says what became
 //! of the whole.
 
+use super::together;
 use crate::{App, groups};
 use async_trait::async_trait;
 use futures::future::{select_all, try_join_all};
 use mainstay_model::{
-    Error, GroupBackupId, OperationId, Result,
+    Error, GroupBackupId, Result,
     backup::BackupStatus,
     group::{GroupBackup, GroupBackupStatus, Part},
 };
@@ -127,13 +128,7 @@ fn word(view: &View) -> &'static str {
 
 /// None of the parts works on after this.
 async fn end_all(cx: &Cx<App>, whole: &GroupBackup) -> Result<()> {
-    try_join_all(whole.parts.iter().map(|part| end(cx, &part.operation))).await.map(drop)
-}
-
-async fn end(cx: &Cx<App>, operation: &OperationId) -> Result<()> {
-    // One that has ended, or cannot turn back any more, refuses.
-    let _ = cx.world.runner.cancel(operation, cx.operation.as_str()).await;
-    cx.world.runner.wait(operation).await.map(drop)
+    try_join_all(whole.parts.iter().map(|part| together::end(cx, &part.operation))).await.map(drop)
 }
 
 async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {

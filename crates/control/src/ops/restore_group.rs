@@ -97,10 +97,8 @@ async fn outcome(cx: &Cx<App>, one: &One) -> Result<()> {
     Err(Error::failed("member_failed", sentence))
 }
 
-/// Cancelled where it can be, waited for where it cannot.
 async fn turn_back(cx: &Cx<App>, one: &One) -> Result<()> {
-    let _ = cx.world.runner.cancel(&one.operation, cx.operation.as_str()).await;
-    let view = cx.world.runner.wait(&one.operation).await?;
+    let view = together::end(cx, &one.operation).await?;
     if view.status != Status::Stuck {
         return Ok(());
     }

@@ -20,6 +20,8 @@ const SWAP: &str = "swap";
 const GO: &str = "go";
 const ABORT: &str = "abort";
 const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Looks between two words about it: once a second.
+const SAY_EVERY: u64 = 40;
 
 fn key(party: &str) -> String {
     format!("group_restore/{party}")
@@ -41,8 +43,8 @@ pub async fn wait(cx: &Cx<App>, party: Option<&str>, step: &str) -> Result<()> {
             Some(ABORT) => return Err(Error::failed("group_given_up", "the restore of the group was given up; the data stays as it was")),
             _ => {}
         }
-        if looks.is_multiple_of(40) {
-            cx.progress(None, &format!("waits for the other members of the group ({} s)", looks / 40));
+        if looks.is_multiple_of(SAY_EVERY) {
+            cx.progress(None, &format!("waits for the other members of the group ({} s)", looks / SAY_EVERY));
         }
         looks += 1;
         tokio::select! {
@@ -63,7 +65,7 @@ pub async fn may_turn_back(cx: &Cx<App>, party: Option<&str>) -> Result<()> {
 
 /// Waits until every member stands at `step` or is past it.
 pub async fn all_at(cx: &Cx<App>, members: &[OperationId], step: &str) -> Result<()> {
-    loop {
+    for looks in 0u64.. {
         let mut waiting = 0;
         for member in members {
             let view = cx.world.runner.get(member).await?;
@@ -71,14 +73,24 @@ pub async fn all_at(cx: &Cx<App>, members: &[OperationId], step: &str) -> Result
             waiting += usize::from(!is_at(&view, step));
         }
         if waiting == 0 {
-            return Ok(());
+            break;
         }
-        cx.progress(None, &format!("{waiting} of {} members are under way", members.len()));
+        if looks.is_multiple_of(SAY_EVERY) {
+            cx.progress(None, &format!("{waiting} of {} members are under way ({} s)", members.len(), looks / SAY_EVERY));
+        }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = cx.cancelled() => return Err(Error::conflict("cancelled", "cancelled")),
         }
     }
+    Ok(())
+}
+
+/// Cancelled where it can still turn back, waited for in any case.
+pub async fn end(cx: &Cx<App>, operation: &OperationId) -> Result<View> {
+    // One that has ended, or is past its point of no return, refuses.
+    let _ = cx.world.runner.cancel(operation, cx.operation.as_str()).await;
+    cx.world.runner.wait(operation).await
 }
 
 fn alive(view: &View) -> Result<()> {
