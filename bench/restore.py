@@ -1,28 +1,51 @@
-"""Restore until the engine answers, and the time the service is away during a restore in place, seconds.
-Peer: restic restore of the same snapshot's files, nothing started."""
-from common import *
+"""Restore until the engine answers, and the time the service is away during a restore in place. Peers bring the same
+data back with their own tool, and then the server is started on it, until it answers."""
+from peers import *
+
+
+def answering(server, target, dir):
+    """Seconds from the start of a server on restored files until it answers."""
+    inside = next((p for p, _, files in os.walk(target) if "PG_VERSION" in files and "global" in os.listdir(p)), None)
+    for f in ("postmaster.pid", "recovery.signal"):
+        if os.path.exists(f"{inside}/{f}"):
+            os.unlink(f"{inside}/{f}")
+    os.chmod(target, 0o755)
+    run("chown", "-R", USER or str(os.getuid()), target); os.chmod(inside, 0o700)
+    with open(inside + "/postgresql.conf", "a") as f:
+        f.write(f"listen_addresses='{server.host}'\nport=5433\nunix_socket_directories='{server.sock}'\narchive_mode=off\n")
+    began = time.monotonic()
+    server.start(inside)
+    seconds = time.monotonic() - began
+    server.stop(inside)
+    return seconds
 
 
 def main():
     a = arguments(3)
-    new, away, whole, restic = [], [], [], []
+    rows, away, whole = {"Mainstay": []}, [], []
     with Mainstay() as m, Scratch() as d:
         m.cli("cluster", "create", "pg-r", "--engine", "postgres", "--replicas", "1")
         m.pgbench("pg-r", "-i", "-q", "-s", str(a.scale))
-        b = m.cli("backup", "create", "pg-r")
-        key = d + "/key"
-        m.cli("project", "recovery-key", "default", "--file", key)
-        repo = next(os.path.join(p, "") for p, dirs, files in os.walk(m.dir + "/data/storages/local") if "config" in files)
-        snapshot = b["copies"][0]["snapshot"]
-        for i in range(a.rounds):
-            seconds, _ = m.timed("restore", "run", b["id"], "--new", f"pg-n{i}"); new.append(seconds); m.drop(f"pg-n{i}")
-            seconds, _ = m.timed("restore", "run", b["id"], "--to", "pg-r", "--yes"); whole.append(seconds)
-            away.append(m.operation("restore_in_place")["output"]["away_seconds"])
-            began = time.monotonic()
-            run("restic", "-r", repo, "--password-file", key, "--no-cache", "restore", snapshot, "--target", f"{d}/out{i}")
-            restic.append(time.monotonic() - began); shutil.rmtree(f"{d}/out{i}")
-        peak = m.peak_memory()
-    table("Restore of PostgreSQL to a new cluster until it answers, seconds", {"Mainstay": new, "restic restore, nothing started": restic}, f"{b['data_bytes'] / 1e6:.0f} MB. Peak memory of `mainstay up`: {peak / 1e6:.0f} MB.")
+        raw = Postgres(d)
+        try:
+            raw.pgbench("-i", "-q", "-s", str(a.scale)); raw.psql("checkpoint")
+            b = m.cli("backup", "create", "pg-r")
+            peers = [make(d, raw) for make in PEERS]
+            for peer in peers:
+                peer.backup()
+            for i in range(a.rounds):
+                figure, _ = ours(m, lambda: m.cli("restore", "run", b["id"], "--new", f"pg-n{i}"))
+                rows["Mainstay"].append(figure); m.drop(f"pg-n{i}")
+                whole.append(m.timed("restore", "run", b["id"], "--to", "pg-r", "--yes")[0])
+                away.append(m.operation("restore_in_place")["output"]["away_seconds"])
+                for peer in random.sample(peers, len(peers)):
+                    target = f"{d}/out"
+                    figure = peer.restore(target)
+                    figure["seconds"] += answering(raw, target, d)
+                    rows.setdefault(peer.name, []).append(figure); shutil.rmtree(target)
+        finally:
+            raw.stop()
+    figures("Restore of PostgreSQL to a new cluster until it answers", rows, f"{b['data_bytes'] / 1e6:.0f} MB.")
     table("Restore in place, seconds the service is away", {"Mainstay": away}, f"The whole of it with safety backup and the replica seeded again: {statistics.median(whole):.1f} s.")
 
 

@@ -2,7 +2,7 @@
 
 use mainstay_model::{
     Time,
-    backup::{BackupKind, BackupStatus, Check, Drill, Proof},
+    backup::{BackupKind, BackupStatus, Check, Drill, Proof, ReadFrom},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -98,6 +98,9 @@ pub struct BackupPolicy {
     pub manual_limit: bool,
     /// So many of the newest good ones always stay.
     pub min_keep: u32,
+    /// Where backups are read from. Those before a restore, a promotion or a deletion, and those of
+    /// groups, are read from the primary in any case.
+    pub from: ReadFrom,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -110,6 +113,9 @@ pub struct SetBackupPolicy {
     /// 1 to 1000; 2 where absent.
     #[serde(default)]
     pub min_keep: Option<u32>,
+    /// A caught-up replica where absent.
+    #[serde(default)]
+    pub from: ReadFrom,
     /// The cluster's name, typed: needed where the change deletes backups.
     #[serde(default)]
     pub confirm: Option<String>,

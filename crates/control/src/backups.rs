@@ -8,7 +8,7 @@ use crate::{
 use mainstay_drivers::storage::{FoundBackup, RepositoryKeys, RepositoryRef, SnapshotLabel};
 use mainstay_model::{
     BackupId, ClusterId, Error, Kind, NodeId, OperationId, ProjectId, Result, StorageId,
-    backup::{Backup, BackupKind, BackupStatus, Copy, Proof},
+    backup::{Backup, BackupKind, BackupStatus, Copy, Proof, ReadFrom},
     cluster::Cluster,
     retention::Retention,
     schedule::Schedule,
@@ -110,7 +110,8 @@ pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, s
 /// The row and the operation that fills it, born together. The caller wakes the runner after its
 /// commit.
 async fn begin(app: &App, tx: &mut Tx, cluster: &Cluster, backup: &Backup, by: &str) -> Result<OperationId> {
-    write(app, tx, cluster, backup, by, back_up::State::new(&cluster.id, &backup.id, back_up::From::Replica)).await
+    let from = store::retention::policy(tx, &cluster.id).await?.from;
+    write(app, tx, cluster, backup, by, back_up::State::new(&cluster.id, &backup.id, from)).await
 }
 
 /// The same as a member of a party. Writes are held on primaries, so it reads there.
@@ -122,7 +123,7 @@ pub(crate) async fn begin_in_party(
     by: &str,
     party: Party,
 ) -> Result<OperationId> {
-    let state = back_up::State::new(&cluster.id, &backup.id, back_up::From::Primary);
+    let state = back_up::State::new(&cluster.id, &backup.id, ReadFrom::Primary);
     write(app, tx, cluster, backup, by, back_up::State { party: Some(party), ..state }).await
 }
 
@@ -204,7 +205,7 @@ pub(crate) async fn child(
     kind: BackupKind,
     description: String,
     days: Option<i64>,
-    from: back_up::From,
+    from: ReadFrom,
 ) -> Result<BackupId> {
     let id = reserve_child(cx, cluster, key, kind, description, days).await?;
     let state = back_up::State::new(cluster, &id, from);

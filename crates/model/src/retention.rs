@@ -1,5 +1,6 @@
 //! How long backups are kept. What the rules mean together is decided in one place, by a pure planner.
 
+use crate::backup::ReadFrom;
 use serde::{Deserialize, Serialize};
 
 /// What keeps a backup: any rule that names it is enough. With no rule it is kept until it is deleted.
@@ -48,10 +49,12 @@ pub struct BackupPolicy {
     pub manual_limit: bool,
     /// So many of the newest good ones stay, whatever else is said.
     pub min_keep: u32,
+    /// Where they are taken from.
+    pub from: ReadFrom,
 }
 
 impl Default for BackupPolicy {
     fn default() -> Self {
-        BackupPolicy { manual_keep_last: None, manual_limit: false, min_keep: 2 }
+        BackupPolicy { manual_keep_last: None, manual_limit: false, min_keep: 2, from: ReadFrom::Replica }
     }
 }

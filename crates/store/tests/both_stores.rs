@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use mainstay_model::{
     AlertId, AuditResult, Error, Kind as ErrorKind, NoticeId, NotifierId, ProjectId, Secret, StorageId, TokenId,
     alert::{Alert, AlertKind, Condition},
-    backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof},
+    backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
     cluster::Bin,
     credentials::{Accounts, Credentials},
     node::NodeStatus,
@@ -316,7 +316,7 @@ fn backups_proof(mut backup: Backup, proof: Proof) -> Backup {
 async fn retention_queries(p: Place) {
     let cluster = stored_cluster(&p.store, "shop").await;
     let (mut one, mut two) = (backup(&cluster, at(1), &[]), backup(&cluster, at(2), &[]));
-    let policy = BackupPolicy { manual_keep_last: Some(3), manual_limit: true, min_keep: 4 };
+    let policy = BackupPolicy { manual_keep_last: Some(3), manual_limit: true, min_keep: 4, from: ReadFrom::Primary };
     let notes = retention::Notes { at: at(5), warnings: vec!["a 'quoted' warning".into()] };
     write!(p.store, |tx| {
         backups::insert(&mut tx, &one).await.unwrap();

@@ -70,11 +70,12 @@ fn seen(cluster: &Cluster, p: &BackupPolicy) -> dto::BackupPolicy {
         manual_keep_last: p.manual_keep_last,
         manual_limit: p.manual_limit,
         min_keep: p.min_keep,
+        from: p.from,
     }
 }
 
 fn policy_tag(p: &BackupPolicy) -> String {
-    etag(&(p.manual_keep_last, p.manual_limit, p.min_keep))
+    etag(&(p.manual_keep_last, p.manual_limit, p.min_keep, p.from))
 }
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
@@ -110,7 +111,7 @@ async fn set(
     still(&headers, &[&policy_tag(&today)])?;
     let defaults = BackupPolicy::default();
     let min_keep = b.min_keep.unwrap_or(defaults.min_keep);
-    let policy = BackupPolicy { manual_keep_last: b.manual_keep_last, manual_limit: b.manual_limit, min_keep };
+    let policy = BackupPolicy { manual_keep_last: b.manual_keep_last, manual_limit: b.manual_limit, min_keep, from: b.from };
     retention::check(&policy)?;
     let preview = retention::preview(&s.app, &cluster.id, &policy).await?;
     if q.is_true("dry_run") {

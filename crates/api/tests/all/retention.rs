@@ -22,7 +22,7 @@ async fn a_change_of_policy_is_shown_then_announced_and_can_be_undone() {
     let kept = back_up(&s, json!({ "keep": true })).await;
     let policy = "/clusters/shop/backup-policy";
     let today = s.get(policy).await;
-    assert_eq!(today, json!({ "cluster": "shop", "manual_keep_last": null, "manual_limit": false, "min_keep": 2 }));
+    assert_eq!(today, json!({ "cluster": "shop", "manual_keep_last": null, "manual_limit": false, "min_keep": 2, "from": "replica" }));
     let reason = |b: &Value| b["keep_reason"].as_str().unwrap().to_string();
     let first = s.get(&format!("/backups/{}", made[0])).await;
     assert!(reason(&first).starts_with("7 days, until ") && first["expires_at"].is_string(), "{first}");

@@ -14,7 +14,7 @@ use mainstay_drivers::{
 };
 use mainstay_model::{
     BackupId, ClusterId, Error, NodeId, Result, StorageId,
-    backup::{Backup, BackupStatus, Copy, Proof},
+    backup::{Backup, BackupStatus, Copy, Proof, ReadFrom},
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
@@ -27,19 +27,11 @@ const REPLICA_CATCH_UP_MS: u64 = 5_000;
 /// How often a storage that does not answer is tried before the backup does without it.
 const TRIES: u32 = 3;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum From {
-    /// A healthy, caught-up replica where there is one.
-    Replica,
-    Primary,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     pub cluster: ClusterId,
     pub backup: BackupId,
-    pub from: From,
+    pub from: ReadFrom,
     pub source: Option<NodeId>,
     /// The other captures that this one has its point with.
     #[serde(default)]
@@ -52,7 +44,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(cluster: &ClusterId, backup: &BackupId, from: From) -> State {
+    pub fn new(cluster: &ClusterId, backup: &BackupId, from: ReadFrom) -> State {
         State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, results: vec![] }
     }
 }
@@ -121,7 +113,7 @@ async fn choose_source(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let primary = topology.primary()?.clone();
     s.source = Some(primary.id.clone());
     let seen = cx.world.observed(&primary.id);
-    let Some(position) = seen.position.clone().filter(|_| s.from == From::Replica) else {
+    let Some(position) = seen.position.clone().filter(|_| s.from == ReadFrom::Replica) else {
         return Ok(());
     };
     let fit = topology.replicas().filter(|n| n.phase.is_none() && plan::candidate::may_capture(&cx.world.observed(&n.id), &seen));

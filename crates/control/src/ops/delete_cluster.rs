@@ -3,7 +3,7 @@
 //! If the final backup fails nothing is deleted. Earlier backups stay unless they were given up
 //! with the cluster.
 
-use super::{back_up, placing, serving};
+use super::{placing, serving};
 use crate::{
     App,
     app::act,
@@ -14,7 +14,7 @@ use crate::{
 use async_trait::async_trait;
 use mainstay_model::{
     ClusterId, NodeId, Result,
-    backup::BackupKind,
+    backup::{BackupKind, ReadFrom},
     cluster::{Bin, ClusterStatus, Wanted},
 };
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
@@ -111,7 +111,7 @@ async fn final_backup(cx: &Cx<App>, s: &mut State) -> Result<()> {
     }
     let days = cx.world.options.final_backup_days;
     let description = "final backup before the cluster was deleted".to_string();
-    let id = backups::child(cx, &s.cluster, "final", BackupKind::Final, description, Some(days), back_up::From::Primary).await?;
+    let id = backups::child(cx, &s.cluster, "final", BackupKind::Final, description, Some(days), ReadFrom::Primary).await?;
     s.backup = Some(id);
     Ok(())
 }

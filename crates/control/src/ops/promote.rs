@@ -4,7 +4,7 @@
 //! last position nothing can be acknowledged that would be lost. Until `promote` everything can be
 //! taken back; after it the way is forward only, and the way back is another promotion.
 
-use super::{back_up, serving};
+use super::serving;
 use crate::{
     App,
     app::act,
@@ -14,7 +14,11 @@ use crate::{
     topology::Topology,
 };
 use async_trait::async_trait;
-use mainstay_model::{ClusterId, NodeId, Result, Time, backup::BackupKind, node::Position};
+use mainstay_model::{
+    ClusterId, NodeId, Result, Time,
+    backup::{BackupKind, ReadFrom},
+    node::Position,
+};
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::{Follow, Promote as PromoteVerb, ResumeWrites, StopWrites, WaitFor};
 use mainstay_store as store;
@@ -173,7 +177,7 @@ async fn back_up(cx: &Cx<App>, s: &mut State) -> Result<()> {
         BackupKind::Promotion,
         description,
         Some(backups::DEFAULT_RETENTION_DAYS),
-        back_up::From::Primary,
+        ReadFrom::Primary,
     )
     .await?;
     s.backup = Some(id);

@@ -4,7 +4,7 @@
 //! Until clients are let in again everything can be taken back: the old data is one rename away.
 
 use super::{
-    back_up, label, restore_new, serving,
+    label, restore_new, serving,
     together::{self, GATHER, MEET},
 };
 use crate::{
@@ -17,7 +17,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use mainstay_model::{
-    BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, Time, backup::BackupKind, cluster::ClusterStatus, node::EngineState,
+    BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, Time,
+    backup::{BackupKind, ReadFrom},
+    cluster::ClusterStatus,
+    node::EngineState,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::{DropBeside, EnsureAccounts, JoinNode, ReclaimNode, RestoreBeside, StartNode, StopNode, SwapBack, SwapData};
@@ -145,7 +148,7 @@ async fn safety_backup(cx: &Cx<App>, s: &mut State, topology: &Topology) -> Resu
     }
     let description = "before a restore replaced the data".to_string();
     let days = Some(cx.world.options.final_backup_days);
-    let id = backups::child(cx, &s.cluster, "safety", BackupKind::PreRestore, description, days, back_up::From::Primary).await?;
+    let id = backups::child(cx, &s.cluster, "safety", BackupKind::PreRestore, description, days, ReadFrom::Primary).await?;
     s.safety = Some(id);
     Ok(())
 }

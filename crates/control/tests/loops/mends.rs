@@ -8,13 +8,15 @@ use mainstay_control::{
     clusters::{self, Deletion},
     nodes,
     restores::{self, RestoreRequest},
+    retention,
     storages::{self, NewStorage},
 };
 use mainstay_drivers::{runtime::InstanceId, storage::Place};
 use mainstay_model::{
     Error, Kind, OperationId,
-    backup::{Backup, BackupKind, BackupStatus, Proof},
+    backup::{Backup, BackupKind, BackupStatus, Proof, ReadFrom},
     cluster::Cluster,
+    retention::BackupPolicy,
 };
 use mainstay_operations::{Faults, Point, Status, Verdict, View};
 use mainstay_testkit::{
@@ -189,4 +191,16 @@ async fn an_engine_that_forgets_its_pause_takes_no_clients_writes() {
     // Both would take writes for a while; only the new one is asked to.
     let faults = s.world.faults(|_| false).await.unwrap();
     assert!(!faults.is_empty() && faults.iter().all(|f| f.contains("take writes at promote")), "{faults:?}");
+}
+
+#[tokio::test]
+async fn backups_are_read_from_where_the_cluster_says() {
+    let s = stand("ledger", 1).await;
+    let names = |b: &Backup| b.facts.as_ref().unwrap().node.clone();
+    assert_eq!(names(&s.backup), "shop-2");
+    let policy = BackupPolicy { from: ReadFrom::Primary, ..BackupPolicy::default() };
+    retention::set_policy(s.app(), &s.cluster, &policy).await.unwrap();
+    assert_eq!(names(&s.desk.back_up(&s.cluster).await.unwrap()), "shop-1");
+    retention::set_policy(s.app(), &s.cluster, &BackupPolicy::default()).await.unwrap();
+    assert_eq!(names(&s.desk.back_up(&s.cluster).await.unwrap()), "shop-2");
 }

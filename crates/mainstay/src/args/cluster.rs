@@ -1,7 +1,10 @@
 //! `mainstay cluster …`
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use mainstay_model::cluster::Mode;
+use clap::{
+    ArgGroup, Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use mainstay_model::{backup::ReadFrom, cluster::Mode};
 
 #[derive(Debug, Args)]
 pub struct Cluster {
@@ -84,6 +87,11 @@ pub struct Switched {
 
 fn modes() -> PossibleValuesParser {
     PossibleValuesParser::new(Mode::ALL.map(Mode::as_str))
+}
+
+fn read_from() -> impl TypedValueParser<Value = ReadFrom> {
+    let named = |name: String| if name == ReadFrom::Primary.as_str() { ReadFrom::Primary } else { ReadFrom::Replica };
+    PossibleValuesParser::new([ReadFrom::Replica, ReadFrom::Primary].map(ReadFrom::as_str)).map(named)
 }
 
 /// Deploy a cluster
@@ -183,6 +191,7 @@ Examples:
   mainstay cluster backup-policy shop
   mainstay cluster backup-policy shop --manual-keep-last 5 --dry-run
   mainstay cluster backup-policy shop --manual-limit on
+  mainstay cluster backup-policy shop --from primary
   mainstay cluster backup-policy shop --apply                       confirm that much goes at once")]
 pub struct BackupPolicy {
     /// The cluster's name or id
@@ -197,9 +206,19 @@ pub struct BackupPolicy {
     /// How many of the newest good ones always stay, at least 1
     #[arg(long, value_name = "N", group = "change")]
     pub min_keep: Option<u32>,
+    /// Which node they are read from: a caught-up replica where there is one, or always the primary
+    #[arg(long, value_name = "replica|primary", value_parser = read_from(), group = "change")]
+    pub from: Option<ReadFrom>,
     /// Announce now what the rules no longer keep, however much it is
     #[arg(long, conflicts_with = "change")]
     pub apply: bool,
+}
+
+impl BackupPolicy {
+    /// Nothing is to change.
+    pub fn is_a_look(&self) -> bool {
+        self.manual_keep_last.is_none() && self.manual_limit.is_none() && self.min_keep.is_none() && self.from.is_none()
+    }
 }
 
 /// Show or change the engine's parameters

@@ -62,7 +62,7 @@ pub async fn policy(s: &Session, a: BackupPolicy) -> Outcome {
     if a.apply {
         return apply(s, &at, &today.cluster).await;
     }
-    if a.manual_keep_last.is_none() && a.manual_limit.is_none() && a.min_keep.is_none() {
+    if a.is_a_look() {
         s.show(&today)?;
         return Ok(Exit::Done);
     }
@@ -70,6 +70,7 @@ pub async fn policy(s: &Session, a: BackupPolicy) -> Outcome {
         manual_keep_last: a.manual_keep_last.map_or(today.manual_keep_last, |n| Some(n).filter(|n| *n > 0)),
         manual_limit: a.manual_limit.map_or(today.manual_limit, |on| on == Switch::On),
         min_keep: Some(a.min_keep.unwrap_or(today.min_keep)),
+        from: a.from.unwrap_or(today.from),
         confirm: Some(today.cluster.clone()),
     };
     let ask = Ask::put(&at, &wanted);
@@ -107,6 +108,7 @@ impl Show for Policy {
             ("made by hand", by_hand),
             ("one an hour", yes_no(self.manual_limit)),
             ("always kept", format!("the newest {} good ones", self.min_keep)),
+            ("read from", self.from.as_str().into()),
         ];
         card(&fields)
     }
