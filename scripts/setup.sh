@@ -4,7 +4,7 @@
 #   scripts/setup.sh build   a C compiler
 #   scripts/setup.sh demo    and the engines: PostgreSQL, and Valkey or else Redis
 #   scripts/setup.sh test    and what the tests compare with: restic, borg, an SSH server that is not
-#                            started, Valkey unpacked beside the checkout
+#                            started, Chromium, Valkey unpacked beside the checkout
 #
 # The packages' own services are kept from starting; package sources are not changed.
 set -euo pipefail
@@ -16,6 +16,8 @@ installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q 
 
 command -v cargo >/dev/null || { say "cargo is missing: install Rust 1.95 or later (https://rustup.rs), then run this again"; exit 1; }
 command -v apt-get >/dev/null || { say "this machine has no apt-get: install a C compiler, PostgreSQL 15 or later, Valkey or Redis 7 or later, and restic by hand"; exit 1; }
+
+command -v node >/dev/null && command -v npm >/dev/null || { say "node and npm are missing: the dashboard is built with them; install Node 20.19 or later, then run this again"; exit 1; }
 
 packages=()
 want() { for p in "$@"; do installed "$p" || packages+=("$p"); done; }
@@ -38,6 +40,7 @@ if [ "$level" = test ]; then
   command -v redis-cli >/dev/null || want redis-tools
   command -v psql >/dev/null || want postgresql-client
   want libjemalloc2 liblzf1
+  command -v chromium >/dev/null || want chromium
 fi
 
 install_packages() {

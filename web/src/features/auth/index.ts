@@ -1,0 +1,2 @@
+export { meQuery, useAcceptLink, useLinkLook, useSignIn, useSignOut } from './queries';
+export { SignInForm, useWait } from './ui/SignInForm';

@@ -1,0 +1,16 @@
+export {
+  clusterQuery,
+  clustersQuery,
+  deletePlanQuery,
+  enginesQuery,
+  loadCredentials,
+  useBackUp,
+  useCreateCluster,
+  useDeleteCluster,
+  usePatchCluster,
+  useVerb,
+  verbPlanQuery,
+  type Planned,
+} from './queries';
+export { engineTitle, modeTitle, needsAttention, recoverabilityOf, toneOf } from './model';
+export { DialogContext, useDialog, type Dialog } from './ui/dialogContext';

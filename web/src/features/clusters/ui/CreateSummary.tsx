@@ -1,0 +1,32 @@
+import { useQuery } from '@tanstack/react-query';
+import { useDebouncedValue } from '@mantine/hooks';
+import { Sentence } from '~/shared/ui/Sentence';
+import { bodyOf, NAME, nodesText, type Choice } from '../create';
+import { modeTitle } from '../model';
+import { createPlanQuery } from '../queries';
+import classes from './CreateWizard.module.css';
+
+/** What will be made, as the server sees it. */
+export function CreateSummary({ project, choice, name }: { project: string; choice: Choice; name?: string }) {
+  const [asked] = useDebouncedValue(name, 300);
+  const valid = asked !== undefined && NAME.test(asked);
+  const { data } = useQuery({ ...createPlanQuery(project, bodyOf(choice, asked ?? '', true)), enabled: valid });
+  return (
+    <section className={classes.summary} aria-label="Summary">
+      <strong>
+        {choice.engine.title} {choice.version}
+      </strong>
+      {name ? <span>{name}</span> : null}
+      <span>
+        {nodesText(choice)} ({modeTitle(choice.mode)})
+      </span>
+      <span>A backup every day at 03:00, kept 7 days, on local.</span>
+      {choice.mode === 'single' ? <Sentence tone="warn">One node: if its host is lost, the newest backup is all there is.</Sentence> : null}
+      {data?.warnings.map((w) => (
+        <Sentence key={w} tone="warn">
+          {w.charAt(0).toUpperCase() + w.slice(1)}
+        </Sentence>
+      ))}
+    </section>
+  );
+}

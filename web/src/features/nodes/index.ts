@@ -1,0 +1,3 @@
+export { nodeMetricsQuery } from './queries';
+export { NodeDialog } from './ui/NodeDialog';
+export { ResyncDialog } from './ui/ResyncDialog';

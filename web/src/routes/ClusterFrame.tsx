@@ -1,0 +1,5 @@
+import { ClusterPage } from '~/features/clusters/ui/ClusterPage';
+
+export function ClusterFrame() {
+  return <ClusterPage />;
+}

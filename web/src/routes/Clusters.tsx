@@ -1,0 +1,5 @@
+import { ClusterList } from '~/features/clusters/ui/ClusterList';
+
+export function Clusters() {
+  return <ClusterList />;
+}

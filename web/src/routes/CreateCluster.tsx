@@ -1,0 +1,5 @@
+import { CreateWizard } from '~/features/clusters/ui/CreateWizard';
+
+export function CreateCluster() {
+  return <CreateWizard />;
+}

@@ -1,0 +1,5 @@
+import { NodesPage } from '~/features/nodes/ui/NodesPage';
+
+export function Nodes() {
+  return <NodesPage />;
+}

@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { clusters, signIn, sortOf, sortText } from './search';
+
+it('sends nobody elsewhere after signing in', () => {
+  expect(signIn({ next: '/p/default/clusters?q=a' })).toEqual({ next: '/p/default/clusters?q=a' });
+  for (const next of ['//evil.example', 'https://evil.example', 'javascript:alert(1)', '/\\evil.example', 7]) expect(signIn({ next })).toEqual({});
+});
+
+it('leaves out what makes no sense', () => {
+  expect(clusters({ q: '', status: 'running', only: 'everything', sort: '-name', other: 1 })).toEqual({ status: 'running', sort: '-name' });
+  expect(clusters({ q: 42 })).toEqual({ q: '42' });
+});
+
+it('reads and writes the order', () => {
+  expect(sortOf('-name')).toEqual({ by: 'name', down: true });
+  expect(sortText({ by: 'name', down: false })).toBe('name');
+});
