@@ -104,10 +104,16 @@ const nodes = createRoute({
   component: lazyRouteComponent(() => import('./routes/Nodes'), 'Nodes'),
 });
 
+const access = createRoute({ getParentRoute: () => clusterRoute, path: '/access', component: lazyRouteComponent(() => import('./routes/Access'), 'Access') });
+
+const settings = createRoute({ getParentRoute: () => clusterRoute, path: '/settings', component: lazyRouteComponent(() => import('./routes/Settings'), 'Settings') });
+
+const metrics = createRoute({ getParentRoute: () => clusterRoute, path: '/metrics', component: lazyRouteComponent(() => import('./routes/Metrics'), 'Metrics') });
+
 const tree = root.addChildren([
   signIn,
   welcome,
-  shell.addChildren([home, projectRoute.addChildren([projectHome, clusters, create, clusterRoute.addChildren([overview, nodes])])]),
+  shell.addChildren([home, projectRoute.addChildren([projectHome, clusters, create, clusterRoute.addChildren([overview, nodes, metrics, access, settings])])]),
 ]);
 
 export const router = createRouter({

@@ -140,7 +140,7 @@ function dispatch(event: string, data: string, tell: (told: Told) => void) {
   if (event === 'reset') return tell({ kind: 'reset' });
   if (!data) return;
   const change = JSON.parse(data) as Change;
-  if (typeof change.noun !== 'string') return;
+  if (event !== 'message' || typeof change.noun !== 'string') return;
   tell({ kind: 'changes', changes: [change] });
 }
 

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { keys } from './keys';
 import { apply, type Change } from './merge';
 
-const put = (seq: number, object: { id: string; status?: string; cluster?: string }, noun = 'backups'): Change => ({
+const put = (seq: number, object: { id: string; status?: string; cluster?: string }, noun = 'backup'): Change => ({
   seq,
   noun,
   id: object.id,
@@ -16,7 +16,7 @@ it('changes an object wherever it is shown, and only there', () => {
   client.setQueryData(keys.one('p', 'clusters', 'shop'), { id: 'cl_1', status: 'running' });
   client.setQueryData(keys.one('p', 'clusters', 'cache'), { id: 'cl_2', status: 'running' });
   client.setQueryData(keys.list('p', 'clusters'), { items: [{ id: 'cl_2' }, { id: 'cl_1', status: 'running' }], next: null });
-  apply(client, 'p', [put(1, { id: 'cl_1', status: 'degraded' }, 'clusters')]);
+  apply(client, 'p', [put(1, { id: 'cl_1', status: 'degraded' }, 'cluster')]);
   expect(client.getQueryData(keys.one('p', 'clusters', 'shop'))).toMatchObject({ status: 'degraded' });
   expect(client.getQueryData(keys.one('p', 'clusters', 'cache'))).toMatchObject({ status: 'running' });
   expect(client.getQueryData(keys.list('p', 'clusters'))).toEqual({ items: [{ id: 'cl_2' }, { id: 'cl_1', status: 'degraded' }], next: null });
@@ -28,7 +28,7 @@ it('puts a new one first on the first page, once, and takes out what is gone', (
   client.getQueryCache().build(client, { queryKey: key, meta: { belongs: () => true } });
   client.setQueryData(key, { pages: [{ items: [{ id: 'b2' }] }, { items: [{ id: 'b1' }] }], pageParams: [] });
   apply(client, 'p', [put(1, { id: 'b3' }), put(2, { id: 'b1', status: 'failed' })]);
-  apply(client, 'p', [put(3, { id: 'b3', status: 'completed' }), { seq: 4, noun: 'backups', id: 'b2', action: 'remove' }]);
+  apply(client, 'p', [put(3, { id: 'b3', status: 'completed' }), { seq: 4, noun: 'backup', id: 'b2', action: 'remove' }]);
   expect(client.getQueryData(key)).toMatchObject({
     pages: [{ items: [{ id: 'b3', status: 'completed' }] }, { items: [{ id: 'b1', status: 'failed' }] }],
   });

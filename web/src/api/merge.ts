@@ -1,6 +1,6 @@
 import type { QueryClient } from '@tanstack/react-query';
 
-/** What the stream brings. */
+/** What the stream brings; `noun` is one of them: `cluster`, `backup`. */
 export interface Change {
   seq: number;
   noun: string;
@@ -49,7 +49,7 @@ export function apply(client: QueryClient, project: string, changes: readonly Ch
   const last = new Map<string, Change>();
   for (const change of changes) last.set(`${change.noun} ${change.id}`, change);
   for (const change of last.values()) {
-    for (const query of client.getQueryCache().findAll({ queryKey: [project, change.noun] })) {
+    for (const query of client.getQueryCache().findAll({ queryKey: [project, `${change.noun}s`] })) {
       const [, , shape] = query.queryKey;
       if (query.state.data === undefined) continue;
       if (shape === 'one') one(client, query.queryKey, query.state.data, change);

@@ -67,7 +67,7 @@ export function CommandPalette({ project, onKeys }: { project: string; onKeys: (
       shortcut={['mod + K', '/']}
       limit={12}
       nothingFound="Nothing matches. Search finds names, ids and commands."
-      highlightQuery
+      overlayProps={{ blur: 0, backgroundOpacity: 0.4 }}
       scrollable
       maxHeight={480}
       searchProps={{ leftSection: <IconSearch {...icon} />, placeholder: 'Search or run', 'aria-label': 'Search or run' }}

@@ -4,17 +4,17 @@ import { PlannedSteps } from './StepList';
 import { Sentence } from './Sentence';
 
 /** What the server says it would do: what it comes to, what to mind, and the steps. */
-export function PlanText({ plan, steps = true }: { plan: Plan; steps?: boolean }) {
+export function PlanText({ plan, steps = true, summary = true }: { plan: Plan; steps?: boolean; summary?: boolean }) {
   return (
     <Stack gap="sm">
-      {plan.summary.map((line) => (
+      {(summary ? plan.summary : []).map((line) => (
         <p key={line} style={{ margin: 0 }}>
-          {line}
+          {sentence(line)}
         </p>
       ))}
       {plan.warnings.map((line) => (
         <Sentence key={line} tone="warn">
-          {line}
+          {sentence(line)}
         </Sentence>
       ))}
       {steps && plan.steps.length > 0 ? (
@@ -25,4 +25,10 @@ export function PlanText({ plan, steps = true }: { plan: Plan; steps?: boolean }
       ) : null}
     </Stack>
   );
+}
+
+/** The server writes parts of sentences; here each stands by itself. Names keep their letters. */
+function sentence(line: string): string {
+  const end = /[.!?]$/.test(line) ? line : `${line}.`;
+  return /^[a-z]+ /.test(end) ? end.charAt(0).toUpperCase() + end.slice(1) : end;
 }

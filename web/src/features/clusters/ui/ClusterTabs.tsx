@@ -14,6 +14,9 @@ export function useTabs(project: string, c: Cluster): Tab[] {
   return [
     { label: 'Overview', to: base },
     { label: 'Nodes', to: `${base}/nodes`, count: c.nodes.length },
+    { label: 'Metrics', to: `${base}/metrics` },
+    { label: 'Access', to: `${base}/access` },
+    { label: 'Settings', to: `${base}/settings` },
   ];
 }
 

@@ -42,7 +42,7 @@ export function VerbDialog({ project, cluster, verb, onClose }: { project: strin
       onConfirm={confirm}
     >
       <p style={{ margin: 0 }}>{says(cluster.name)}</p>
-      {isPending ? <Waiting /> : data ? <PlanText plan={data.plan} /> : <ActError error={error} />}
+      {isPending ? <Waiting /> : data ? <PlanText plan={data.plan} summary={false} /> : <ActError error={error} />}
     </ConfirmDialog>
   );
 }

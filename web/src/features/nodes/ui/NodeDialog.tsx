@@ -66,7 +66,7 @@ export function NodeDialog({ project, cluster, verb, node, onClose }: Props) {
       onConfirm={confirm}
     >
       <p style={{ margin: 0 }}>{says(verb, cluster, cluster.nodes.find((n) => n.name === node))}</p>
-      {isPending ? <Waiting /> : data ? <PlanText plan={data.plan} /> : <ActError error={error} />}
+      {isPending ? <Waiting /> : data ? <PlanText plan={data.plan} summary={false} /> : <ActError error={error} />}
     </ConfirmDialog>
   );
 }

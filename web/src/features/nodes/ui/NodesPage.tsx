@@ -117,7 +117,7 @@ function columns(link: (n: Node) => ReactNode): Column<Node>[] {
     { id: 'host', head: 'Host', sort: (n) => n.host, cell: (n) => n.host },
     { id: 'address', head: 'Address', cell: (n) => <code>{`${n.address}:${n.port}`}</code> },
     { id: 'connections', head: 'Connections', number: true, sort: (n) => n.connections, cell: (n) => n.connections ?? <Unknown why="No news of it" /> },
-    { id: 'age', head: 'Age', sort: (n) => n.created_at, cell: (n) => <Time at={n.created_at} as="age" /> },
+    { id: 'age', head: 'Made', sort: (n) => n.created_at, cell: (n) => <Time at={n.created_at} as="age" /> },
   ];
 }
 

@@ -44,7 +44,7 @@ export function ResyncDialog({ project, cluster, onClose }: { project: string; c
           ))}
         </Stack>
       </Checkbox.Group>
-      {isLoading ? <Waiting /> : data ? <PlanText plan={data.plan} /> : <ActError error={error} />}
+      {isLoading ? <Waiting /> : data ? <PlanText plan={data.plan} summary={false} /> : <ActError error={error} />}
     </ConfirmDialog>
   );
 }

@@ -1,0 +1,5 @@
+import { AccessPage } from '~/features/access/ui/AccessPage';
+
+export function Access() {
+  return <AccessPage />;
+}

@@ -1,0 +1,5 @@
+import { MetricsPage } from '~/features/metrics/ui/MetricsPage';
+
+export function Metrics() {
+  return <MetricsPage />;
+}

@@ -1,0 +1,5 @@
+import { SettingsPage } from '~/features/settings/ui/SettingsPage';
+
+export function Settings() {
+  return <SettingsPage />;
+}
