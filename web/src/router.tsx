@@ -11,6 +11,7 @@ import { Overview } from './features/clusters/ui/Overview';
 import { Missing, PageError } from './routes/Missing';
 import { preference } from './shared/lib/preferences';
 import { Waiting } from './shared/ui/Skeletons';
+import { backupsSearch } from './features/backups/search';
 import * as search from './search';
 
 /**
@@ -110,10 +111,34 @@ const settings = createRoute({ getParentRoute: () => clusterRoute, path: '/setti
 
 const metrics = createRoute({ getParentRoute: () => clusterRoute, path: '/metrics', component: lazyRouteComponent(() => import('./routes/Metrics'), 'Metrics') });
 
+const backups = createRoute({
+  getParentRoute: () => clusterRoute,
+  path: '/backups',
+  validateSearch: backupsSearch,
+  component: lazyRouteComponent(() => import('./routes/Backups'), 'Backups'),
+});
+
+const restores = createRoute({
+  getParentRoute: () => clusterRoute,
+  path: '/restores',
+  component: lazyRouteComponent(() => import('./routes/Restores'), 'Restores'),
+});
+
+const projectBackups = createRoute({
+  getParentRoute: () => projectRoute,
+  path: '/backups',
+  validateSearch: backupsSearch,
+  component: lazyRouteComponent(() => import('./routes/ProjectBackups'), 'ProjectBackups'),
+});
+
+/** Tabs of a cluster, and nouns of a project beside its clusters. */
+const tabs = [overview, nodes, backups, restores, metrics, access, settings] as const;
+const pages = [projectBackups] as const;
+
 const tree = root.addChildren([
   signIn,
   welcome,
-  shell.addChildren([home, projectRoute.addChildren([projectHome, clusters, create, clusterRoute.addChildren([overview, nodes, metrics, access, settings])])]),
+  shell.addChildren([home, projectRoute.addChildren([projectHome, clusters, create, clusterRoute.addChildren(tabs), ...pages])]),
 ]);
 
 export const router = createRouter({

@@ -1,5 +1,5 @@
 import type { TablerIcon } from '@tabler/icons-react';
-import { IconDatabase } from '@tabler/icons-react';
+import { IconDatabase, IconDatabaseExport } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
 import { ClustersMark } from './marks';
 
@@ -21,4 +21,5 @@ export const nouns: readonly Noun[] = [
     key: 'c',
     Mark: ClustersMark,
   },
+  { path: 'backups', label: 'Backups', icon: IconDatabaseExport, key: 'b' },
 ];

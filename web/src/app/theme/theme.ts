@@ -35,7 +35,9 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: 'sm', fw: 500 } },
     Tooltip: { defaultProps: { openDelay: 300, events: { hover: true, focus: true, touch: true }, multiline: true, maw: 320 } },
-    Modal: { defaultProps: { centered: true, size: 520, transitionProps: { duration: 120 } } },
+    // The head of a layer is no second banner of the page.
+    Modal: { defaultProps: { centered: true, size: 520, transitionProps: { duration: 120 }, attributes: { header: { role: 'none' } } } },
+    Drawer: { defaultProps: { attributes: { header: { role: 'none' } } } },
     Menu: { defaultProps: { position: 'bottom-end', shadow: 'md', width: 220 } },
     Popover: { defaultProps: { shadow: 'md' } },
   },

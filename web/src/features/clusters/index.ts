@@ -4,6 +4,8 @@ export {
   deletePlanQuery,
   enginesQuery,
   loadCredentials,
+  schedulesQuery,
+  storageNamesQuery,
   useBackUp,
   useCreateCluster,
   useDeleteCluster,

@@ -39,7 +39,7 @@ export function ConfirmDialog(props: Props) {
     <Modal.Root opened={opened} onClose={close} size={size} centered fullScreen={small} transitionProps={{ duration: 120 }} closeOnClickOutside={false}>
       <Modal.Overlay backgroundOpacity={0.4} />
       <Modal.Content {...{ role: 'alertdialog' }} data-modal-content>
-        <Modal.Header>
+        <Modal.Header role="none">
           <Modal.Title>{title}</Modal.Title>
         </Modal.Header>
         <Modal.Body className={classes.body}>{opened ? <Inside {...props} onClose={close} /> : null}</Modal.Body>

@@ -14,6 +14,8 @@ export function useTabs(project: string, c: Cluster): Tab[] {
   return [
     { label: 'Overview', to: base },
     { label: 'Nodes', to: `${base}/nodes`, count: c.nodes.length },
+    { label: 'Backups', to: `${base}/backups` },
+    { label: 'Restores', to: `${base}/restores` },
     { label: 'Metrics', to: `${base}/metrics` },
     { label: 'Access', to: `${base}/access` },
     { label: 'Settings', to: `${base}/settings` },

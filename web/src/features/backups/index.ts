@@ -1,0 +1,3 @@
+export { allBackupsQuery, backupQuery, backupsOfQuery } from './queries';
+export { backupKind, isGoing, nameOf, restorable, sound } from './model';
+export { backupsSearch, type BackupsSearch } from './search';

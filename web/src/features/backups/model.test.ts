@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest';
+import type { Backup } from '~/api/schema';
+import { addedBytes, cellSentence, filteredBackups, keptBecause, lanes, lastDays, restorable, tookSeconds, trouble, unusable, whatIsLeft } from './model';
+
+const now = new Date(2026, 10, 20, 14).getTime();
+const at = (day: number, hour = 3) => new Date(2026, 10, day, hour).toISOString();
+const backup = (over: Partial<Backup>): Backup =>
+  ({ id: 'bk', cluster: 'shop', status: 'completed', proof: 'verified', kind: 'scheduled', created_at: at(20), description: '', method: 'Manual local', keep_reason: '', copies: [{ storage: 'local', status: 'completed', added_bytes: 5 }], ...over }) as Backup;
+
+it('draws a cell a day, who has no good one first', () => {
+  const all = [
+    backup({ id: 'a', created_at: at(20) }),
+    backup({ id: 'b', created_at: at(18), status: 'failed' }),
+    backup({ id: 'c', cluster: 'cache', created_at: at(19), status: 'partial' }),
+    backup({ id: 'd', created_at: at(17), proof: 'suspicious' }),
+    backup({ id: 'e', created_at: at(16), status: 'deleting' }),
+  ];
+  const [cache, shop] = lanes(['shop', 'cache'], all, now);
+  expect([cache?.cluster, shop?.cluster]).toEqual(['cache', 'shop']);
+  expect(shop?.cells).toHaveLength(14);
+  expect(shop?.cells.slice(-5).map((c) => c.state)).toEqual(['none', 'partial', 'failed', 'none', 'good']);
+  expect(cache?.cells.at(-2)?.state).toBe('partial');
+  expect(lastDays(now, 14).at(-1)).toBe(new Date(2026, 10, 20).getTime());
+});
+
+it('lets one good backup of a day count, and says the rest', () => {
+  const all = [backup({ id: 'a' }), backup({ id: 'b', status: 'failed' }), backup({ id: 'c', proof: 'suspicious' })];
+  const today = lanes(['shop'], all, now)[0]!.cells.at(-1)!;
+  expect(today.state).toBe('good');
+  expect(cellSentence(today)).toBe('1 good, 1 failed, 1 suspicious');
+  expect(cellSentence({ day: 0, state: 'none', backups: [] })).toBe('no backup');
+});
+
+it('knows from which something can be brought back', () => {
+  expect(restorable(backup({ status: 'partial' }))).toBe(true);
+  expect(restorable(backup({ status: 'partial', copies: [{ storage: 'x', status: 'failed' }] as never }))).toBe(false);
+  expect(unusable(backup({ status: 'running' }))).toBe('It is being made.');
+  expect(unusable(backup({}))).toBeUndefined();
+});
+
+it('filters by the days of the reader, the last one whole', () => {
+  const all = [backup({ id: 'a', created_at: at(18, 0) }), backup({ id: 'b', created_at: at(19, 23) }), backup({ id: 'c', created_at: at(20, 0) })];
+  expect(filteredBackups(all, { from: '2026-11-18', until: '2026-11-19' }).map((b) => b.id)).toEqual(['a', 'b']);
+  expect(filteredBackups(all, { storage: 'elsewhere' })).toEqual([]);
+});
+
+it('says what went wrong, what it took and why it is kept', () => {
+  const b = backup({ finished_at: new Date(Date.parse(at(20)) + 41_000).toISOString(), keep_reason: '7 days, until 2026-12-07T10:19:15.745989Z' });
+  expect([tookSeconds(b), addedBytes(b), keptBecause(b)]).toEqual([41, 5, '7 days']);
+  expect(tookSeconds(backup({}))).toBeUndefined();
+  expect(trouble(backup({ copies: [{ storage: 's3', status: 'failed', error: 'access denied' }] as never }))).toBe('s3: access denied');
+});
+
+it('says what a deletion leaves', () => {
+  const b = backup({ id: 'a' });
+  expect(whatIsLeft(b, [b])).toContain('last good backup of shop');
+  expect(whatIsLeft(b, [b, backup({ id: 'b' })])).toBe('1 other good backup of shop stay.');
+  expect(whatIsLeft(backup({ status: 'failed' }), [])).toContain('no good backup');
+});

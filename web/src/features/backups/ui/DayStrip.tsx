@@ -1,0 +1,84 @@
+import { Tooltip, UnstyledButton } from '@mantine/core';
+import { IconCheck, IconCircleHalf2, IconLoader2, IconMinus, IconX, type TablerIcon } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import { cellSentence, type Cell, type DayState, type Lane } from '../model';
+import classes from './Backups.module.css';
+
+const icons: Record<DayState, TablerIcon> = { good: IconCheck, partial: IconCircleHalf2, failed: IconX, running: IconLoader2, none: IconMinus };
+const words: Record<DayState, string> = { good: 'good', partial: 'partial or suspicious', failed: 'failed', running: 'being made', none: 'none' };
+
+const dayText = (day: number) => new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short' }).format(day);
+const dayNumber = (day: number) => new Intl.DateTimeFormat('en-GB', { day: 'numeric' }).format(day);
+
+interface Props {
+  project: string;
+  lanes: readonly Lane[];
+  onDay: (cluster: string, day: number) => void;
+}
+
+/** Is anything missing? A row a cluster, a cell a day; who has no good one comes first. */
+export function DayStrip({ project, lanes, onDay }: Props) {
+  const days = lanes[0]?.cells.map((c) => c.day) ?? [];
+  return (
+    <div className={classes.strip} role="region" aria-label="Backups of the last 14 days" tabIndex={0}>
+      <table>
+        <caption className="ms-visually-hidden">Backups of the last 14 days, by cluster and day</caption>
+        <thead>
+          <tr>
+            <th scope="col"><span className="ms-visually-hidden">Cluster</span></th>
+            {days.map((day, n) => (
+              <th key={day} scope="col">
+                {n === days.length - 1 ? 'today' : dayNumber(day)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {lanes.map((lane) => (
+            <tr key={lane.cluster}>
+              <th scope="row">
+                <Link to="/p/$project/clusters/$cluster/backups" params={{ project, cluster: lane.cluster }} search={{}}>
+                  {lane.cluster}
+                </Link>
+              </th>
+              {lane.cells.map((cell) => (
+                <td key={cell.day}>
+                  <Day cell={cell} onOpen={() => onDay(lane.cluster, cell.day)} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p className={classes.legend} aria-hidden>
+        {(Object.keys(icons) as DayState[]).map((state) => {
+          const Icon = icons[state];
+          return (
+            <span key={state} className={classes.copy}>
+              <Icon size={14} stroke={1.75} /> {words[state]}
+            </span>
+          );
+        })}
+      </p>
+    </div>
+  );
+}
+
+function Day({ cell, onOpen }: { cell: Cell; onOpen: () => void }) {
+  const Icon = icons[cell.state];
+  const name = `${dayText(cell.day)}: ${cellSentence(cell)}`;
+  if (cell.backups.length === 0) {
+    return (
+      <span className={classes.cell} data-state={cell.state} role="img" aria-label={name}>
+        <Icon size={14} stroke={1.75} aria-hidden />
+      </span>
+    );
+  }
+  return (
+    <Tooltip label={name}>
+      <UnstyledButton className={classes.cell} data-state={cell.state} aria-label={name} onClick={onOpen}>
+        <Icon size={16} stroke={2} aria-hidden />
+      </UnstyledButton>
+    </Tooltip>
+  );
+}

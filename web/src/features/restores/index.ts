@@ -1,0 +1,2 @@
+export { RestoreDialog } from './ui/RestoreDialog';
+export { newestGood } from './model';

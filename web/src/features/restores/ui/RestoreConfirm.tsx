@@ -1,0 +1,118 @@
+import { useState } from 'react';
+import { Button, Group, Stack, TextInput } from '@mantine/core';
+import { useConnection } from '~/api/connection';
+import type { RestorePlan } from '~/api/schema';
+import { useNow, serverNow } from '~/shared/lib/now';
+import { bytes } from '~/shared/lib/bytes';
+import { duration, parse } from '~/shared/lib/time';
+import { ActError } from '~/shared/ui/ErrorCard';
+import { Sentence } from '~/shared/ui/Sentence';
+import { RowsSkeleton } from '~/shared/ui/Skeletons';
+import { Time } from '~/shared/ui/Time';
+import type { Where } from '../model';
+import confirm from '~/shared/ui/ConfirmDialog.module.css';
+import { localTimes } from '../words';
+import classes from './Restores.module.css';
+
+interface Props {
+  plan?: RestorePlan;
+  error: unknown;
+  waiting: boolean;
+  /** The cluster whose data is replaced; its name is typed. */
+  target?: string;
+  where: Where;
+  sent: { isPending: boolean; error: unknown };
+  onClose: () => void;
+  onRestore: () => void;
+}
+
+const actions: Record<Where, string> = { new: 'Restore to a new cluster', this: 'Restore this cluster', other: 'Clear and restore' };
+
+/** The plan as the server made it, and the button that runs exactly it. */
+export function RestoreConfirm({ plan, error, waiting, target, where, sent, onClose, onRestore }: Props) {
+  const [typed, setTyped] = useState('');
+  const { link } = useConnection();
+  const ready = plan !== undefined && !waiting && link !== 'offline' && (target === undefined || typed.trim() === target);
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (ready && !sent.isPending) onRestore();
+      }}
+    >
+      <Stack gap="md">
+        <section aria-label="Plan" aria-live="polite" className={classes.plan}>
+          <h3 className={classes.legend}>
+            <span className={classes.number}>3</span>Plan
+          </h3>
+          {plan ? <PlanOf plan={plan} /> : error ? <ActError error={error} /> : waiting ? <RowsSkeleton rows={3} height={20} /> : <Sentence tone="idle">Choose where it goes to see what would happen.</Sentence>}
+        </section>
+        {target && plan ? (
+          <TextInput
+            label={
+              <>
+                Type <strong>{target}</strong> to confirm
+              </>
+            }
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+            autoComplete="off"
+            autoCapitalize="off"
+            spellCheck={false}
+            maw={360}
+          />
+        ) : null}
+        <ActError error={sent.error} />
+        <Group justify="flex-end" gap="sm" className={confirm['buttons']}>
+          <Button variant="default" onClick={onClose} disabled={sent.isPending}>
+            Cancel
+          </Button>
+          <Button type="submit" color={target ? 'danger' : undefined} disabled={!ready} loading={sent.isPending}>
+            {actions[where]}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function PlanOf({ plan }: { plan: RestorePlan }) {
+  useNow(60_000);
+  const point = parse(plan.recovery_point);
+  const old = point === undefined ? undefined : duration(Math.max(0, Math.floor((serverNow() - point) / 60_000) * 60));
+  return (
+    <Stack gap="sm">
+      <p style={{ margin: 0 }}>
+        {plan.target} gets the data of <Time at={plan.recovery_point} />
+        {old && old !== '0 s' ? `, ${old} old` : ''}, read from {plan.storage}. It needs {bytes(plan.space_needed_bytes)} of space. Today’s credentials are kept.
+      </p>
+      {plan.loses.length > 0 ? (
+        <Sentence tone="bad" banner>
+          <strong>What is lost</strong>
+          <ul className={classes.lost}>
+            {plan.loses.map((text) => (
+              <li key={text}>{localTimes(text)}</li>
+            ))}
+          </ul>
+        </Sentence>
+      ) : (
+        <Sentence tone="good">Nothing is lost: no other cluster is touched.</Sentence>
+      )}
+      {plan.warnings.map((text) => (
+        <Sentence key={text} tone="warn">
+          {localTimes(text)}
+        </Sentence>
+      ))}
+      <details open={plan.steps.length <= 9}>
+        <summary>Steps ({plan.steps.length})</summary>
+        <ol className={classes.lost}>
+          {plan.steps.map((step, n) => (
+            // A plan may wait for the same thing twice.
+            // oxlint-disable-next-line react/no-array-index-key
+            <li key={n}>{step}</li>
+          ))}
+        </ol>
+      </details>
+    </Stack>
+  );
+}

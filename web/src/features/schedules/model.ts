@@ -1,0 +1,123 @@
+import type { Gfs, Retention, Schedule, SetSchedule, Weekday } from '~/api/schema';
+import { bytes, count } from '~/shared/lib/bytes';
+
+export const weekdays: readonly Weekday[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+
+const names: Record<Weekday, string> = { mon: 'Monday', tue: 'Tuesday', wed: 'Wednesday', thu: 'Thursday', fri: 'Friday', sat: 'Saturday', sun: 'Sunday' };
+
+export const dayShort = (day: Weekday): string => names[day].slice(0, 3);
+export const hourText = (hour: number): string => `${String(hour).padStart(2, '0')}:00`;
+
+export interface When {
+  days: readonly Weekday[];
+  hours: readonly number[];
+}
+
+const allHours = Array.from({ length: 24 }, (_, n) => n);
+
+export function whenOf(s: Pick<Schedule, 'days' | 'hours' | 'every_day' | 'every_hour'>): When {
+  return { days: s.every_day ? weekdays : s.days, hours: s.every_hour ? allHours : s.hours };
+}
+
+/** Which schedules run in each hour of the week, by their names: 7 rows of 24. */
+export function grid(all: readonly { name: string; when: When }[]): string[][][] {
+  return weekdays.map((day) => allHours.map((hour) => all.filter(({ when }) => when.days.includes(day) && when.hours.includes(hour)).map((s) => s.name)));
+}
+
+export function toggled<T>(list: readonly T[], item: T, order: readonly T[]): T[] {
+  const has = list.includes(item);
+  return order.filter((x) => (x === item ? !has : list.includes(x)));
+}
+
+export const toggledDay = (w: When, day: Weekday): When => ({ ...w, days: toggled(w.days, day, weekdays) });
+export const toggledHour = (w: When, hour: number): When => ({ ...w, hours: toggled(w.hours, hour, allHours) });
+
+/** All or, where all are chosen already, none. */
+export const flippedDays = (w: When): When => ({ ...w, days: w.days.length === 7 ? [] : [...weekdays] });
+export const flippedHours = (w: When): When => ({ ...w, hours: w.hours.length === 24 ? [] : allHours });
+
+/** "every day at 03:00", "Mon, Wed at 03:00, 15:00", "every day, every hour". */
+export function whenText({ days, hours }: When): string {
+  const on = days.length === 7 ? 'every day' : days.map(dayShort).join(', ');
+  const at = hours.length === 24 ? ', every hour' : hours.length > 6 ? `, ${hours.length} hours a day` : ` at ${hours.map(hourText).join(', ')}`;
+  return `${on}${at}`;
+}
+
+/** A retention as it is told: what does not count may be left out. */
+export interface Keep {
+  days?: number | null;
+  keep_last?: number | null;
+  gfs?: Partial<Gfs> | null;
+  max_bytes?: number | null;
+}
+
+/** "keep 7 days", "keep the newest 10", "keep 14 days or the newest 3". */
+export function retentionText(r: Keep): string {
+  const parts: string[] = [];
+  if (r.days) parts.push(count(r.days, 'day'));
+  if (r.keep_last) parts.push(`the newest ${r.keep_last}`);
+  if (r.gfs) {
+    const g = r.gfs;
+    const of = ([['hourly', g.hourly], ['daily', g.daily], ['weekly', g.weekly], ['monthly', g.monthly], ['yearly', g.yearly]] as const).filter(([, n]) => n);
+    if (of.length > 0) parts.push(of.map(([name, n]) => `${n} ${name}`).join(', '));
+  }
+  if (r.max_bytes) parts.push(`the newest ${bytes(r.max_bytes)}`);
+  return parts.length > 0 ? `keep ${parts.join(' or ')}` : 'keep until deleted';
+}
+
+/** Backups that exist at once with it, roughly: what somebody wants to know of a retention. */
+export function keptAtOnce(when: When, days: number | undefined, keepLast: number | undefined): number | undefined {
+  const week = when.days.length * when.hours.length;
+  const byDays = days === undefined ? undefined : Math.round((week * days) / 7);
+  if (byDays === undefined) return keepLast;
+  return Math.max(byDays, keepLast ?? 0);
+}
+
+/** Whether fewer are kept than before: what was made already keeps its promise. */
+export function tighter(before: Keep, days: number | undefined, keepLast: number | undefined): boolean {
+  const fewer = (was: number | null | undefined, is: number | undefined) => was !== null && was !== undefined && (is === undefined || is < was);
+  return fewer(before.days, days) || fewer(before.keep_last, keepLast);
+}
+
+export interface Draft extends When {
+  name: string;
+  timeZone: string;
+  keepDays: number | string;
+  keepLast: number | string;
+  storages: string[];
+}
+
+export function draftOf(s: Schedule | undefined, zone: string, storages: readonly string[]): Draft {
+  if (!s) return { name: '', days: [...weekdays], hours: [3], timeZone: zone, keepDays: 7, keepLast: '', storages: storages.slice(0, 1) };
+  return { ...whenOf(s), name: s.name, timeZone: s.time_zone, keepDays: s.retention.days ?? '', keepLast: s.retention.keep_last ?? '', storages: s.storages };
+}
+
+const whole = (v: number | string): number | undefined => (typeof v === 'number' && Number.isInteger(v) && v > 0 ? v : undefined);
+
+/** What is wrong with it, by field; nothing where it can be sent. */
+export function faults(d: Draft, taken: readonly string[]): Partial<Record<'name' | 'days' | 'hours' | 'timeZone' | 'retention' | 'storages', string>> {
+  const out: ReturnType<typeof faults> = {};
+  if (!/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/.test(d.name)) out.name = 'Use a-z, 0-9 and -, starting with a letter, 40 characters at most.';
+  else if (taken.includes(d.name)) out.name = `There is a schedule named ${d.name} already.`;
+  if (d.days.length === 0) out.days = 'Choose at least one day.';
+  if (d.hours.length === 0) out.hours = 'Choose at least one hour.';
+  if (d.timeZone === '') out.timeZone = 'Choose a time zone.';
+  if (whole(d.keepDays) === undefined && whole(d.keepLast) === undefined) out.retention = 'Say how many days, or how many backups are kept.';
+  if (d.storages.length === 0) out.storages = 'Choose at least one storage.';
+  return out;
+}
+
+/** What is sent. A retention that this form does not show, generations or a size, stays as it was. */
+export function bodyOf(d: Draft, before?: Schedule): SetSchedule {
+  const days = whole(d.keepDays);
+  const keepLast = whole(d.keepLast);
+  const kept = before?.retention.gfs || before?.retention.max_bytes ? { gfs: before.retention.gfs, max_bytes: before.retention.max_bytes } : {};
+  return {
+    name: d.name,
+    ...(d.days.length === 7 ? { every_day: true } : { days: [...d.days] }),
+    ...(d.hours.length === 24 ? { every_hour: true } : { hours: [...d.hours] }),
+    time_zone: d.timeZone,
+    retention: { ...kept, ...(days ? { days } : {}), ...(keepLast ? { keep_last: keepLast } : {}) } as Retention,
+    storages: d.storages,
+  };
+}

@@ -1,0 +1,114 @@
+import { useState } from 'react';
+import { Group, MultiSelect, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+import { newKey } from '~/api/client';
+import type { Schedule } from '~/api/schema';
+import { storageNamesQuery } from '~/features/clusters';
+import { count } from '~/shared/lib/bytes';
+import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
+import { Sentence } from '~/shared/ui/Sentence';
+import { Waiting } from '~/shared/ui/Skeletons';
+import { Time } from '~/shared/ui/Time';
+import { bodyOf, draftOf, faults, keptAtOnce, tighter, toggledDay, toggledHour, type Draft } from '../model';
+import { previewQuery, useSetSchedule } from '../queries';
+import { WhenFields } from './WhenFields';
+import { WeekGrid } from './WeekGrid';
+import classes from './Schedules.module.css';
+
+interface Props {
+  project: string;
+  cluster: string;
+  all: readonly Schedule[];
+  /** Absent for a new one. */
+  schedule?: Schedule;
+  onClose: () => void;
+}
+
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+const zones = () => [...new Set([here, 'UTC', ...Intl.supportedValuesOf('timeZone')])];
+
+/** Days, hours, how long and where to; below, what comes of it, before it is saved. */
+export function ScheduleDialog({ project, cluster, all, schedule, onClose }: Props) {
+  const { data: storages } = useQuery(storageNamesQuery(project));
+  if (!storages) return null;
+  return <Inside project={project} cluster={cluster} all={all} schedule={schedule} onClose={onClose} storages={storages} />;
+}
+
+function Inside({ project, cluster, all, schedule, onClose, storages }: Props & { storages: readonly string[] }) {
+  const [draft, setDraft] = useState<Draft>(() => draftOf(schedule, here, storages));
+  const [tried, setTried] = useState(false);
+  const [key] = useState(newKey);
+  const set = useSetSchedule(project, cluster);
+  const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
+  const wrong = faults(draft, schedule ? [] : all.map((s) => s.name));
+  const shown = tried ? wrong : {};
+  const save = () => {
+    setTried(true);
+    if (Object.keys(wrong).length === 0) set.mutate({ key, body: bodyOf(draft, schedule) }, { onSuccess: onClose });
+  };
+  const title = schedule ? `Edit the schedule ${schedule.name}` : `Add a schedule to ${cluster}`;
+  return (
+    <ConfirmDialog opened onClose={onClose} title={title} action="Save schedule" size={800} busy={set.isPending} error={set.error} focus="action" onConfirm={save}>
+      <Stack gap="md">
+        {schedule ? null : (
+          <TextInput label="Name" placeholder="nightly" value={draft.name} onChange={(e) => change({ name: e.currentTarget.value })} error={shown.name} autoComplete="off" data-autofocus />
+        )}
+        <WhenFields draft={draft} change={change} faults={shown} />
+        <WeekGrid
+          schedules={[{ name: draft.name || 'this', when: draft }]}
+          label="When it runs, by day and hour"
+          onDay={(day) => change(toggledDay(draft, day))}
+          onHour={(hour) => change(toggledHour(draft, hour))}
+        />
+        <Group grow align="flex-start">
+          <Select label="Time zone" data={zones()} value={draft.timeZone} onChange={(zone) => change({ timeZone: zone ?? '' })} searchable limit={50} allowDeselect={false} error={shown.timeZone} />
+          <MultiSelect label="Storages" data={[...storages]} value={draft.storages} onChange={(next) => change({ storages: next })} error={shown.storages} />
+        </Group>
+        <Group grow align="flex-start">
+          <NumberInput label="Keep for" suffix=" days" min={1} max={36_500} allowDecimal={false} value={draft.keepDays} onChange={(keepDays) => change({ keepDays })} error={shown.retention} />
+          <NumberInput label="Or keep the newest" placeholder="no number" min={1} max={100_000} allowDecimal={false} value={draft.keepLast} onChange={(keepLast) => change({ keepLast })} />
+        </Group>
+        <Preview project={project} cluster={cluster} draft={draft} schedule={schedule} ready={Object.keys(wrong).filter((f) => f !== 'name').length === 0} />
+      </Stack>
+    </ConfirmDialog>
+  );
+}
+
+function Preview({ project, cluster, draft, schedule, ready }: { project: string; cluster: string; draft: Draft; schedule?: Schedule; ready: boolean }) {
+  const [settled] = useDebouncedValue(draft, 300);
+  const body = bodyOf({ ...settled, name: 'preview' }, schedule);
+  const { data, error } = useQuery(previewQuery(project, cluster, body, ready));
+  const number = (v: number | string) => (typeof v === 'number' ? v : undefined);
+  const kept = keptAtOnce(draft, number(draft.keepDays), number(draft.keepLast));
+  if (!ready) return null;
+  return (
+    <section aria-label="What comes of it" aria-live="polite">
+      <span className={classes.legend}>Next runs</span>
+      {error ? <Sentence tone="bad">{error.message}</Sentence> : data ? (
+        <ul className={classes.runs}>
+          {data.next_runs.map((at, n) => (
+            <li key={at}>
+              {data.on_the_wall[n]}
+              {draft.timeZone === here ? null : (
+                <>
+                  {' '}
+                  · for you <Time at={at} />
+                </>
+              )}
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <Waiting />
+      )}
+      <p style={{ margin: '8px 0 0' }}>{kept === undefined ? '' : `About ${count(kept, 'backup')} of it stand at once.`}</p>
+      {schedule ? (
+        <Sentence tone="idle">
+          Backups already made stay as they are
+          {tighter(schedule.retention, number(draft.keepDays), number(draft.keepLast)) ? ': the shorter time counts for those made from now on, and nothing is deleted by this change.' : '.'}
+        </Sentence>
+      ) : null}
+    </section>
+  );
+}

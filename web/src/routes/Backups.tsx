@@ -1,0 +1,5 @@
+import { BackupsPage } from '~/features/backups/ui/BackupsPage';
+
+export function Backups() {
+  return <BackupsPage />;
+}

@@ -1,0 +1,5 @@
+import { AllBackups } from '~/features/backups/ui/AllBackups';
+
+export function ProjectBackups() {
+  return <AllBackups />;
+}

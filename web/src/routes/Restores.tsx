@@ -1,0 +1,5 @@
+import { RestoresPage } from '~/features/restores/ui/RestoresPage';
+
+export function Restores() {
+  return <RestoresPage />;
+}
