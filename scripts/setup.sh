@@ -4,7 +4,7 @@
 #   scripts/setup.sh build   a C compiler
 #   scripts/setup.sh demo    and the engines: PostgreSQL, and Valkey or else Redis
 #   scripts/setup.sh test    and what the tests compare with: restic, borg, an SSH server that is not
-#                            started, Chromium, Valkey unpacked beside the checkout
+#                            started, Chromium, file systems that share blocks, Valkey unpacked beside the checkout
 #
 # The packages' own services are kept from starting; package sources are not changed.
 set -euo pipefail
@@ -41,6 +41,8 @@ if [ "$level" = test ]; then
   command -v psql >/dev/null || want postgresql-client
   want libjemalloc2 liblzf1
   command -v chromium >/dev/null || want chromium
+  [ -x /sbin/mkfs.btrfs ] || want btrfs-progs
+  [ -x /sbin/mkfs.xfs ] || want xfsprogs
 fi
 
 install_packages() {

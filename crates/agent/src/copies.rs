@@ -180,7 +180,8 @@ async fn one_pass(
     progress: &Progress,
     patience: Duration,
 ) -> Result<Vec<Result<Stored>>> {
-    let (tee, views) = Tee::start(source, storages.len(), progress)?;
+    let keeping: Vec<bool> = storages.iter().map(|(_, storage)| storage.keeps_files()).collect();
+    let (tee, views) = Tee::start(source, &keeping, progress)?;
     let own: Vec<Progress> = storages.iter().map(|_| Progress::default()).collect();
     let puts = storages.iter().zip(views).zip(&own).enumerate().map(|(n, (((name, storage), view), own))| {
         let line = tee.line(n);

@@ -12,7 +12,7 @@ use mainstay_drivers::{
     engine::{Engine, Held, Node},
     gate::Gate,
     progress::Progress,
-    storage::{Entry, Source},
+    storage::{Entry, Keeper, Source},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::Party;
@@ -247,5 +247,9 @@ impl Source for Met {
 
     fn expected_bytes(&self) -> Option<u64> {
         self.source.expected_bytes()
+    }
+
+    fn offer(&mut self, keeper: Arc<dyn Keeper>) {
+        self.source.offer(keeper);
     }
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const NEW_FILE: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const NEW_FILE: OFlags = OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Where a captured path belongs; `None` leaves it out.
 type Place = Box<dyn Fn(&Path) -> Option<PathBuf> + Send + Sync>;
@@ -158,6 +158,14 @@ struct Plain(File);
 impl FileSink for Plain {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)
+    }
+    /// A file system that cannot, or that lies elsewhere, gets the bytes.
+    fn share(&mut self, file: &File) -> io::Result<Option<File>> {
+        match rustix::fs::ioctl_ficlone(&self.0, file) {
+            Ok(()) => self.0.try_clone().map(Some),
+            Err(Errno::NOSPC | Errno::DQUOT) => Err(Errno::NOSPC.into()),
+            Err(_) => Ok(None),
+        }
     }
     fn finish(self: Box<Self>) -> io::Result<()> {
         Ok(())

@@ -5,11 +5,14 @@
 //! took, remembers every error, and publishes nothing unless its view came to a good end. What the
 //! storages have not taken yet is bounded, so the slowest sets the pace. One that fails drops out;
 //! if the source fails, every view fails.
+//!
+//! A storage that keeps files by sharing their blocks is asked first: what it kept is what is read,
+//! so all copies hold the same bytes.
 
 use crate::pipe::{Budget, CHUNK, Meter, Pipe, TICK, lock};
 use mainstay_drivers::{
     progress::Progress,
-    storage::{Entry, EntryKind, Opener, Source},
+    storage::{Entry, EntryKind, Keeper, Opener, Source},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use std::{
@@ -35,14 +38,16 @@ pub(crate) struct Tee {
 }
 
 impl Tee {
-    /// Starts reading. There is a view for each of `storages`.
-    pub fn start(source: Box<dyn Source>, storages: usize, progress: &Progress) -> Result<(Tee, Vec<View>)> {
-        let lines: Vec<_> = (0..storages).map(|_| Arc::new(Line::new(progress))).collect();
+    /// Starts reading. There is a view for each of the storages, of which it is said whether it keeps
+    /// files: the first that does is waited for.
+    pub fn start(source: Box<dyn Source>, storages: &[bool], progress: &Progress) -> Result<(Tee, Vec<View>)> {
+        let lines: Vec<_> = storages.iter().map(|_| Arc::new(Line::new(progress))).collect();
+        let keeping = storages.iter().position(|keeps| *keeps).map(|n| lines[n].clone());
         let expected = source.expected_bytes();
         let views = lines.iter().map(|line| View { line: line.clone(), expected }).collect();
         let failure = Arc::<Mutex<Option<Error>>>::default();
         let (pump, told) =
-            (Pump { source, lines: lines.clone(), budget: Budget::new(AHEAD_BYTES), progress: progress.clone() }, failure.clone());
+            (Pump { source, lines: lines.clone(), keeping, budget: Budget::new(AHEAD_BYTES), progress: progress.clone() }, failure.clone());
         let thread = thread::Builder::new().name("backup tee".into()).spawn(move || pump.run(&told))?;
         Ok((Tee { lines, thread, failure }, views))
     }
@@ -82,6 +87,7 @@ struct Way {
     outcome: Option<Result<Facts>>,
     /// The storage takes no more.
     closed: bool,
+    keeper: Option<Arc<dyn Keeper>>,
 }
 
 impl Line {
@@ -146,6 +152,15 @@ impl Line {
         }
     }
 
+    /// Waits for the keeper of a storage that has one; `None` when it is done already, or all is over.
+    fn keeper(&self, over: impl Fn() -> bool) -> Option<Arc<dyn Keeper>> {
+        let mut state = lock(&self.state);
+        while state.keeper.is_none() && !state.closed && !over() {
+            state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.keeper.take()
+    }
+
     /// Waits while too many entries lie here; not for good, so that the others are looked at too.
     fn pace(&self) -> bool {
         let full = |s: &mut Way| !s.closed && s.entries.len() >= AHEAD_ENTRIES;
@@ -175,6 +190,10 @@ impl Source for View {
     fn expected_bytes(&self) -> Option<u64> {
         self.expected
     }
+    fn offer(&mut self, keeper: Arc<dyn Keeper>) {
+        lock(&self.line.state).keeper = Some(keeper);
+        self.line.changed.notify_all();
+    }
 }
 
 impl Drop for View {
@@ -187,6 +206,7 @@ impl Drop for View {
 struct Pump {
     source: Box<dyn Source>,
     lines: Vec<Arc<Line>>,
+    keeping: Option<Arc<Line>>,
     budget: Arc<Budget>,
     progress: Progress,
 }
@@ -206,6 +226,9 @@ impl Pump {
     }
 
     fn drain(&mut self) -> Result<Facts> {
+        if let Some(keeper) = self.keeping.as_ref().and_then(|line| line.keeper(|| self.progress.is_cancelled())) {
+            self.source.offer(keeper);
+        }
         while let Some(entry) = self.source.next() {
             self.pass_on(entry?)?;
             while !self.lines.iter().all(|line| line.pace()) {

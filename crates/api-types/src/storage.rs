@@ -26,12 +26,13 @@ pub struct Storage {
 #[serde(deny_unknown_fields)]
 pub struct AddStorage {
     pub name: String,
-    /// `local`, `s3`, `sftp`, `borg`
+    /// `local`, `s3`, `sftp`, `borg`, `snapshot`
     pub kind: String,
     /// A label for where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// local: an absolute directory on the host. sftp: one on the other machine.
+    /// local: an absolute directory on the host. sftp: one on the other machine. snapshot: one in the
+    /// file system of the databases, in the data directory where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// s3: `http(s)://host[:port]`, without bucket.

@@ -118,7 +118,7 @@ pub fn backup(b: Backup, why: Explained) -> dto::Backup {
         id: b.id.to_string(),
         cluster: b.cluster_name.to_string(),
         kind: b.kind,
-        method: method(b.kind).into(),
+        method: method(b.kind, &b.copies),
         status: b.status,
         proof: b.proof,
         keep_reason: why.keep_reason,
@@ -150,13 +150,27 @@ fn copy(c: mainstay_model::backup::Copy) -> dto::BackupCopy {
     }
 }
 
-/// The labels users of other services know; all storages here are local ones. What no person asked
-/// for was automated, whatever it was for.
-fn method(kind: BackupKind) -> &'static str {
-    match kind {
-        BackupKind::Manual => "Manual local",
-        BackupKind::Scheduled | BackupKind::Promotion | BackupKind::Final | BackupKind::PreRestore => "Automated snapshot",
+/// The labels users of other services know: by whom, and into what kind of place, each kind once. What
+/// no person asked for was automated, whatever it was for.
+fn method(kind: BackupKind, copies: &[mainstay_model::backup::Copy]) -> String {
+    let by = match kind {
+        BackupKind::Manual => "Manual",
+        BackupKind::Scheduled | BackupKind::Promotion | BackupKind::Final | BackupKind::PreRestore => "Automated",
+    };
+    let into = |kind: &str| match kind {
+        "snapshot" => "snapshot",
+        "borg" => "remote (Borg)",
+        "sftp" => "remote (SFTP)",
+        "s3" => "external (S3)",
+        _ => "local",
+    };
+    let mut places: Vec<&str> = vec![];
+    for place in copies.iter().map(|c| into(&c.kind)) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
     }
+    format!("{by} {}", places.join(", "))
 }
 
 pub fn group(g: GroupView) -> dto::Group {
@@ -288,7 +302,7 @@ pub fn storage(row: &StorageRow) -> dto::Storage {
 /// Where a person finds it, as restic or borg take it. None of it is secret.
 fn location(place: &Place) -> String {
     match place {
-        Place::Local { path } => path.display().to_string(),
+        Place::Local { path } | Place::Snapshot { path } => path.display().to_string(),
         Place::S3(p) if p.prefix.is_empty() => format!("s3:{}/{}", p.endpoint, p.bucket),
         Place::S3(p) => format!("s3:{}/{}/{}", p.endpoint, p.bucket, p.prefix),
         Place::Sftp(p) => format!("sftp://{}@{}:{}/{}", p.user, p.host, p.port, p.path),

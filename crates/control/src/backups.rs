@@ -137,6 +137,7 @@ pub(crate) fn copy(row: &store::storages::StorageRow) -> Copy {
     Copy {
         storage: row.id.clone(),
         storage_name: row.name.to_string(),
+        kind: row.kind.clone(),
         status: BackupStatus::Running,
         snapshot: None,
         added_bytes: None,

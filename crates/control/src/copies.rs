@@ -5,6 +5,7 @@ use crate::{
     ops::{self, copy_backup},
     plan, storages,
 };
+use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
     Error, OperationId, ProjectId, Result, StorageId,
     backup::{Backup, BackupStatus},
@@ -23,7 +24,8 @@ pub async fn places(app: &App, project: &ProjectId, named: &[String], dual_regio
         rows.push(storages::resolve(app, project, name).await.map_err(|e| e.with_field("storage"))?);
     }
     let all = if named.is_empty() { storages::list(app, project).await? } else { rows };
-    let regions: Vec<_> = all.iter().map(|row| (row.name.as_str(), row.region.as_deref())).collect();
+    // Snapshots are where the data is, whatever their label says.
+    let regions: Vec<_> = all.iter().filter(|row| row.kind != SNAPSHOT).map(|row| (row.name.as_str(), row.region.as_deref())).collect();
     let (one, other) = plan::regions::two(&regions)?;
     Ok(if named.is_empty() { vec![one.into(), other.into()] } else { named.to_vec() })
 }

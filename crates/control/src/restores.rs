@@ -7,6 +7,7 @@ use crate::{
     projects, schedules, storages,
     topology::Topology,
 };
+use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
     BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result,
     backup::{Backup, Copy},
@@ -56,7 +57,8 @@ async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: O
         None => None,
     };
     let fits = |c: &&Copy| c.is_good() && wanted.as_ref().is_none_or(|s| &c.storage == s);
-    backup.copies.iter().find(fits).cloned().ok_or_else(|| match storage {
+    // Unless one was named: a snapshot is there at once.
+    backup.copies.iter().filter(fits).min_by_key(|c| c.kind != SNAPSHOT).cloned().ok_or_else(|| match storage {
         Some(name) => Error::invalid("storage", format!("backup {} has no good copy in storage {name}", backup.id)),
         None => backups::not_restorable(backup),
     })

@@ -79,6 +79,7 @@ pub fn unlisted(new: &NewStorage) -> Result<StorageSpec> {
 /// that failed.
 pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(StorageRow, StorageReport)> {
     let name = Name::parse(&new.name)?;
+    let new = NewStorage { place: placed(app, new.place, &name), ..new };
     places::admit(&new.place, new.secret.as_ref())?;
     places::not_ourselves(&new.place, &app.options.own_addresses).await?;
     let row = row(project, name.as_str(), &new.place, new.region, app.now())?;
@@ -96,6 +97,17 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
     }
     store::commit(tx).await?;
     Ok((row, report))
+}
+
+/// Snapshots lie beside the storage `local` where nothing else is said: in the data directory, as the
+/// databases do.
+fn placed(app: &App, place: Place, name: &Name) -> Place {
+    match place {
+        Place::Snapshot { path } if path.as_os_str().is_empty() => {
+            Place::Snapshot { path: app.options.default_storage.with_file_name(name.as_str()) }
+        }
+        other => other,
+    }
 }
 
 fn seen(app: &App, report: &StorageReport) -> LastCheck {

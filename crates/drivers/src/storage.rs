@@ -11,6 +11,7 @@ use mainstay_model::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -39,6 +40,11 @@ pub enum Place {
     S3(S3Place),
     Sftp(SftpPlace),
     Borg(BorgPlace),
+    /// An absolute directory on the agent's host, in the file system of the databases' own files:
+    /// files are kept by sharing their blocks.
+    Snapshot {
+        path: PathBuf,
+    },
 }
 
 /// A bucket of any S3-compatible server.
@@ -93,6 +99,10 @@ pub struct BorgPlace {
     pub host_key: Option<String>,
 }
 
+/// The kind that is not encrypted and lies on the disk of the databases: what is kept there brings back
+/// quickly, and counts as no copy of its own.
+pub const SNAPSHOT: &str = "snapshot";
+
 impl Place {
     pub fn kind(&self) -> &'static str {
         match self {
@@ -100,6 +110,7 @@ impl Place {
             Place::S3(_) => "s3",
             Place::Sftp(_) => "sftp",
             Place::Borg(_) => "borg",
+            Place::Snapshot { .. } => SNAPSHOT,
         }
     }
 }
@@ -149,6 +160,15 @@ pub enum EntryKind {
 
 pub type Opener = Box<dyn FnOnce() -> io::Result<Box<dyn Read + Send>> + Send>;
 
+/// A storage that can keep a plain file by sharing its blocks, at once and without reading it.
+pub trait Keeper: Send + Sync {
+    /// Keeps `file`, which was opened just now, as the entry `path` with `size` bytes (cut, or filled
+    /// with zeros). Gives back what is to be read from then on: what was kept, so that what is read and
+    /// what is stored are the same; or `file` itself where it could not be kept, which is the storage's
+    /// own matter and fails nobody else.
+    fn keep(&self, path: &Path, file: File, size: u64) -> File;
+}
+
 /// What a backup reads. Synchronous: it runs on the storage's own threads.
 ///
 /// The storage counts the bytes of every reader and remembers every error of `next` and of every
@@ -161,6 +181,11 @@ pub trait Source: Send {
     fn finish(&mut self) -> Result<Facts>;
     /// Bytes expected, where known, for the progress bar.
     fn expected_bytes(&self) -> Option<u64>;
+    /// Said before the first entry is taken. A source that reads plain files passes each of them
+    /// through the keeper when it opens it; one that does not is read and stored as ever.
+    fn offer(&mut self, keeper: Arc<dyn Keeper>) {
+        drop(keeper);
+    }
 }
 
 /// What is recorded with a snapshot, in its tags and in the file `mainstay.json` at its end, enough
@@ -276,6 +301,12 @@ pub trait Sink: Send + Sync {
 
 pub trait FileSink: Send {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Takes all of the content at once by sharing the blocks of `file`, and gives back what is to be
+    /// read to check it. `None`: it cannot be done here, write the bytes. Called before any `write`.
+    fn share(&mut self, file: &File) -> io::Result<Option<File>> {
+        let _ = file;
+        Ok(None)
+    }
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
@@ -353,6 +384,11 @@ pub trait Storage: Send + Sync {
     }
 
     async fn usage(&self) -> Result<StorageUsage>;
+
+    /// Whether `put` offers a [`Keeper`] to its source before it takes the first entry.
+    fn keeps_files(&self) -> bool {
+        false
+    }
 
     /// `restic -r … ` commands for a person who has the recovery key in `key_file`.
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String>;

@@ -168,6 +168,9 @@ pub struct Backup {
 pub struct Copy {
     pub storage: StorageId,
     pub storage_name: String,
+    /// The storage's kind; empty where the copy is from before it was noted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
     pub status: BackupStatus,
     /// The snapshot's id in the repository, once published.
     pub snapshot: Option<String>,

@@ -4,7 +4,8 @@
 //! `<place>/<project id>/<cluster id>/`: damage, deletion and pruning stay within one cluster, and
 //! its keys open nothing else. A new kind of place is an implementation of [`place::Objects`] and
 //! its lines in [`KINDS`], `objects`, `check` and `discover` below. Borg ([`borg`]) has a format and a
-//! program of its own, so it is a second implementation of the whole contract.
+//! program of its own, and snapshots ([`snapshot`]) are the files themselves, so these are
+//! implementations of the whole contract.
 
 #![allow(clippy::result_large_err, reason = "the product's one error is as large as it is; it is rare and boxed nowhere")]
 
@@ -14,6 +15,7 @@ mod place;
 mod pool;
 mod record;
 mod restic;
+mod snapshot;
 mod source;
 
 pub use borg::Borg;
@@ -31,6 +33,7 @@ use place::{
 use pool::{Lane, Pool};
 use restic::{Opening, Restic, Site};
 use sha2::{Digest, Sha256};
+use snapshot::Snapshots;
 use std::{
     collections::HashMap,
     fs, io,
@@ -40,7 +43,7 @@ use std::{
 };
 
 /// THE LIST.
-pub const KINDS: &[&str] = &["local", "s3", "sftp"];
+pub const KINDS: &[&str] = &["local", "s3", "sftp", "snapshot"];
 
 /// Of a kind that a newer Mainstay wrote down.
 fn unknown_kind(place: &Place) -> Error {
@@ -63,6 +66,8 @@ pub struct OpenStorages {
     /// The same for connections to SFTP servers.
     links: Mutex<HashMap<StorageId, (StorageSpec, Arc<sftp::Link>)>>,
     borg: Option<borg::Shelf>,
+    /// Where the databases' files lie, which snapshots share blocks with.
+    nodes: Option<PathBuf>,
 }
 
 /// All of this process's users of one repository, and its open handles by the hash of the key.
@@ -88,7 +93,7 @@ impl OpenStorages {
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
         let (repositories, buckets, links) = (Mutex::default(), Mutex::default(), Mutex::default());
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, borg: None }
+        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, borg: None, nodes: None }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -104,6 +109,28 @@ impl OpenStorages {
     /// And Borg repositories, if `borg` is on this host.
     pub fn with_borg(self, borg: Borg) -> Self {
         OpenStorages { borg: Some(borg::Shelf::new(borg, self.pool.clone())), ..self }
+    }
+
+    /// Says where the databases' files lie, so that a look at a snapshot storage tries what it is for.
+    pub fn with_nodes(self, nodes: PathBuf) -> Self {
+        OpenStorages { nodes: Some(nodes), ..self }
+    }
+
+    async fn snapshots(&self, repository: &RepositoryRef, root: &Path, create: bool) -> Result<Arc<dyn Storage>> {
+        let shelf = snapshot::Shelf::new(directory(root, repository)?);
+        let pool = self.pool.clone();
+        self.pool
+            .run(Lane::Ask, move |_| match shelf.exists() {
+                false if !create => Err(Error::not_found("repository", &shelf.location())),
+                there => {
+                    if !there {
+                        shelf.create()?;
+                    }
+                    shelf.sweep()?;
+                    Ok(Arc::new(Snapshots::new(shelf, pool)) as Arc<dyn Storage>)
+                }
+            })
+            .await
     }
 
     fn borg(&self, place: &Place) -> Result<&borg::Shelf> {
@@ -174,12 +201,16 @@ impl Storages for OpenStorages {
                 self.pool.run(Lane::Ask, move |_| Sftp::check(link)).await
             }
             Place::Borg(place) => self.borg(&spec.place)?.check(spec, &place).await,
+            Place::Snapshot { path } => {
+                let nodes = self.nodes.clone().filter(|n| n.is_dir());
+                self.pool.run(Lane::Ask, move |_| Ok(snapshot::check(&path, nodes.as_deref()))).await
+            }
         }
     }
 
     async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
         match spec.place.clone() {
-            Place::Local { path } => self.pool.run(Lane::Ask, move |_| local::repositories(&path)).await,
+            Place::Local { path } | Place::Snapshot { path } => self.pool.run(Lane::Ask, move |_| local::repositories(&path)).await,
             Place::S3(place) => {
                 let client = self.bucket(spec, &place)?;
                 self.pool.run(Lane::Ask, move |_| S3::repositories(client)).await
@@ -195,6 +226,9 @@ impl Storages for OpenStorages {
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
         if let Place::Borg(place) = &repository.storage.place {
             return self.borg(&repository.storage.place)?.open(repository, place, create).await;
+        }
+        if let Place::Snapshot { path } = &repository.storage.place {
+            return self.snapshots(repository, path, create).await;
         }
         let objects = self.objects(repository)?;
         let shared = self.shared(&objects.location());
@@ -222,6 +256,10 @@ impl Storages for OpenStorages {
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
         if let Place::Borg(place) = &repository.storage.place {
             return self.borg(&repository.storage.place)?.remove(repository, place).await;
+        }
+        if let Place::Snapshot { path } = &repository.storage.place {
+            let shelf = snapshot::Shelf::new(directory(path, repository)?);
+            return self.pool.run(Lane::Ask, move |_| shelf.destroy()).await;
         }
         let objects = self.objects(repository)?;
         let shared = self.shared(&objects.location());

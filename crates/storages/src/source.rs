@@ -214,6 +214,19 @@ impl Drop for Counted {
     }
 }
 
+/// Whether it is a path a source may offer, or why not.
+pub fn plain(path: &Path) -> std::result::Result<(), &'static str> {
+    let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
+    let clean: PathBuf = path.components().collect();
+    if path.as_os_str().is_empty() || !plain || clean.as_os_str() != path.as_os_str() {
+        return Err("paths must be relative, without . and ..");
+    }
+    match path.starts_with(record::NAME) || path.starts_with(record::LIST) {
+        true => Err("that name belongs to Mainstay"),
+        false => Ok(()),
+    }
+}
+
 /// Refuses paths that are not relative and plain, and entries out of order: a tree that is
 /// assembled from such would hold a directory twice.
 #[derive(Default)]
@@ -225,13 +238,8 @@ impl Order {
     pub fn admit(&mut self, entry: &Entry) -> Result<()> {
         let path = &entry.path;
         let refuse = |why: &str| Err(Error::failed("source_invalid", format!("the source offers \"{}\": {why}", path.display())));
-        let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
-        let clean: PathBuf = path.components().collect();
-        if path.as_os_str().is_empty() || !plain || clean.as_os_str() != path.as_os_str() {
-            return refuse("paths must be relative, without . and ..");
-        }
-        if path.starts_with(record::NAME) || path.starts_with(record::LIST) {
-            return refuse("that name belongs to Mainstay");
+        if let Err(why) = plain(path) {
+            return refuse(why);
         }
         if self.last.as_ref().is_some_and(|last| path <= last) {
             return refuse("entries must come in path order, each once");

@@ -6,6 +6,7 @@ use common::{borg, s3::S3Server, *};
 use mainstay_drivers::{engine::Chunking, progress::Progress, storage::*};
 use mainstay_model::{Error, Kind};
 use mainstay_storages::{MemoryStorages, OpenStorages};
+use mainstay_testkit::Disk;
 use std::{
     collections::VecDeque,
     io,
@@ -214,6 +215,23 @@ async fn sftp() {
         conforms_at(&OpenStorages::new(), server.reference(chunking)).await;
     }
     assert_eq!(std::fs::read_dir(server.path()).unwrap().count(), 0, "a removed repository leaves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots() {
+    for kind in ["btrfs", "xfs", "here"] {
+        let here = tempfile::tempdir().unwrap();
+        let disk = (kind != "here").then(|| Disk::mount(kind, 400));
+        let place = match &disk {
+            None => here.path().join("place"),
+            Some(Some(disk)) => disk.path().join("place"),
+            Some(None) => continue,
+        };
+        let mut reference = reference(&place, Chunking::ContentDefined);
+        reference.storage.place = Place::Snapshot { path: place.clone() };
+        conforms_at(&OpenStorages::new(), reference).await;
+        assert!(std::fs::read_dir(&place).unwrap().next().is_none(), "a removed repository leaves nothing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@
 //! is fake is only the outside: nothing is spawned and nothing listens. [`Faults`] makes any of
 //! them fail, lose a reply, wait or hang at a named point.
 
+pub mod disk;
 pub mod fake_endpoint;
 pub mod fake_engine;
 pub mod fake_notifiers;
@@ -16,6 +17,7 @@ pub mod faults;
 #[cfg(feature = "world")]
 pub mod world;
 
+pub use disk::Disk;
 pub use fake_endpoint::FakeEndpoint;
 pub use fake_engine::{FakeEngine, Style};
 pub use fake_notifiers::{FakeNotifiers, Mood};

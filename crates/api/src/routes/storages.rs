@@ -53,10 +53,11 @@ pub fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
         "s3" => &["endpoint", "bucket", "prefix", "access_key", "secret_key", "s3_region", "path_style", "ca"],
         "sftp" => &["host", "port", "user", "path", "host_key", "ssh_key"],
         "borg" => &["repository", "host_key", "ssh_key"],
+        "snapshot" => &["path"],
         other => {
             return Err(Error::invalid(
                 "kind",
-                format!("\"{}\" is not a kind of storage here; local, s3, sftp and borg are", shown(other)),
+                format!("\"{}\" is not a kind of storage here; local, s3, sftp, borg and snapshot are", shown(other)),
             ));
         }
     };
@@ -92,6 +93,8 @@ fn place(b: &dto::AddStorage) -> Result<Place> {
             host_key: need("host_key", &b.host_key, "the host's public key")?,
         }),
         "borg" => Place::Borg(BorgPlace { repository: need("repository", &b.repository, "a repository")?, host_key: b.host_key.clone() }),
+        // Without a path it lies in the data directory.
+        "snapshot" => Place::Snapshot { path: b.path.clone().unwrap_or_default().into() },
         _ => Place::Local { path: need("path", &b.path, "an absolute directory")?.into() },
     })
 }

@@ -165,7 +165,7 @@ async fn hand_over(s: &Served) {
     assert!(end.output["backup"].is_string(), "{end:?}");
     assert_eq!(send().await.status(), 412, "it is the primary by now");
     let backup = s.get(&format!("/backups/{}", end.output["backup"].as_str().unwrap())).await;
-    assert_eq!((&backup["kind"], &backup["method"]), (&json!("promotion"), &json!("Automated snapshot")));
+    assert_eq!((&backup["kind"], &backup["method"]), (&json!("promotion"), &json!("Automated local")));
 }
 
 async fn deletes(s: &Served) {

@@ -166,6 +166,7 @@ mod tests {
         let copy = |s: &BackupStatus| Copy {
             storage: StorageId::new(),
             storage_name: "far".into(),
+            kind: "s3".into(),
             status: *s,
             snapshot: Some("s".into()),
             added_bytes: None,

@@ -279,6 +279,7 @@ mod tests {
             .map(|(storage, status)| Copy {
                 storage: (*storage).clone(),
                 storage_name: "far".into(),
+                kind: "s3".into(),
                 status: *status,
                 snapshot: None,
                 added_bytes: None,

@@ -1,5 +1,6 @@
 //! The one sentence: to when can this cluster be brought back, and how is that known.
 
+use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{StorageId, Time, backup::Backup};
 use std::collections::BTreeSet;
 
@@ -60,10 +61,15 @@ fn sentence(to: Option<Time>, verified: u32, copies: u32, drill: Option<f64>) ->
 }
 
 /// Counts the live data as one copy, on this host's own disks. A storage of kind `local` is on this
-/// host too, whatever its label: what takes the host may take it as well.
-fn three_two_one(copies: &[&Kept]) -> String {
+/// host too, whatever its label: what takes the host may take it as well. Snapshots are on the very
+/// disk of the data and count as no copy besides it.
+fn three_two_one(all: &[&Kept]) -> String {
     const HERE: &str = "local";
+    let copies: Vec<&Kept> = all.iter().copied().filter(|c| c.kind != SNAPSHOT).collect();
     let elsewhere: Vec<&&Kept> = copies.iter().filter(|c| c.kind != HERE).collect();
+    if copies.is_empty() && !all.is_empty() {
+        return "Not 3-2-1: there are only snapshots on the disk of the data; that is not a disaster copy. Add a storage elsewhere.".into();
+    }
     if copies.is_empty() {
         return "Not 3-2-1: there is no good copy besides the data itself.".into();
     }
@@ -112,6 +118,10 @@ mod tests {
         let (here, labelled, far, nowhere) = (at("local", None), at("local", Some("moon")), at("s3", Some("eu")), at("s3", None));
         assert!(three_two_one(&[]).contains("no good copy"));
         assert!(three_two_one(&[&here, &labelled]).contains("not a disaster copy"));
+        let beside = at(SNAPSHOT, Some("eu"));
+        assert!(three_two_one(&[&beside]).contains("only snapshots on the disk of the data"));
+        assert!(three_two_one(&[&beside, &here]).contains("every copy is on this host"));
+        assert!(three_two_one(&[&beside, &far]).contains("misses is one more copy."), "a snapshot is no copy of its own");
         assert!(three_two_one(&[&far]).contains("misses is one more copy."));
         assert!(three_two_one(&[&here, &nowhere]).contains("misses is a region label"));
         let whole = three_two_one(&[&here, &far]);

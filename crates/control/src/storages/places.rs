@@ -13,7 +13,7 @@ const RESOLVE: Duration = Duration::from_secs(5);
 /// The field a check of the whole place is held against.
 pub fn field(place: &Place) -> &'static str {
     match place {
-        Place::Local { .. } => "path",
+        Place::Local { .. } | Place::Snapshot { .. } => "path",
         Place::S3(_) => "endpoint",
         Place::Sftp(_) => "host",
         Place::Borg(_) => "repository",
@@ -22,7 +22,7 @@ pub fn field(place: &Place) -> &'static str {
 
 pub fn admit(place: &Place, secret: Option<&Secret>) -> Result<()> {
     match place {
-        Place::Local { path } => directory("path", path).and(unneeded(secret)),
+        Place::Local { path } | Place::Snapshot { path } => directory("path", path).and(unneeded(secret)),
         Place::S3(place) => s3(place, secret),
         Place::Sftp(place) => sftp(place, secret),
         Place::Borg(place) => borg(place, secret),
@@ -141,7 +141,7 @@ fn private_key(key: &Secret) -> Result<()> {
 /// Host and port that will be connected to.
 fn address(place: &Place) -> Option<(String, u16)> {
     let (bare, port) = match place {
-        Place::Local { .. } => return None,
+        Place::Local { .. } | Place::Snapshot { .. } => return None,
         Place::Sftp(p) => return Some((p.host.clone(), p.port)),
         Place::S3(p) => match p.endpoint.strip_prefix("https://") {
             Some(rest) => (rest, 443),

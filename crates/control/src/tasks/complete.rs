@@ -9,7 +9,7 @@
 use crate::{App, copies, storages};
 use mainstay_model::{
     Kind, Result, Time,
-    backup::{Backup, BackupStatus, Copy},
+    backup::{Backup, BackupStatus, Check, Copy},
 };
 use mainstay_store as store;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn is_superseded(copy: &Copy, backup: &Backup, others: &[Backup]) -> bool {
 /// The try is counted in the write that begins it.
 async fn complete(app: &Arc<App>, backup: &Backup, copy: &Copy) -> Result<()> {
     let row = store::storages::get(&mut *app.store.read().await?, &copy.storage).await?;
-    if storages::check(app, &row).await?.rows.iter().any(|r| !r.ok) {
+    if storages::check(app, &row).await?.rows.iter().any(Check::failed) {
         return Ok(());
     }
     let mut tx = app.store.begin_write().await?;
@@ -73,6 +73,7 @@ mod tests {
         Copy {
             storage: StorageId::new(),
             storage_name: "second".into(),
+            kind: "s3".into(),
             status: BackupStatus::Failed,
             snapshot: None,
             added_bytes: None,

@@ -3,8 +3,12 @@
 //! ever tried is a hope.
 
 use crate::{App, backups, projects, recovery_keys, recovery_keys::Checked};
-use mainstay_drivers::storage::{Depth, RepositoryKeys};
-use mainstay_model::{Error, Kind, Result, project::Project};
+use mainstay_drivers::storage::{Depth, RepositoryKeys, SNAPSHOT};
+use mainstay_model::{
+    Error, Kind, Result, StorageId,
+    backup::{Backup, Copy},
+    project::Project,
+};
 use mainstay_rpc::verbs::{CheckKey, VerifySnapshot};
 use mainstay_store::{self as store, Paging, backups::BackupFilter};
 
@@ -34,13 +38,15 @@ async fn bring(app: &App, project: &Project) -> Result<()> {
     }
 }
 
-/// Opens the newest good backup with each recovery key and nothing else. Without a backup there is
-/// nothing to say.
+/// Opens the newest good backup with each recovery key and nothing else. Without a backup that a key
+/// opens (snapshots are not encrypted) there is nothing to say.
 pub async fn check(app: &App, project: &Project) -> Result<()> {
     let filter = BackupFilter { project: Some(project.id.clone()), ..BackupFilter::default() };
     let page = store::backups::list(&mut *app.store.read().await?, &filter, &Paging::default()).await?;
-    let Some(backup) = page.items.into_iter().find(|b| b.is_restorable()) else { return Ok(()) };
-    let outcome = opens(app, project, &backup).await;
+    let sealed = |c: &&Copy| c.is_good() && c.kind != SNAPSHOT;
+    let newest = page.items.iter().filter(|b| b.is_restorable()).find_map(|b| Some((b, b.copies.iter().find(sealed)?)));
+    let Some((backup, copy)) = newest else { return Ok(()) };
+    let outcome = opens(app, project, backup, &copy.storage).await;
     let (ok, detail) = match outcome {
         Ok(storage) => {
             (true, format!("backup {} in storage {storage} opens with the recovery keys alone, its records are whole", backup.id))
@@ -53,8 +59,8 @@ pub async fn check(app: &App, project: &Project) -> Result<()> {
     recovery_keys::note_checked(app, &project.id, &Checked { at: app.now(), ok, detail }).await
 }
 
-async fn opens(app: &App, project: &Project, backup: &mainstay_model::backup::Backup) -> Result<String> {
-    let (mut repository, snapshot) = backups::good_copy(app, backup, None).await?;
+async fn opens(app: &App, project: &Project, backup: &Backup, storage: &StorageId) -> Result<String> {
+    let (mut repository, snapshot) = backups::good_copy(app, backup, Some(storage)).await?;
     for recovery in recovery_keys::all(app, &project.id).await? {
         repository.keys = RepositoryKeys { own: recovery.clone(), recovery: vec![] };
         app.agent.look(&CheckKey { repository: repository.clone() }).await?;

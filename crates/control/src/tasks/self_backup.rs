@@ -1,5 +1,5 @@
 //! The control plane backs itself up: a consistent copy of its store, and the key its secrets are
-//! sealed with, into every storage of the default project, through the pipeline all backups go.
+//! sealed with, into every encrypted storage of the default project, through the pipeline all backups go.
 //!
 //! Soon after something changed (when it has been quiet for a moment, so that one deployment makes one
 //! copy), and at least once a day. The administrator's token is not part of it: a recovered control
@@ -10,7 +10,7 @@
 use crate::{App, backups, projects, storages};
 use mainstay_drivers::{
     engine::Chunking,
-    storage::{CONTROL_PLANE, RepositoryKeys, RepositoryRef, SnapshotLabel, Stored},
+    storage::{CONTROL_PLANE, RepositoryKeys, RepositoryRef, SNAPSHOT, SnapshotLabel, Stored},
 };
 use mainstay_model::{BackupId, ClusterId, Error, OperationId, ProjectId, Result, Time};
 use mainstay_operations::Filter;
@@ -136,7 +136,10 @@ async fn mark(app: &App) -> Result<String> {
 
 async fn all_storages(app: &App) -> Result<Vec<StorageRow>> {
     let project = projects::resolve(app, projects::DEFAULT).await?;
-    storages::list(app, &project.id).await
+    let mut rows = storages::list(app, &project.id).await?;
+    // The copy holds the key to all secrets: it goes nowhere unencrypted.
+    rows.retain(|row| row.kind != SNAPSHOT);
+    Ok(rows)
 }
 
 fn standing_key(row: &StorageRow) -> String {

@@ -52,6 +52,7 @@ pub enum StorageVerb {
 Secrets are read from files, kept sealed, and never shown again.
 
 Examples:
+  mainstay storage add quick --kind snapshot
   mainstay storage add second --kind local --path /mnt/disk2/backups --region basement
   mainstay storage add cloud --kind s3 --endpoint https://s3.example.com --bucket backups --prefix shop \\
            --access-key AKIAEXAMPLE --secret-key-file ./secret
@@ -70,13 +71,15 @@ pub struct AddStorage {
 #[derive(Debug, Args)]
 pub struct Place {
     /// local: a directory on the server's machine; s3: a bucket of any S3-compatible server; sftp: a
-    /// directory of another machine; borg: Borg repositories
+    /// directory of another machine; borg: Borg repositories; snapshot: on the disk of the databases, by
+    /// sharing blocks
     #[arg(long)]
     pub kind: String,
     /// A label for where it is
     #[arg(long, value_name = "LABEL")]
     pub region: Option<String>,
-    /// local: the directory, absolute; sftp: the same on the other machine
+    /// local: the directory, absolute; sftp: the same on the other machine; snapshot: in the file system of
+    /// the databases [default: in the data directory]
     #[arg(long, value_name = "DIR")]
     pub path: Option<String>,
     /// s3: http(s)://host[:port], without bucket

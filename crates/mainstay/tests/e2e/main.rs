@@ -14,4 +14,5 @@ mod nodes;
 mod notices;
 mod recover;
 mod schedules;
+mod snapshots;
 mod support;

@@ -36,9 +36,14 @@ impl Said {
 
 impl Mainstay {
     pub fn start() -> Self {
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// With its data directory in a place that a test chose, for its file system.
+    pub fn start_in(parent: &Path) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("mainstay-e2e-{}-{n}", std::process::id()));
+        let dir = parent.join(format!("mainstay-e2e-{}-{n}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -16,14 +16,14 @@ use super::{
     archives::{self, pending},
     child::QUICK,
     pipe::{self, Line, Over, Writer},
-    read::{self, Listed},
+    read,
     room::{Room, private_dir, trouble as io_trouble},
     trouble::broken,
     upkeep,
 };
 use crate::{
     pool::Lane,
-    record::{self, Record},
+    record::{self, Listed, Record},
     source::{Order, Pending, Tally, Ticket, admit_label},
 };
 use mainstay_drivers::{
@@ -216,7 +216,7 @@ impl<'a> Feed<'a> {
         let (data_bytes, files) = (self.tally.bytes(), self.tally.files());
         let record = Record { version: 1, label, facts, data_bytes, files, checks: self.tally.checks() };
         let at = record.label.created_at;
-        self.own(record::LIST, &read::to_lines(&self.files)?, at)?;
+        self.own(record::LIST, &record::to_lines(&self.files)?, at)?;
         self.own(record::NAME, &record.to_json()?, at)?;
         for (path, target) in std::mem::take(&mut self.links) {
             self.link(&path, &target)?;

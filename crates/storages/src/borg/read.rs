@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     pool::Lane,
-    record::{self, Record},
+    record::{self, Listed, Record},
     source::cancelled,
 };
 use mainstay_drivers::{
@@ -16,7 +16,6 @@ use mainstay_drivers::{
     storage::{Depth, FileSink, Sink, SnapshotEntry, SnapshotEntryKind},
 };
 use mainstay_model::{Error, Result};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
@@ -28,25 +27,6 @@ use std::{
     },
     vec,
 };
-
-/// One line of `mainstay.files`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Listed {
-    #[serde(flatten)]
-    pub entry: SnapshotEntry,
-    /// Of a file's content.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-}
-
-pub fn to_lines(files: &[Listed]) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    for file in files {
-        serde_json::to_writer(&mut out, file).map_err(Error::internal)?;
-        out.push(b'\n');
-    }
-    Ok(out)
-}
 
 /// What a snapshot says of itself.
 pub struct Contents {
@@ -158,11 +138,7 @@ pub async fn contents(repo: &Repo, snapshot: &str) -> Result<Contents> {
     if record.label.backup.as_str() != snapshot {
         return Err(Error::integrity(format!("archive {snapshot} holds the record of backup {}", record.label.backup)));
     }
-    let line = |line: &[u8]| {
-        serde_json::from_slice(line).map_err(|e| Error::integrity(format!("{} of snapshot {snapshot} is not readable: {e}", record::LIST)))
-    };
-    let lines = part(record::LIST)?.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    let files = lines.map(line).collect::<Result<_>>()?;
+    let files = record::from_lines(part(record::LIST)?, snapshot)?;
     let own = found.iter().map(|(path, bytes)| own(path, bytes, &record)).collect();
     Ok(Contents { record, files, own })
 }

@@ -196,6 +196,7 @@ pub fn backup(cluster: &Cluster, created_at: Time, storages: &[&StorageRow]) -> 
     let copy = |s: &&StorageRow| Copy {
         storage: s.id.clone(),
         storage_name: s.name.to_string(),
+        kind: s.kind.clone(),
         status: BackupStatus::Completed,
         snapshot: Some("abc".into()),
         added_bytes: Some(u64::MAX),

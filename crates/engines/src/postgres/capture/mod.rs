@@ -26,7 +26,7 @@ use mainstay_drivers::{
     engine::Node,
     gate::Gate,
     progress::Progress,
-    storage::{Entry, EntryKind, Opener, Source},
+    storage::{Entry, EntryKind, Keeper, Opener, Source},
 };
 use mainstay_model::{
     Error, Time,
@@ -64,6 +64,7 @@ pub(super) async fn capture(node: &Node, gate: Option<Arc<dyn Gate>>, progress: 
         expected,
         state: State::Top(walk),
         ledger: Arc::new(Ledger::default()),
+        keeper: None,
     }))
 }
 
@@ -146,6 +147,7 @@ struct Capture {
     expected: u64,
     state: State,
     ledger: Arc<Ledger>,
+    keeper: Option<Arc<dyn Keeper>>,
 }
 
 impl Source for Capture {
@@ -172,6 +174,10 @@ impl Source for Capture {
 
     fn expected_bytes(&self) -> Option<u64> {
         Some(self.expected)
+    }
+
+    fn offer(&mut self, keeper: Arc<dyn Keeper>) {
+        self.keeper = Some(keeper);
     }
 }
 
@@ -222,24 +228,33 @@ impl Capture {
             return Ok(dir_entry(path, mode, mtime));
         }
         let may_vanish = found.may_vanish();
-        let (size, open) = self.opener(found)?;
+        let (size, open) = self.opener(&path, found)?;
         Ok(Entry { path, mode, mtime, kind: EntryKind::File { size: Some(size), may_vanish, open } })
     }
 
     /// Relations are opened when their turn comes. The few files that are replaced as a whole are
     /// opened now, so that size and content are of the same file.
-    fn opener(&self, found: Found) -> Result<(u64, Opener)> {
+    fn opener(&self, entry: &Path, found: Found) -> Result<(u64, Opener)> {
+        let (keeper, entry) = (self.keeper.clone(), entry.to_owned());
+        let kept = move |file, size| match keeper {
+            Some(keeper) => keeper.keep(&entry, file, size),
+            None => file,
+        };
         let full = self.node.paths.data.join(&found.path);
         let ticket = self.ledger.ticket(&found.path.to_string_lossy());
         if !found.may_vanish() {
             let file = File::open(&full).map_err(|e| Error::from(e).context(full.display()))?;
             let metadata = file.metadata()?;
+            let file = kept(file, metadata.len());
             let reader = Measured::new(file, &found.path, metadata.len(), metadata.mtime(), false, ticket);
             return Ok((metadata.len(), Box::new(move || Ok(Box::new(reader)))));
         }
         let (size, mtime) = (found.metadata.len(), found.metadata.mtime());
         let open = move || match File::open(&full) {
-            Ok(file) => Ok(Box::new(Measured::new(file, &found.path, size, mtime, true, ticket)) as Box<dyn io::Read + Send>),
+            Ok(file) => {
+                let reader = Measured::new(kept(file, size), &found.path, size, mtime, true, ticket);
+                Ok(Box::new(reader) as Box<dyn io::Read + Send>)
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 ticket.vanished();
                 Err(e)
