@@ -78,6 +78,7 @@ table! {
     DownloadSnapshot => download_snapshot,
     ManualCommands => manual_commands,
     RestoreBeside => restore_beside,
+    Assert => assert_all,
     SwapData => swap_data,
     SwapBack => swap_back,
     DropBeside => drop_beside,

@@ -67,6 +67,8 @@ pub async fn ensure_gateway(runtime: &dyn Runtime, exe: PathBuf, data_dir: &Path
         grace: Duration::from_secs(5),
         // Every cluster is reached through it: it is never given up.
         restarts: u32::MAX,
+        offline: false,
+        background: false,
     };
     runtime.ensure(&id, &spec).await.map(drop)
 }

@@ -157,6 +157,7 @@ fn facts(engine: &dyn Engine) -> EngineFacts {
         url_scheme: info.url_scheme.into(),
         download_extension: info.download_extension.into(),
         consistent: engine.consistency().is_some(),
+        questions: engine.questions().map(|q| q.form().to_string()),
     }
 }
 

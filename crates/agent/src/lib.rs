@@ -23,6 +23,7 @@ mod meeting;
 mod nodes;
 mod owner;
 mod pipe;
+mod proof;
 mod ready;
 pub mod recovery;
 mod registry;

@@ -9,6 +9,7 @@ use crate::{
     markers::{Marker, Stage},
     nodes::{Entry, beside_key},
     owner::Owner,
+    proof::drill_limit,
     ready::{Awaited, is_ready},
     sinks::DirectorySink,
     volumes::{Label, Stands},
@@ -24,6 +25,13 @@ use mainstay_model::{
 };
 use mainstay_rpc::verbs::{RestoreBeside, RestoredBeside};
 use std::{path::Path, sync::Arc, time::Instant};
+
+/// What came of an isolated instance while it ran.
+struct Ran {
+    checks: Vec<Check>,
+    proof: Vec<Check>,
+    start_seconds: f64,
+}
 
 /// One restore under way.
 struct Beside<'a> {
@@ -97,17 +105,18 @@ impl Agent {
         act.progress.say("checking the files");
         let mut checks = good(backups.prepare(&beside.node, &facts).await?)?;
         self.mark(&beside, Stage::Prepared).await?;
-        let started = self.check_running(&beside, &facts).await;
+        let started = self.check_in_time(&beside, &facts, bytes).await;
         // Whatever was found, nothing isolated outlives this.
         let ended = self.end_isolated(&beside.instance, StopMode::Kill).await;
-        let (more, start_seconds) = started?;
+        let ran = started?;
         ended?;
-        checks.extend(more);
+        checks.extend(ran.checks);
         self.mark(&beside, Stage::Checked).await?;
         backups.settle(&beside.node).await?;
         self.sync(&beside).await?;
         self.clear_isolated_files(&verb.plan.id, label).await?;
-        let reply = RestoredBeside { checks, facts, bytes, seconds: begun.elapsed().as_secs_f64(), start_seconds };
+        let (seconds, start_seconds) = (begun.elapsed().as_secs_f64(), ran.start_seconds);
+        let reply = RestoredBeside { checks, facts, bytes, seconds, start_seconds, proof: ran.proof };
         self.mark(&beside, Stage::Ready { reply: Box::new(reply.clone()) }).await?;
         Ok(reply)
     }
@@ -153,13 +162,26 @@ impl Agent {
         blocking(move || Ok(sink.sync()?)).await
     }
 
+    /// A drill that does not come to its end is given up: nobody waits for it, and it takes what others need.
+    async fn check_in_time(&self, beside: &Beside<'_>, facts: &Facts, bytes: u64) -> Result<Ran> {
+        let running = self.check_running(beside, facts);
+        if beside.verb.drill.is_none() {
+            return running.await;
+        }
+        let limit = drill_limit(bytes);
+        let late =
+            |_| Error::timed_out(format!("the drill was given up: its instance was not checked within {} minutes", limit.as_secs() / 60));
+        tokio::time::timeout(limit, running).await.map_err(late)?
+    }
+
     /// Starts the isolated instance, checks it and stops it gracefully. Its end is the caller's to
     /// make sure of.
-    async fn check_running(&self, beside: &Beside<'_>, facts: &Facts) -> Result<(Vec<Check>, f64)> {
+    async fn check_running(&self, beside: &Beside<'_>, facts: &Facts) -> Result<Ran> {
         let (engine, progress) = (self.engine(&beside.verb.plan.engine)?, &beside.act.progress);
         progress.say("starting the restored database by itself");
         let mut service = engine.service(&beside.node);
         service.spec.restarts = 0;
+        service.spec.background = beside.verb.drill.is_some();
         let begun = Instant::now();
         self.ensure_instance(&beside.node, &beside.instance, &service).await?;
         let awaited = Awaited {
@@ -173,8 +195,15 @@ impl Agent {
         let start_seconds = begun.elapsed().as_secs_f64();
         progress.say("checking the restored database");
         let checks = good(self.backups(&beside.verb.plan.engine)?.check(&beside.node, facts).await?)?;
+        let mut proof = match &beside.verb.drill {
+            Some(drill) => self.prove(&beside.node, &beside.instance, drill, progress).await?,
+            None => vec![],
+        };
         self.parts.runtime.stop(&beside.instance, StopMode::Graceful).await?;
-        Ok((checks, start_seconds))
+        if beside.verb.drill.is_some() {
+            proof.push(self.read_log(&beside.verb.plan.engine, &beside.instance).await?);
+        }
+        Ok(Ran { checks, proof, start_seconds })
     }
 
     async fn mark(&self, beside: &Beside<'_>, stage: Stage) -> Result<()> {

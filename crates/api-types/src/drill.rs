@@ -1,6 +1,6 @@
 //! Drills.
 
-use mainstay_model::{Time, drill::DrillResult};
+use mainstay_model::{Time, backup::Check, drill::DrillResult};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,4 +17,7 @@ pub struct DrillRun {
     /// From the first byte asked for to an engine that was checked.
     pub seconds: Option<f64>,
     pub reason: Option<String>,
+    /// What was looked at and what was found, the user's assertions (`assertion:NAME`) among it.
+    #[serde(default)]
+    pub checks: Vec<Check>,
 }

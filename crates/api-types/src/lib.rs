@@ -4,6 +4,7 @@
 //! Times are RFC 3339 in UTC, sizes bytes, durations seconds. Requests refuse unknown fields.
 
 pub mod alert;
+pub mod assertion;
 pub mod audit;
 pub mod backup;
 pub mod cluster;
@@ -20,6 +21,7 @@ pub mod storage;
 pub mod token;
 
 pub use alert::*;
+pub use assertion::*;
 pub use audit::*;
 pub use backup::*;
 pub use cluster::*;

@@ -11,6 +11,7 @@ use mainstay_model::{
 };
 use mainstay_operations::Tx;
 use mainstay_store::{self as store, Page, Paging, alerts::AlertFilter};
+use std::collections::{HashMap, HashSet};
 
 /// Notes that a condition holds.
 pub async fn hold(tx: &mut Tx, now: Time, condition: &Condition) -> Result<()> {
@@ -55,11 +56,18 @@ async fn tell(tx: &mut Tx, alert: &Alert, kind: NoticeKind, now: Time) -> Result
     notices::post(tx, &notices::notice(&c.project, draft, now), NotifierId::parse(&c.object).as_ref()).await
 }
 
+/// What makes two conditions one.
+fn key(c: &Condition) -> (AlertKind, &str) {
+    (c.kind, c.object.as_str())
+}
+
 /// Makes the open alerts of these kinds what holds. Nothing is written where nothing changes.
 pub async fn settle(app: &App, kinds: &[AlertKind], holding: &[Condition]) -> Result<()> {
     let open = store::alerts::all_open(&mut *app.store.read().await?).await?;
-    let known = |c: &Condition| open.iter().any(|a| a.condition == *c);
-    let gone = |a: &&Alert| kinds.contains(&a.condition.kind) && !holding.iter().any(|c| c.is(a.condition.kind, &a.condition.object));
+    let told: HashMap<_, &Condition> = open.iter().map(|a| (key(&a.condition), &a.condition)).collect();
+    let holds: HashSet<_> = holding.iter().map(key).collect();
+    let known = |c: &Condition| told.get(&key(c)) == Some(&c);
+    let gone = |a: &&Alert| kinds.contains(&a.condition.kind) && !holds.contains(&key(&a.condition));
     let (news, past): (Vec<_>, Vec<_>) = (holding.iter().filter(|c| !known(c)).collect(), open.iter().filter(gone).collect());
     if news.is_empty() && past.is_empty() {
         return Ok(());

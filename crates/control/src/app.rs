@@ -89,6 +89,8 @@ pub struct App {
     pub schedules_changed: tokio::sync::Notify,
     /// Woken when the control plane should back itself up now.
     pub control_plane_changed: tokio::sync::Notify,
+    /// Woken when a drill ended: what comes of it is not put off, and the next cluster has its turn.
+    pub drill_ended: tokio::sync::Notify,
     /// Clusters whose backups changed, for retention to look at.
     pub nudges: crate::tasks::expire::Nudges,
     observed: Mutex<HashMap<NodeId, Observed>>,
@@ -136,6 +138,7 @@ impl App {
             notifiers: parts.notifiers,
             schedules_changed: tokio::sync::Notify::new(),
             control_plane_changed: tokio::sync::Notify::new(),
+            drill_ended: tokio::sync::Notify::new(),
             nudges: crate::tasks::expire::Nudges::default(),
             observed: Mutex::default(),
             description: Mutex::default(),

@@ -107,6 +107,26 @@ pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, s
     Ok(backup.id)
 }
 
+/// A backup that Mainstay makes by itself because the drill of `failed` showed that one to be bad, into
+/// the same places as far as they are still there.
+pub(crate) async fn begin_after_drill(app: &App, tx: &mut Tx, cluster: &Cluster, failed: &Backup) -> Result<BackupId> {
+    let mut copies = Vec::new();
+    for place in &failed.copies {
+        match store::storages::get(tx, &place.storage).await {
+            Ok(row) => copies.push(copy(&row)),
+            Err(e) if e.kind == Kind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    if copies.is_empty() {
+        copies.push(copy(&store::storages::by_name(tx, &cluster.project, storages::DEFAULT).await?));
+    }
+    let description = format!("because the drill of {} failed", failed.id);
+    let backup = row(app, cluster, BackupKind::Scheduled, description, Some(DEFAULT_RETENTION_DAYS), copies);
+    begin(app, tx, cluster, &backup, "mainstay").await?;
+    Ok(backup.id)
+}
+
 /// The row and the operation that fills it, born together. The caller wakes the runner after its
 /// commit.
 async fn begin(app: &App, tx: &mut Tx, cluster: &Cluster, backup: &Backup, by: &str) -> Result<OperationId> {
@@ -288,7 +308,9 @@ pub async fn verify(app: &App, by: &Actor, backup: &Backup) -> Result<OperationI
 }
 
 pub async fn drill(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
-    if !backup.is_restorable() {
+    // One that failed its drill may be tried again: what was wrong may have been what was asked of it.
+    let condemned = backup.drill.as_ref().is_some_and(|d| !d.ok) && backup.status == BackupStatus::Failed;
+    if !backup.is_restorable() && !condemned {
         return Err(not_restorable(backup));
     }
     let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![] };

@@ -5,7 +5,7 @@ use crate::{
     ops::{configure, create_cluster, delete_cluster, restart_cluster, resync, rotate, set_allow_list, start_cluster, stop_cluster},
     plan::{
         self,
-        recoverability::{Kept, Recoverability},
+        recoverability::{Drills, Kept, Recoverability},
     },
     schedules,
     tasks::observe,
@@ -224,24 +224,51 @@ pub async fn show(app: &App, cluster: &Cluster) -> Result<ClusterView> {
 
 pub async fn list(app: &App, project: &ProjectId, deleted: bool, paging: &Paging) -> Result<Page<ClusterView>> {
     let page = store::clusters::list(&mut *app.store.read().await?, project, deleted, paging).await?;
+    let shared = Shared::of(app, project).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for cluster in page.items {
-        items.push(view(app, cluster).await?);
+        items.push(view_with(app, cluster, &shared).await?);
     }
     Ok(Page { items, next: page.next })
 }
 
-/// From the latest looks.
+/// What all clusters of a project have in common, read once for all of a list.
+struct Shared {
+    project: String,
+    kept: Vec<Kept>,
+    url_schemes: BTreeMap<String, String>,
+}
+
+impl Shared {
+    async fn of(app: &App, project: &ProjectId) -> Result<Shared> {
+        let mut conn = app.store.read().await?;
+        let storages = store::storages::list(&mut conn, project).await?;
+        let facts = app.description().await.ok().map(|d| d.facts).unwrap_or_default();
+        Ok(Shared {
+            project: store::projects::get(&mut conn, project).await?.name.to_string(),
+            kept: storages.into_iter().map(|s| Kept { storage: s.id, kind: s.kind, region: s.region }).collect(),
+            url_schemes: facts.into_iter().map(|(engine, f)| (engine, f.url_scheme)).collect(),
+        })
+    }
+}
+
 async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
+    let shared = Shared::of(app, &cluster.project).await?;
+    view_with(app, cluster, &shared).await
+}
+
+/// From the latest looks.
+async fn view_with(app: &App, cluster: Cluster, shared: &Shared) -> Result<ClusterView> {
     let open = store::alerts::AlertFilter { cluster: Some(cluster.id.clone()), open: Some(true), ..Default::default() };
-    let (nodes, good, drilled, storages, project, retention, alerts) = {
+    let (nodes, good, drills, retention, alerts) = {
         let mut conn = app.store.read().await?;
         (
             store::nodes::of_cluster(&mut conn, &cluster.id).await?,
             store::backups::last_good(&mut conn, &cluster.id).await?,
-            store::backups::last_drilled(&mut conn, &cluster.id).await?,
-            store::storages::list(&mut conn, &cluster.project).await?,
-            store::projects::get(&mut conn, &cluster.project).await?,
+            Drills {
+                newest: store::drills::list(&mut conn, &cluster.id, &Paging { limit: 1, cursor: None }).await?.items.pop(),
+                passed: store::drills::last_passed(&mut conn, &cluster.id).await?,
+            },
             store::retention::notes(&mut conn, &cluster.id).await?.warnings,
             store::alerts::list(&mut conn, &open, &Paging::default()).await?.items,
         )
@@ -249,13 +276,11 @@ async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
     let nodes: Vec<NodeView> = nodes.into_iter().map(|n| node_view(app, &cluster, n)).collect();
     let rows: Vec<_> = nodes.iter().map(|n| (n.node.name.clone(), n.role, n.status, n.status_reason.clone())).collect();
     let (status, status_reason) = plan::status::cluster_status(&cluster, &rows);
-    let facts = app.description().await.ok().map(|d| d.facts);
-    let url_scheme = facts.and_then(|f| f.get(&cluster.engine).map(|f| f.url_scheme.clone())).unwrap_or_default();
-    let kept: Vec<_> = storages.into_iter().map(|s| Kept { storage: s.id, kind: s.kind, region: s.region }).collect();
-    let recoverability = plan::recoverability::recoverability(good.as_ref(), drilled.as_ref(), &kept);
+    let url_scheme = shared.url_schemes.get(&cluster.engine).cloned().unwrap_or_default();
+    let recoverability = plan::recoverability::recoverability(good.as_ref(), &drills, &shared.kept);
     Ok(ClusterView {
         cluster,
-        project: project.name.to_string(),
+        project: shared.project.clone(),
         status,
         status_reason,
         nodes,

@@ -20,6 +20,7 @@ pub(crate) fn record(app: &App, backup: &Backup, result: DrillResult, seconds: O
         result,
         seconds,
         reason,
+        checks: vec![],
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod app;
+pub mod assertions;
 pub mod backups;
 pub mod clusters;
 pub mod copies;

@@ -81,6 +81,16 @@ pub async fn all(app: &App, project: &ProjectId) -> Result<Vec<Secret>> {
     Ok(keys)
 }
 
+fn changed_key(project: &ProjectId) -> String {
+    format!("repository_keys_changed/{project}")
+}
+
+/// When the keys of the project's repositories last became other ones: what was proven before was proven
+/// with the old ones.
+pub(crate) async fn changed_at(conn: &mut sqlx::AnyConnection, project: &ProjectId) -> Result<Option<Time>> {
+    Ok(store::kv::get(conn, &changed_key(project)).await?.as_deref().and_then(Time::parse))
+}
+
 /// Stands for a set of keys without showing them.
 fn mark(keys: &[Secret]) -> String {
     let mut h = Sha256::new();
@@ -125,7 +135,8 @@ async fn changed(tx: &mut Tx, project: &ProjectId) -> Result<()> {
 }
 
 /// A key that came or went meanwhile has another mark, and is not in place yet.
-pub(crate) async fn note_applied(tx: &mut Tx, project: &ProjectId, mark: &str) -> Result<()> {
+pub(crate) async fn note_applied(tx: &mut Tx, project: &ProjectId, mark: &str, now: Time) -> Result<()> {
+    store::kv::put(tx, &changed_key(project), &now.to_string()).await?;
     store::kv::put(tx, &applied_key(project), mark).await
 }
 

@@ -3,7 +3,10 @@
 
 use crate::{
     App,
-    plan::retention::{self as plan, Bin, Class, Clock, Hold, Item, Kept, Lane, Pins, Plan, Policy, Rules, ScheduleFacts},
+    plan::{
+        drill::frozen,
+        retention::{self as plan, Bin, Class, Clock, Hold, Item, Kept, Lane, Pins, Plan, Policy, Rules, ScheduleFacts},
+    },
 };
 use mainstay_model::{
     BackupId, ClusterId, Error, Result, StorageId, Time,
@@ -24,6 +27,8 @@ pub struct Catalogue {
     pub policy: BackupPolicy,
     pub backups: Vec<Backup>,
     pub pins: Pins,
+    /// Why nothing is deleted, where that is because of a drill.
+    pub frozen: Option<String>,
     facts: Policy,
 }
 
@@ -47,7 +52,9 @@ impl Catalogue {
             window_from: None,
             bin: cluster.bin.as_ref().and_then(|b| b.until).map(|until| Bin(Some(until))),
         };
-        Ok(Catalogue { cluster, policy, backups, pins: Pins { held, ..Pins::default() }, facts })
+        let failed = store::drills::failed_since(conn, id).await?;
+        let pins = Pins { held, frozen: failed.is_some(), ..Pins::default() };
+        Ok(Catalogue { cluster, policy, backups, pins, frozen: failed.as_ref().map(frozen), facts })
     }
 
     /// While a cluster is being deleted its backups are that operation's business.
@@ -126,6 +133,8 @@ impl Explained {
     /// What is known of a backup without looking at the others.
     pub fn alone(b: &Backup) -> Explained {
         let keep_reason = match (b.pinned, b.expires_at) {
+            _ if b.status == BackupStatus::Running => Kept::Running.to_string(),
+            _ if b.deleting.is_some() => leaving(b),
             (true, _) => Kept::Pinned.to_string(),
             (false, Some(t)) => format!("kept at least until {t}, unless its cluster's policy says otherwise"),
             (false, None) => "kept as its cluster's rules say".into(),
@@ -134,13 +143,21 @@ impl Explained {
     }
 }
 
-/// In the order of `backups`, by the planner that decides.
+/// Of how many clusters a list is explained exactly. The planner looks at all backups of a cluster to say
+/// why one is kept: for a page of a hundred clusters that is ten thousand of them.
+const EXPLAINED: usize = 8;
+
+/// In the order of `backups`, by the planner that decides; where they are of many clusters, by what is
+/// known of each alone.
 pub async fn explain(app: &App, backups: &[Backup]) -> Result<Vec<Explained>> {
     let mut conn = app.store.read().await?;
     let mut said: HashMap<BackupId, Explained> = HashMap::new();
     let mut clusters: Vec<&ClusterId> = backups.iter().map(|b| &b.cluster).collect();
     clusters.sort();
     clusters.dedup();
+    if clusters.len() > EXPLAINED {
+        return Ok(backups.iter().map(Explained::alone).collect());
+    }
     let now = app.now();
     for id in clusters {
         match Catalogue::load(&mut conn, id).await {
@@ -167,10 +184,15 @@ fn of_backup(catalogue: &Catalogue, b: &Backup, keep_reason: String) -> Explaine
     Explained { keep_reason, expires_at, deleting_until: b.deleting.as_ref().map(|d| d.until) }
 }
 
+fn leaving(b: &Backup) -> String {
+    let of = |d: &Deleting| format!("being deleted: {}; `backup undelete` brings it back until {}", d.reason, d.until);
+    b.deleting.as_ref().map(of).unwrap_or_else(|| Kept::Leaving.to_string())
+}
+
 fn kept_words(catalogue: &Catalogue, id: &BackupId, why: &Kept) -> String {
     let Some(backup) = catalogue.get(id) else { return why.to_string() };
     match &backup.deleting {
-        Some(d) if why == &Kept::Leaving => format!("being deleted: {}; `backup undelete` brings it back until {}", d.reason, d.until),
+        Some(_) if why == &Kept::Leaving => leaving(backup),
         _ => why.words(catalogue.schedule_of(backup)),
     }
 }

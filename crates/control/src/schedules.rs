@@ -81,7 +81,8 @@ pub(crate) async fn insert_default(app: &App, tx: &mut Tx, cluster: &Cluster) ->
 }
 
 /// What a cluster gets that was restored from another one: the other's schedules, paused, so that a
-/// copy made for a look does not fill storages. Where the other is gone, the default of a new one.
+/// copy made for a look does not fill storages; and what is asserted of its data. Where the other is gone,
+/// the default of a new one.
 pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, cluster: &Cluster) -> Result<()> {
     let is_gone = match store::clusters::get(tx, from).await {
         Ok(source) => source.deleted_at.is_some(),
@@ -96,7 +97,10 @@ pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, clus
         (copy.enabled, copy.timing, copy.retention) = (false, source.timing, source.retention);
         store::schedules::insert(tx, &copy).await?;
     }
-    Ok(())
+    match store::assertions::of_cluster(tx, from).await? {
+        none if none.is_empty() => Ok(()),
+        asserted => store::assertions::put(tx, &cluster.id, &asserted).await,
+    }
 }
 
 fn row(app: &App, cluster: &Cluster, name: Name, storages: Vec<StorageId>) -> Schedule {

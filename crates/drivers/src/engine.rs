@@ -193,6 +193,9 @@ pub trait Engine: Send + Sync {
     fn consistency(&self) -> Option<&dyn Consistency> {
         None
     }
+    fn questions(&self) -> Option<&dyn Questions> {
+        None
+    }
 }
 
 /// The verbs of a planned hand-over, in the order the control plane calls them:
@@ -244,6 +247,18 @@ pub trait Backups: Send + Sync {
     /// was done and failed is in the list with `ok: false`.
     async fn check(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>>;
 
+    /// In a throw-away instance only, after [`Self::check`]: whatever more the engine's own tools can say
+    /// of the data. They may write into it; it is thrown away. A tool that is not installed is an absent
+    /// check, not an error.
+    async fn prove(&self, _node: &Node) -> Result<Vec<Check>> {
+        Ok(vec![])
+    }
+
+    /// Whether the server says with this line of its log that its data is damaged, or that it broke down.
+    fn is_alarm(&self, _line: &str) -> bool {
+        false
+    }
+
     /// After the isolated instance stopped cleanly: removes what must not be there for a normal
     /// start (recovery settings, isolated configuration), so that a normal start is a primary.
     async fn settle(&self, node: &Node) -> Result<()>;
@@ -261,6 +276,22 @@ pub trait Backups: Send + Sync {
     /// Commands for a person with `restic` alone, after `restic restore … --target DIR` ran.
     fn manual_steps(&self, version: &str) -> Vec<String>;
 }
+
+/// Questions of a user's own about the data of a running node, served or isolated.
+#[async_trait]
+pub trait Questions: Send + Sync {
+    /// What a question is here, for people: `one SELECT, with or without WITH`.
+    fn form(&self) -> &'static str;
+
+    /// The answer as text: rows one a line, columns apart by a tab, nothing for what is null; at most
+    /// [`ANSWER_BYTES`]. Asked as the cluster's user, with what that user may see, and in a way that
+    /// changes nothing. The engine itself gives up after `within`, whatever becomes of us. What it will
+    /// not answer is an error of the kind `Failed` or `Invalid`; one that took too long is `TimedOut`.
+    async fn ask(&self, node: &Node, question: &str, within: Duration) -> Result<String>;
+}
+
+/// A longer answer is refused: assertions are about a value, not about all the data.
+pub const ANSWER_BYTES: usize = 64 << 10;
 
 /// What a member of a group can do beside being captured: have its point decided together with others'.
 #[async_trait]

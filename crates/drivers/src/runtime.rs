@@ -39,6 +39,12 @@ pub struct InstanceSpec {
     pub grace: Duration,
     /// How often in a row a crashed instance is started again; 0 for throw-away instances.
     pub restarts: u32,
+    /// In a network of its own that leads nowhere, as far as the system lets us (as root).
+    #[serde(default)]
+    pub offline: bool,
+    /// Last in line for the processor, and the first to go when memory runs out: nobody waits for it.
+    #[serde(default)]
+    pub background: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +74,9 @@ pub struct Instance {
     pub started_at: Option<Time>,
     /// Restarts since it last ran for a while.
     pub restarted: u32,
+    /// Whether it runs in a network of its own that leads nowhere.
+    #[serde(default)]
+    pub is_offline: bool,
 }
 
 /// Told at once, by the kernel, not by polling.

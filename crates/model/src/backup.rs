@@ -1,6 +1,10 @@
 //! A backup: one recovery point of one cluster, with one or more copies.
 
-use crate::{BackupId, ClusterId, ClusterName, ProjectId, ScheduleId, StorageId, Time, node::Position, retention::Retention};
+use crate::{
+    BackupId, ClusterId, ClusterName, ProjectId, ScheduleId, StorageId, Time,
+    node::Position,
+    retention::{FAILED_DAYS, Retention},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -192,6 +196,19 @@ impl Backup {
     /// Whether a restore may start from it: read back and checked, or drilled, and not going away.
     pub fn is_restorable(&self) -> bool {
         matches!(self.status, BackupStatus::Completed | BackupStatus::Partial) && self.copies.iter().any(Copy::is_good)
+    }
+    /// From when on nothing but other backups keeps it: what its rules say by time is over then. `None`
+    /// where time alone never lets it go. Retention decides; this only says when it is worth asking.
+    pub fn lapses_at(&self) -> Option<Time> {
+        if let Some(deleting) = &self.deleting {
+            return Some(deleting.until);
+        }
+        if self.pinned || matches!(self.status, BackupStatus::Running | BackupStatus::Deleting) {
+            return None;
+        }
+        let said = self.retention.as_ref().and_then(|r| r.days).map(|d| self.created_at.plus_days(d));
+        let failed = (self.status == BackupStatus::Failed).then(|| self.created_at.plus_days(FAILED_DAYS));
+        [said, self.expires_at, failed].into_iter().flatten().min()
     }
     /// Whether it counts as "last good": restorable and not suspicious.
     pub fn is_good(&self) -> bool {

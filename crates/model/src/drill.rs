@@ -1,6 +1,6 @@
 //! What is remembered of each drill: how often backups really restored, and how long that took.
 
-use crate::{BackupId, ClusterId, DrillId, ProjectId, Time};
+use crate::{BackupId, ClusterId, DrillId, ProjectId, Time, backup::Check};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -26,4 +26,7 @@ pub struct DrillRecord {
     /// From the first byte asked for to an engine that was checked.
     pub seconds: Option<f64>,
     pub reason: Option<String>,
+    /// What was looked at, and what was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }

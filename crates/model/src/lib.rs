@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod allow_list;
+pub mod assertion;
 pub mod audit;
 pub mod backup;
 pub mod cluster;

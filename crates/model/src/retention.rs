@@ -21,6 +21,9 @@ pub struct Retention {
     pub max_bytes: Option<u64>,
 }
 
+/// Failures stay so long to be looked into where no rule names them.
+pub const FAILED_DAYS: i64 = 7;
+
 /// Grandfather, father, son.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -10,6 +10,7 @@ use mainstay_drivers::{
 };
 use mainstay_model::{
     BackupId, ClusterId, ClusterName, Error, NodeId, Secret,
+    assertion::Assertion,
     backup::{Check, Facts},
     engine::EngineEntry,
     node::{Observed, Position},
@@ -124,7 +125,10 @@ verbs! {
     /// against its file list, starts it isolated, ends recovery with the plan's accounts and names,
     /// compares counts, stops it. After that the directory is ready to be swapped in. Half done
     /// (an interrupted call) is done again from the start. The live data is not touched.
-    RestoreBeside { plan: NodePlan, repository: RepositoryRef, snapshot: String, label: String } -> RestoredBeside;
+    /// With a drill, more is asked of it while it runs, and of its log: see [`RestoredBeside::proof`].
+    RestoreBeside { plan: NodePlan, repository: RepositoryRef, snapshot: String, label: String, #[serde(default)] drill: Option<Drill> } -> RestoredBeside;
+    /// A user's assertions, asked of the running node: one check each, in their order.
+    Assert { plan: NodePlan, assertions: Vec<Assertion> } -> Vec<Check>;
     /// With the node stopped: `data` becomes `aside`, `label` becomes `data`. Done already when
     /// `label` is gone and `aside` is there. With `label` empty only puts `data` aside.
     SwapData { plan: NodePlan, label: String, aside: String } -> Done;
@@ -144,6 +148,12 @@ pub struct Party {
     pub gather_ms: u64,
     /// How long writes may be held at most.
     pub hold_ms: u64,
+}
+
+/// What is asked of a throw-away instance beside what every restore is checked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drill {
+    pub assertions: Vec<Assertion>,
 }
 
 /// The reply of verbs whose success says it all.
@@ -172,6 +182,9 @@ pub struct EngineFacts {
     pub download_extension: String,
     /// Whether its point can be decided together with others'.
     pub consistent: bool,
+    /// What a user's question about the data is, for people; nothing where none can be asked.
+    #[serde(default)]
+    pub questions: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,4 +232,8 @@ pub struct RestoredBeside {
     pub seconds: f64,
     /// From the start of the isolated engine until it answered.
     pub start_seconds: f64,
+    /// Of a drill: what the engine's own tools, its log and the user's assertions say. Those that failed
+    /// are among them.
+    #[serde(default)]
+    pub proof: Vec<Check>,
 }

@@ -445,3 +445,39 @@ mod as_root {
         assert_eq!(std::fs::metadata(node.join("data")).expect("stat").uid(), uid);
     }
 }
+
+#[tokio::test]
+async fn what_is_offline_reaches_nobody_and_what_is_in_the_background_comes_last() {
+    let place = Place::new();
+    let runtime = open(&place);
+    let ear = std::net::TcpListener::bind("127.0.0.1:0").expect("an ear");
+    ear.set_nonblocking(true).expect("not waiting");
+    let port = ear.local_addr().expect("its address").port().to_string();
+    let mut spec = place.spec("/usr/bin/redis-cli", &["-h", "127.0.0.1", "-p", &port, "PING"]);
+    runtime.ensure(&id("a"), &spec).await.expect("start");
+    soon("somebody calls", || ear.accept().ok()).await;
+    runtime.remove(&id("a")).await.expect("remove");
+
+    if rustix::process::geteuid().is_root() {
+        spec.offline = true;
+        runtime.ensure(&id("b"), &spec).await.expect("start");
+        soon("it says why not", || place.log().contains("Could not connect").then_some(())).await;
+        assert!(ear.accept().is_err(), "it reached this host");
+        runtime.remove(&id("b")).await.expect("remove");
+    }
+
+    let mut spec = place.spec("/usr/bin/sleep", &["1000"]);
+    (spec.offline, spec.background) = (true, true);
+    let seen = runtime.ensure(&id("c"), &spec).await.expect("start");
+    let pid = seen.pid.expect("pid");
+    assert_eq!(seen.is_offline, rustix::process::geteuid().is_root());
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    assert_eq!(of("oom_score_adj").trim(), "1000");
+    let stat = of("stat");
+    let nice = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(16)).expect("its nice value");
+    assert_eq!(nice, "19");
+    runtime.stop(&id("c"), StopMode::Kill).await.expect("stop");
+    let fresh = runtime.ensure(&id("d"), &place.spec("/usr/bin/sleep", &["1000"])).await.expect("start");
+    assert!(!fresh.is_offline, "only the child leaves our network, never we");
+    runtime.stop(&id("d"), StopMode::Kill).await.expect("stop");
+}

@@ -10,7 +10,7 @@ use mainstay_model::{
     BackupId, ClusterId, Error, ProjectId, Result, StorageId, Time,
     backup::{Backup, BackupKind, BackupStatus},
 };
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, Row, any::AnyRow};
 
 const LIST: &str = "backups";
 const NEWEST_FIRST: &str = " ORDER BY created_at DESC, id DESC";
@@ -27,7 +27,8 @@ pub struct BackupFilter {
 }
 
 pub async fn insert(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
-    let sql = "INSERT INTO backups (id, project, cluster, kind, status, good, created_at, doc) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "INSERT INTO backups (id, project, cluster, kind, status, good, created_at, lapses_at, doc) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     sqlx::query(sql)
         .bind(backup.id.as_str())
         .bind(backup.project.as_str())
@@ -36,11 +37,16 @@ pub async fn insert(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
         .bind(doc::word(&backup.status)?)
         .bind(i64::from(backup.is_good()))
         .bind(backup.created_at.micros())
+        .bind(lapses(backup))
         .bind(doc::write(backup)?)
         .execute(&mut *conn)
         .await
         .map_err(|e| taken(e, "already_exists", || format!("there is a backup {} already", backup.id)))?;
     insert_copies(conn, backup).await
+}
+
+fn lapses(backup: &Backup) -> i64 {
+    backup.lapses_at().map_or(i64::MAX, Time::micros)
 }
 
 async fn insert_copies(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
@@ -63,7 +69,8 @@ pub async fn get(conn: &mut AnyConnection, id: &BackupId) -> Result<Backup> {
 
 /// Writes the whole backup, copies included.
 pub async fn update(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
-    let sql = "UPDATE backups SET project = $2, cluster = $3, kind = $4, status = $5, good = $6, created_at = $7, doc = $8 WHERE id = $1";
+    let sql = "UPDATE backups SET project = $2, cluster = $3, kind = $4, status = $5, good = $6, created_at = $7, \
+        lapses_at = $8, doc = $9 WHERE id = $1";
     let done = sqlx::query(sql)
         .bind(backup.id.as_str())
         .bind(backup.project.as_str())
@@ -72,6 +79,7 @@ pub async fn update(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
         .bind(doc::word(&backup.status)?)
         .bind(i64::from(backup.is_good()))
         .bind(backup.created_at.micros())
+        .bind(lapses(backup))
         .bind(doc::write(backup)?)
         .execute(&mut *conn)
         .await
@@ -116,17 +124,45 @@ pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?)
 }
 
-/// The newest one with a passed drill.
-pub async fn last_drilled(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Option<Backup>> {
-    let drilled = |b: &Backup| b.drill.as_ref().is_some_and(|d| d.ok);
-    Ok(of_cluster(conn, cluster).await?.into_iter().filter(drilled).max_by_key(|b| b.drill.as_ref().map(|d| d.at)))
+/// So many of one cluster, newest first.
+pub async fn newest(conn: &mut AnyConnection, cluster: &ClusterId, limit: i64) -> Result<Vec<Backup>> {
+    let sql = "SELECT doc FROM backups WHERE cluster = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
+    doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).bind(limit).fetch_all(conn).await.map_err(error)?)
 }
 
-/// Clusters of which there are backups, deleted ones too.
-pub async fn clusters(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
-    let rows: Vec<String> =
-        sqlx::query_scalar("SELECT DISTINCT cluster FROM backups ORDER BY cluster").fetch_all(conn).await.map_err(error)?;
+/// So many of its good ones ([`Backup::is_good`]), newest first.
+pub async fn newest_good(conn: &mut AnyConnection, cluster: &ClusterId, limit: i64) -> Result<Vec<Backup>> {
+    let sql = "SELECT doc FROM backups WHERE cluster = $1 AND good = 1 ORDER BY created_at DESC, id DESC LIMIT $2";
+    doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).bind(limit).fetch_all(conn).await.map_err(error)?)
+}
+
+/// Clusters with a backup that time alone may let go by now ([`Backup::lapses_at`]).
+pub async fn lapsed(conn: &mut AnyConnection, now: Time) -> Result<Vec<ClusterId>> {
+    let sql = "SELECT DISTINCT cluster FROM backups WHERE lapses_at <= $1 ORDER BY cluster";
+    let rows: Vec<String> = sqlx::query_scalar(sql).bind(now.micros()).fetch_all(conn).await.map_err(error)?;
     rows.into_iter().map(ClusterId::try_from).collect()
+}
+
+/// Of each cluster that is not deleted its last good one, where there is one. One that does not read is
+/// that cluster's alone.
+pub async fn last_good_of_all(conn: &mut AnyConnection) -> Result<Vec<(ClusterId, Result<Backup>)>> {
+    let sql = "SELECT b.doc, b.cluster FROM clusters c JOIN backups b ON b.id = (SELECT n.id FROM backups n \
+        WHERE n.cluster = c.id AND n.good = 1 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) WHERE c.deleted_at IS NULL";
+    of_clusters(sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
+}
+
+/// Of each cluster that is not deleted its newest one that has ended and was not removed since, where
+/// that one is not completed.
+pub async fn newest_bad_of_all(conn: &mut AnyConnection) -> Result<Vec<(ClusterId, Result<Backup>)>> {
+    let sql = "SELECT b.doc, b.cluster FROM clusters c JOIN backups b ON b.id = (SELECT n.id FROM backups n \
+        WHERE n.cluster = c.id AND n.status IN ('completed', 'partial', 'failed') ORDER BY n.created_at DESC, n.id DESC LIMIT 1) \
+        WHERE c.deleted_at IS NULL AND b.status <> 'completed'";
+    of_clusters(sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
+}
+
+fn of_clusters(rows: Vec<AnyRow>) -> Result<Vec<(ClusterId, Result<Backup>)>> {
+    let of = |row: &AnyRow| Ok((ClusterId::try_from(row.try_get::<String, _>(1).map_err(error)?)?, doc::read(row)));
+    rows.iter().map(of).collect()
 }
 
 /// The newest one made by hand since then that neither failed nor is going away.

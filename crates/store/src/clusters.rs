@@ -78,6 +78,12 @@ pub async fn all_alive(conn: &mut AnyConnection) -> Result<Vec<Cluster>> {
     doc::read_all(&sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
 }
 
+/// All there are rows of, deleted ones too.
+pub async fn ids(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
+    let rows: Vec<String> = sqlx::query_scalar("SELECT id FROM clusters ORDER BY id").fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(ClusterId::try_from).collect()
+}
+
 /// Those deleted whose backups were kept, of all projects.
 pub async fn in_bin(conn: &mut AnyConnection) -> Result<Vec<Cluster>> {
     let sql = "SELECT doc FROM clusters WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id";

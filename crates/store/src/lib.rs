@@ -13,6 +13,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod alerts;
+pub mod assertions;
 pub mod audit;
 pub mod backups;
 pub mod clusters;

@@ -3,7 +3,7 @@
 use crate::{doc, error::error};
 use mainstay_model::{ClusterId, Result, Time, retention::BackupPolicy};
 use serde::{Deserialize, Serialize};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, Row};
 
 /// The default where nothing was said.
 pub async fn policy(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<BackupPolicy> {
@@ -26,6 +26,13 @@ pub struct Notes {
 pub async fn notes(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Notes> {
     let row = sqlx::query("SELECT doc FROM retention_notes WHERE cluster = $1").bind(cluster.as_str()).fetch_optional(conn).await;
     Ok(row.map_err(error)?.as_ref().map(doc::read).transpose()?.unwrap_or_default())
+}
+
+/// Of every cluster that was ever looked at.
+pub async fn all_notes(conn: &mut AnyConnection) -> Result<Vec<(ClusterId, Notes)>> {
+    let rows = sqlx::query("SELECT doc, cluster FROM retention_notes").fetch_all(conn).await.map_err(error)?;
+    let read = |row: &sqlx::any::AnyRow| Ok((ClusterId::try_from(row.try_get::<String, _>(1).map_err(error)?)?, doc::read(row)?));
+    rows.iter().map(read).collect()
 }
 
 pub async fn put_notes(conn: &mut AnyConnection, cluster: &ClusterId, notes: &Notes) -> Result<()> {

@@ -74,6 +74,19 @@ pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?)
 }
 
+/// Of all clusters that are not deleted, oldest first.
+pub async fn of_all(conn: &mut AnyConnection) -> Result<Vec<Schedule>> {
+    let sql = "SELECT s.doc FROM clusters c JOIN schedules s ON s.cluster = c.id WHERE c.deleted_at IS NULL ORDER BY s.id";
+    doc::read_all(&sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
+}
+
+/// Of schedules whose newest time was missed, that time.
+pub async fn newest_missed(conn: &mut AnyConnection) -> Result<Vec<ScheduleRun>> {
+    let sql = "SELECT r.doc FROM schedules s JOIN schedule_runs r ON r.schedule = s.id \
+        AND r.nominal = (SELECT MAX(n.nominal) FROM schedule_runs n WHERE n.schedule = s.id) WHERE r.status = $1";
+    doc::read_all(&sqlx::query(sql).bind(doc::word(&RunStatus::Missed)?).fetch_all(conn).await.map_err(error)?)
+}
+
 /// Of clusters that are there, those that go to a storage.
 pub async fn of_storage(conn: &mut AnyConnection, project: &ProjectId, storage: &StorageId) -> Result<Vec<Schedule>> {
     let sql = "SELECT s.doc FROM schedules s JOIN clusters c ON c.id = s.cluster WHERE s.project = $1 AND c.deleted_at IS NULL";

@@ -17,6 +17,8 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../migrations/0001_first.sql") },
     Migration { version: 2, name: "backups", sql: include_str!("../migrations/0002_backups.sql") },
+    Migration { version: 3, name: "drills", sql: include_str!("../migrations/0003_drills.sql") },
+    Migration { version: 4, name: "many", sql: include_str!("../migrations/0004_many.sql") },
 ];
 
 /// Held while migrating, so that of two control planes that start at once one waits. The number

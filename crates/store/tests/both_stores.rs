@@ -4,7 +4,7 @@ mod support;
 
 use futures::future::BoxFuture;
 use mainstay_model::{
-    AlertId, AuditResult, Error, Kind as ErrorKind, NoticeId, NotifierId, ProjectId, Secret, StorageId, TokenId,
+    AlertId, AuditResult, ClusterId, Error, Kind as ErrorKind, NoticeId, NotifierId, ProjectId, Secret, StorageId, TokenId,
     alert::{Alert, AlertKind, Condition},
     backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
     cluster::Bin,
@@ -264,8 +264,15 @@ async fn backup_queries(p: Place) {
     assert_eq!(backups::last_good(&mut conn, &cluster.id).await.unwrap(), Some(good.clone()));
     let all = [suspicious.clone(), newer.clone(), good.clone()];
     assert_eq!(backups::of_cluster(&mut conn, &cluster.id).await.unwrap(), all);
+    assert_eq!(backups::newest(&mut conn, &cluster.id, 2).await.unwrap(), all[..2]);
+    assert_eq!(backups::newest_good(&mut conn, &cluster.id, 2).await.unwrap(), std::slice::from_ref(&good));
     assert_eq!(in_storage(&mut conn, &near.id).await, [newer.clone(), good.clone()]);
-    assert_eq!(backups::last_drilled(&mut conn, &cluster.id).await.unwrap(), None);
+    let of_all =
+        |found: Vec<(ClusterId, mainstay_model::Result<Backup>)>| found.into_iter().map(|(c, b)| (c, b.unwrap())).collect::<Vec<_>>();
+    assert_eq!(of_all(backups::last_good_of_all(&mut conn).await.unwrap()), [(cluster.id.clone(), good.clone())]);
+    assert_eq!(of_all(backups::newest_bad_of_all(&mut conn).await.unwrap()), []);
+    assert_eq!(backups::lapsed(&mut conn, at(0)).await.unwrap(), []);
+    assert_eq!(backups::lapsed(&mut conn, at(1 << 30)).await.unwrap(), std::slice::from_ref(&cluster.id));
     let none = backups::BackupFilter::default;
     let filters = [
         (none(), all.to_vec()),
@@ -274,7 +281,7 @@ async fn backup_queries(p: Place) {
         (backups::BackupFilter { cluster: Some(cluster.id.clone()), ..none() }, all.to_vec()),
         (backups::BackupFilter { status: Some(BackupStatus::Failed), ..none() }, vec![newer.clone()]),
         (backups::BackupFilter { kind: Some(BackupKind::Manual), ..none() }, vec![suspicious.clone(), good.clone()]),
-        (backups::BackupFilter { storage: Some(far.id.clone()), ..none() }, vec![suspicious, good.clone()]),
+        (backups::BackupFilter { storage: Some(far.id.clone()), ..none() }, vec![suspicious.clone(), good.clone()]),
         (backups::BackupFilter { storage: Some(StorageId::new()), ..none() }, vec![]),
     ];
     for (filter, expected) in filters {
@@ -286,7 +293,9 @@ async fn backup_queries(p: Place) {
         newer.copies[0].status = BackupStatus::Failed;
         newer.drill = Some(Drill { at: at(4), ok: true, seconds: 1.5 });
         backups::update(&mut tx, &newer).await.unwrap();
-        assert_eq!(backups::last_drilled(&mut tx, &cluster.id).await.unwrap(), Some(newer.clone()));
+        backups::delete(&mut tx, &suspicious.id).await.unwrap();
+        let bad = backups::newest_bad_of_all(&mut tx).await.unwrap();
+        assert_eq!(bad, [(cluster.id.clone(), Ok(newer.clone()))], "now it is the newest");
         assert_eq!(in_storage(&mut tx, &near.id).await, std::slice::from_ref(&good));
         for _ in 0..2 {
             backups::delete(&mut tx, &good.id).await.unwrap();
@@ -332,7 +341,7 @@ async fn retention_queries(p: Place) {
     let mut conn = p.store.read().await.unwrap();
     assert_eq!(retention::policy(&mut conn, &cluster.id).await.unwrap(), policy);
     assert_eq!(retention::notes(&mut conn, &cluster.id).await.unwrap(), notes);
-    assert_eq!(backups::clusters(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
+    assert_eq!(clusters::ids(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
     assert_eq!(restores::in_use(&mut conn).await.unwrap(), std::slice::from_ref(&one.id));
     assert_eq!(backups::manual_since(&mut conn, &cluster.id, at(0)).await.unwrap(), Some(two.clone()));
     assert_eq!(backups::manual_since(&mut conn, &cluster.id, at(2)).await.unwrap(), None);

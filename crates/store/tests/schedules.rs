@@ -186,6 +186,7 @@ async fn drills_of_a_cluster(store: &Store) {
         result: DrillResult::NotDone,
         seconds: None,
         reason: Some(HOSTILE[0].into()),
+        checks: vec![],
     };
     let mut tx = store.begin_write().await.unwrap();
     let all: Vec<DrillRecord> = (0..205).map(|i| drill(&shop, i)).collect();
@@ -198,5 +199,20 @@ async fn drills_of_a_cluster(store: &Store) {
     let rest = drills::list(&mut tx, &shop.id, &Paging { limit: 500, cursor: first.next }).await.unwrap();
     assert_eq!((rest.items.len(), rest.items.last()), (198, Some(&all[5])), "the newest two hundred are remembered");
     assert_eq!(drills::list(&mut tx, &other.id, &Paging::default()).await.unwrap().items.len(), 1);
+    let tries = drills::last_tries(&mut tx).await.unwrap();
+    assert!(tries.len() == 2 && tries.contains(&(shop.id.clone(), at(204))) && tries.contains(&(other.id.clone(), at(0))), "{tries:?}");
+
+    assert_eq!(drills::failed_since(&mut tx, &shop.id).await.unwrap(), None, "what was not done says nothing");
+    let ended = |seconds, result| DrillRecord { result, ..drill(&shop, seconds) };
+    let (passed, failed, later) = (ended(300, DrillResult::Passed), ended(301, DrillResult::Failed), ended(302, DrillResult::NotDone));
+    for one in [&passed, &failed, &later] {
+        drills::insert(&mut tx, one).await.unwrap();
+    }
+    assert_eq!(drills::last_passed(&mut tx, &shop.id).await.unwrap(), Some(passed));
+    assert_eq!(drills::failed_since(&mut tx, &shop.id).await.unwrap(), Some(failed));
+    assert_eq!(drills::failed_since(&mut tx, &other.id).await.unwrap(), None);
+    assert_eq!(drills::with_failures(&mut tx).await.unwrap(), std::slice::from_ref(&shop.id));
+    drills::insert(&mut tx, &ended(303, DrillResult::Passed)).await.unwrap();
+    assert_eq!(drills::failed_since(&mut tx, &shop.id).await.unwrap(), None, "it passed since");
     commit(tx).await.unwrap();
 }

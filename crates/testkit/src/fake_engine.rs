@@ -22,7 +22,8 @@ pub(crate) use database::{read_db, read_log};
 use mainstay_drivers::{
     Result,
     engine::{
-        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Exposure, Failover, Info, Installed, Node, Service, Upstream,
+        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Exposure, Failover, Info, Installed, Node, Questions, Service,
+        Upstream,
     },
     progress::Progress,
     runtime::{FileSpec, InstanceId, InstanceSpec, Runtime, Signal},
@@ -314,6 +315,8 @@ impl Engine for FakeEngine {
             stop_signal: Signal::Term,
             grace: Duration::from_secs(5),
             restarts: 3,
+            offline: node.exposure == Exposure::Isolated,
+            background: false,
         };
         Service { files: vec![settings_file(node)], spec, ready_within: Duration::from_secs(5) }
     }
@@ -407,6 +410,27 @@ impl Engine for FakeEngine {
     }
     fn consistency(&self) -> Option<&dyn Consistency> {
         Some(self)
+    }
+    fn questions(&self) -> Option<&dyn Questions> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Questions for FakeEngine {
+    fn form(&self) -> &'static str {
+        "`count`, or the beginning of rows"
+    }
+
+    async fn ask(&self, node: &Node, question: &str, _: Duration) -> Result<String> {
+        self.faults.before("engine.ask").await?;
+        let server = self.server_on(&node.paths.data).ok_or_else(|| Error::unavailable("connect", "connection refused"))?;
+        let rows = read_log(&server.data);
+        match question {
+            "count" => Ok(rows.len().to_string()),
+            "?" => Err(Error::failed("engine_refused", "what is that?")),
+            begin => Ok(rows.into_iter().filter(|r| r.starts_with(begin)).collect::<Vec<_>>().join("\n")),
+        }
     }
 }
 

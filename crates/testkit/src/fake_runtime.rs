@@ -159,8 +159,11 @@ impl FakeRuntime {
                 pid: p.runs().then_some(p.pid),
                 started_at: p.runs().then_some(p.started_at),
                 restarted: p.restarted,
+                is_offline: p.runs() && p.spec.offline,
             },
-            None => Instance { id: id.clone(), state: InstanceState::Stopped, pid: None, started_at: None, restarted: 0 },
+            None => {
+                Instance { id: id.clone(), state: InstanceState::Stopped, pid: None, started_at: None, restarted: 0, is_offline: false }
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ fn view(d: DrillRecord) -> dto::DrillRun {
         result: d.result,
         seconds: d.seconds,
         reason: d.reason,
+        checks: d.checks,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The routes, one file a noun. THE LIST is [`all`].
 
 mod alerts;
+mod assertions;
 mod audit;
 mod backups;
 mod clusters;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Noun> {
         nodes::routes(),
         backups::routes(),
         drills::routes(),
+        assertions::routes(),
         restores::routes(),
         retention::routes(),
         groups::routes(),

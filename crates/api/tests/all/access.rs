@@ -24,6 +24,7 @@ pub fn body(endpoint: &Endpoint) -> serde_json::Value {
         "copyBackup" => json!({ "storage": "local" }),
         "createToken" => json!({ "name": "x", "role": "viewer" }),
         "setAllowList" => json!({ "allow_list": [] }),
+        "setAssertions" => json!({ "assertions": [] }),
         "patchSettings" => json!({ "settings": {} }),
         _ => json!({}),
     }
@@ -65,7 +66,7 @@ fn the_table_says_what_was_agreed() {
         (
             Need::Role(Role::Viewer),
             "listClusters showCluster listBackups showBackup listSchedules showSchedule previewSchedule planRestore listOperations watchOperation \
-             listStorages listNotifiers showNotifier listAlerts showAlert",
+             listStorages listNotifiers showNotifier listAlerts showAlert listDrills listAssertions",
         ),
         (
             Need::Role(Role::Operator),
@@ -75,7 +76,7 @@ fn the_table_says_what_was_agreed() {
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \
-             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore \
+             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions \
              listAudit",
         ),
         (

@@ -38,6 +38,7 @@ fn description() -> Description {
         url_scheme: "ledger".into(),
         download_extension: "tar.zst".into(),
         consistent: true,
+        questions: Some("a word".into()),
     };
     Description {
         version: "0".into(),

@@ -249,10 +249,13 @@ pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
 }
 
 /// The backup's status from its copies': a partial success is not a success. One that is being deleted
-/// goes on being deleted, and would become that again.
+/// goes on being deleted, and would become that again. What failed its drill stays failed, however well
+/// its copies read: only a drill that passes takes that back.
 pub(crate) fn settle(backup: &mut Backup) {
     let good = backup.copies.iter().filter(|c| c.is_good()).count();
+    let condemned = backup.drill.as_ref().is_some_and(|d| !d.ok);
     let status = match good {
+        _ if condemned => BackupStatus::Failed,
         0 => BackupStatus::Failed,
         n if n == backup.copies.len() => BackupStatus::Completed,
         _ => BackupStatus::Partial,
@@ -262,8 +265,10 @@ pub(crate) fn settle(backup: &mut Backup) {
         (BackupStatus::Deleting, None) => {}
         _ => backup.status = status,
     }
-    backup.error = backup.copies.iter().find_map(|c| c.error.as_ref().map(|e| format!("{}: {e}", c.storage_name)));
-    if good == 0 {
+    if !condemned {
+        backup.error = backup.copies.iter().find_map(|c| c.error.as_ref().map(|e| format!("{}: {e}", c.storage_name)));
+    }
+    if good == 0 || condemned {
         backup.proof = Proof::None;
     }
 }

@@ -149,6 +149,7 @@ pub(super) async fn forget(tx: &mut Tx, s: &State) -> Result<()> {
     let nodes: Vec<NodeId> = s.placing.nodes.iter().map(|(n, _)| n.clone()).collect();
     placing::release(tx, &s.cluster, &nodes, &["rw", "ro"]).await?;
     store::schedules::delete_of_cluster(tx, &s.cluster).await?;
+    store::assertions::delete_of_cluster(tx, &s.cluster).await?;
     store::clusters::remove_unborn(tx, &s.cluster).await?;
     store::secrets::delete_owner(tx, s.cluster.as_str()).await
 }

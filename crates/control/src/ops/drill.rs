@@ -6,12 +6,12 @@ use crate::{App, app::act, backups, drills, topology::Topology};
 use async_trait::async_trait;
 use mainstay_drivers::engine::NodePlan;
 use mainstay_model::{
-    BackupId, Kind, NodeId, Result,
-    backup::{BackupStatus, Check, Drill as Outcome, Proof},
-    drill::DrillResult,
+    BackupId, Error, Kind, NodeId, Result, assertion,
+    backup::{Backup, Check, Drill as Outcome, Proof},
+    drill::{DrillRecord, DrillResult},
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{PrepareNode, RemoveNode, RestoreBeside};
+use mainstay_rpc::verbs::{Drill as Asked, PrepareNode, RemoveNode, RestoreBeside};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -61,9 +61,11 @@ impl Operation for Drill {
         }
     }
 
-    /// A drill that showed the data to be bad fails the backup. One that could not be done (no
-    /// room, no engine) says nothing about it.
+    /// A drill that showed the data to be bad fails the backup; [`crate::tasks::drill`] then makes a new
+    /// one, and retention stands still until a drill passes. One that could not be done (no room, no
+    /// engine) says nothing about it.
     async fn finished(&self, end: End<'_>, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+        cx.world.drill_ended.notify_one();
         remember(cx, tx, s, &end).await?;
         let (End::Failed(e) | End::Stuck(e)) = end else { return Ok(()) };
         if e.kind != Kind::Integrity {
@@ -71,8 +73,9 @@ impl Operation for Drill {
         }
         let mut backup = store::backups::get(tx, &s.backup).await?;
         backup.drill = Some(Outcome { at: cx.world.now(), ok: false, seconds: s.seconds.unwrap_or(0.0) });
-        (backup.status, backup.proof) = (BackupStatus::Failed, Proof::None);
         backup.error = Some(format!("the drill failed: {}", e.message));
+        put_checks(&mut backup, s);
+        back_up::settle(&mut backup);
         store::backups::update(tx, &backup).await
     }
 
@@ -86,15 +89,25 @@ async fn restore(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, None).await?;
     let began = cx.world.now();
     let plan = throw_away(cx, &backup, &s.node).await?;
+    let assertions = store::assertions::of_cluster(&mut *cx.world.store.read().await?, &backup.cluster).await?;
     act(cx, PrepareNode { plan: plan.clone() }).await?;
-    let done = act(cx, RestoreBeside { plan, repository, snapshot, label: "drill".into() }).await?;
+    let drill = Some(Asked { assertions });
+    let done = act(cx, RestoreBeside { plan, repository, snapshot, label: "drill".into(), drill }).await?;
     s.seconds = Some(cx.world.now().seconds_since(began));
-    s.checks = done.checks;
-    Ok(())
+    s.checks = [done.checks, done.proof].concat();
+    judged(&s.checks)
+}
+
+/// One bad check is enough, and the first says what is wrong; the others are remembered as well.
+fn judged(checks: &[Check]) -> Result<()> {
+    match checks.iter().find(|c| c.failed()) {
+        None => Ok(()),
+        Some(bad) => Err(Error::integrity(format!("the restored data did not pass the check {}: {}", bad.name, bad.detail))),
+    }
 }
 
 /// A node of the backup's cluster that has no address anybody could connect to.
-async fn throw_away(cx: &Cx<App>, backup: &mainstay_model::backup::Backup, node: &NodeId) -> Result<NodePlan> {
+async fn throw_away(cx: &Cx<App>, backup: &Backup, node: &NodeId) -> Result<NodePlan> {
     let topology = Topology::load(&cx.world, &backup.cluster).await?;
     Ok(NodePlan {
         id: node.clone(),
@@ -114,10 +127,15 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     let mut backup = store::backups::get(tx, &s.backup).await?;
     backup.drill = Some(Outcome { at: cx.world.now(), ok: true, seconds: s.seconds.unwrap_or(0.0) });
     backup.proof = Proof::Drilled;
-    backup.checks.retain(|c| !s.checks.iter().any(|n| n.name == c.name));
-    backup.checks.extend(s.checks.iter().cloned());
+    put_checks(&mut backup, s);
     back_up::settle(&mut backup);
     store::backups::update(tx, &backup).await
+}
+
+/// An assertion that was taken away since the last drill says nothing about this one.
+fn put_checks(backup: &mut Backup, s: &State) {
+    backup.checks.retain(|c| !c.name.starts_with(assertion::CHECK) && !s.checks.iter().any(|n| n.name == c.name));
+    backup.checks.extend(s.checks.iter().cloned());
 }
 
 /// For the history. One that is stuck has not ended yet.
@@ -135,5 +153,6 @@ async fn remember(cx: &Cx<App>, tx: &mut Tx, s: &State, end: &End<'_>) -> Result
         found => found?,
     };
     let seconds = s.seconds.filter(|_| result == DrillResult::Passed);
-    store::drills::insert(tx, &drills::record(&cx.world, &backup, result, seconds, reason)).await
+    let record = drills::record(&cx.world, &backup, result, seconds, reason);
+    store::drills::insert(tx, &DrillRecord { checks: s.checks.clone(), ..record }).await
 }

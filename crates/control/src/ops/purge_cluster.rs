@@ -101,6 +101,7 @@ async fn forget(tx: &mut Tx, s: &State) -> Result<()> {
         store::backups::delete(tx, &backup.id).await?;
     }
     store::schedules::delete_of_cluster(tx, &s.cluster).await?;
+    store::assertions::delete_of_cluster(tx, &s.cluster).await?;
     store::retention::delete_of_cluster(tx, &s.cluster).await?;
     store::secrets::delete_owner(tx, s.cluster.as_str()).await?;
     store::secrets::delete_owner(tx, &backups::keys_owner(&s.cluster)).await?;

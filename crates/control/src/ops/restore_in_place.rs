@@ -158,7 +158,7 @@ async fn restore(cx: &Cx<App>, s: &State, topology: &Topology) -> Result<()> {
     let backup = backups::get(&cx.world, &s.backup).await?;
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, Some(&s.storage)).await?;
     act(cx, ReclaimNode { plan: plan.clone() }).await?;
-    act(cx, RestoreBeside { plan, repository, snapshot, label: label("restored", &cx.operation) }).await.map(drop)
+    act(cx, RestoreBeside { plan, repository, snapshot, label: label("restored", &cx.operation), drill: None }).await.map(drop)
 }
 
 pub(super) async fn stop(cx: &Cx<App>, topology: &Topology) -> Result<()> {

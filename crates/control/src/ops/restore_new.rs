@@ -109,7 +109,7 @@ pub(super) async fn restore(cx: &Cx<App>, s: &State) -> Result<()> {
     let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
     let backup = backups::get(&cx.world, &s.backup).await?;
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, Some(&s.storage)).await?;
-    act(cx, RestoreBeside { plan, repository, snapshot, label: LABEL.into() }).await.map(drop)
+    act(cx, RestoreBeside { plan, repository, snapshot, label: LABEL.into(), drill: None }).await.map(drop)
 }
 
 /// Where the new node's empty directory goes that the data takes the place of.

@@ -38,9 +38,9 @@ impl Operation for SetRecoveryKeys {
         }
     }
 
-    async fn db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+    async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
-            "record" => recovery_keys::note_applied(tx, &s.project, &s.mark).await,
+            "record" => recovery_keys::note_applied(tx, &s.project, &s.mark, cx.world.now()).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }

@@ -2,7 +2,7 @@
 
 use mainstay_model::{
     Time,
-    backup::Backup,
+    backup::{Backup, BackupStatus},
     drill::{DrillRecord, DrillResult},
 };
 
@@ -22,23 +22,45 @@ pub fn candidate(now: Time, newest_first: &[Backup], rules: Rules) -> Option<&Ba
     newest_first.iter().filter(|b| b.is_good()).find(rested)
 }
 
-/// Why a drill is due: the first of all, a week since the last, or another version of the engine.
-pub fn due(now: Time, backup: &Backup, newest_first: &[DrillRecord], rules: Rules) -> Option<&'static str> {
+/// Why a drill is due: the first of all, a week since the last, another version of the engine, other
+/// keys, or one that failed: until one passes nobody knows whether anything of the cluster restores.
+pub fn due(now: Time, backup: &Backup, newest_first: &[DrillRecord], keys_changed: Option<Time>, rules: Rules) -> Option<&'static str> {
     if rules.interval_days <= 0 {
         return None;
     }
     // What is dated later than now was dated by a clock that was wrong.
     let Some(last) = newest_first.iter().find(|d| d.at <= now) else { return Some("the first of this cluster") };
     let since = now.seconds_since(last.at);
+    if keys_changed.is_some_and(|t| last.at < t && t <= now) && last.result == DrillResult::Passed {
+        return Some("the keys of its repositories changed since the last one");
+    }
     if since < rules.again_seconds as f64 {
         return None;
     }
     match last.result {
         DrillResult::NotDone => Some("the last one could not be done"),
+        DrillResult::Failed => Some("the last one failed"),
         _ if since >= (rules.interval_days * 86_400) as f64 => Some("it is time again"),
         _ if last.engine_version != backup.engine_version => Some("the engine has another version than at the last one"),
         _ => None,
     }
+}
+
+/// Why nothing of a cluster is deleted, where its newest drill that came to an end failed.
+pub fn frozen(failed: &DrillRecord) -> String {
+    let why = failed.reason.as_deref().unwrap_or("it did not say why");
+    format!(
+        "nothing of this cluster is deleted until a drill passes: the one of backup {} at {} failed ({why}); `mainstay backup drill` tries another",
+        failed.backup, failed.at
+    )
+}
+
+/// Whether a cluster whose drill failed needs a new backup by itself: none was made since that is good
+/// or being made, and the last attempt is a while ago.
+pub fn needs_another(now: Time, failed: &DrillRecord, newest_first: &[Backup]) -> bool {
+    const AGAIN_SECONDS: f64 = 3600.0;
+    let mut since = newest_first.iter().take_while(|b| b.created_at >= failed.at);
+    since.all(|b| b.status != BackupStatus::Running && !b.is_good() && now.seconds_since(b.created_at) >= AGAIN_SECONDS)
 }
 
 /// Space that a drill leaves free on the host.

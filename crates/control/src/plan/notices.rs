@@ -111,9 +111,10 @@ pub fn drill(b: &Backup, end: End<'_>) -> Option<Draft> {
     let Err((_, e)) = reason(end)? else { return None };
     let name = &b.cluster_name;
     let (title, means) = match e.kind {
-        mainstay_model::Kind::Integrity => {
-            (format!("{name}: the drill failed"), "The backup does not restore, and no longer counts; make a new one.")
-        }
+        mainstay_model::Kind::Integrity => (
+            format!("{name}: the drill failed"),
+            "The backup does not restore, and no longer counts; a new one is made now, and nothing of the cluster is deleted until a drill passes.",
+        ),
         _ => (format!("{name}: the drill could not be done"), "Whether the backup restores is not known."),
     };
     Some(about_backup(b, NoticeKind::DrillFailed, false, title, format!("Drill of backup {} of {name}: {}\n{means}", b.id, e.message)))

@@ -1,7 +1,11 @@
 //! The one sentence: to when can this cluster be brought back, and how is that known.
 
 use mainstay_drivers::storage::SNAPSHOT;
-use mainstay_model::{StorageId, Time, backup::Backup};
+use mainstay_model::{
+    StorageId, Time,
+    backup::Backup,
+    drill::{DrillRecord, DrillResult},
+};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +28,20 @@ pub struct Kept {
     pub region: Option<String>,
 }
 
-/// `newest_good` is the newest backup that counts; `drilled` the newest with a passed drill;
-/// `storages` those of the project.
-pub fn recoverability(newest_good: Option<&Backup>, drilled: Option<&Backup>, storages: &[Kept]) -> Recoverability {
+/// What is known of a cluster's drills.
+#[derive(Debug, Clone, Default)]
+pub struct Drills {
+    /// The newest of all, whatever came of it.
+    pub newest: Option<DrillRecord>,
+    /// The newest that passed.
+    pub passed: Option<DrillRecord>,
+}
+
+/// `newest_good` is the newest backup that counts; `storages` those of the project.
+pub fn recoverability(newest_good: Option<&Backup>, drills: &Drills, storages: &[Kept]) -> Recoverability {
     let good = newest_good.iter().flat_map(|b| &b.copies).filter(|c| c.is_good());
     let places: Vec<&Kept> = good.filter_map(|c| storages.iter().find(|s| s.storage == c.storage)).collect();
-    let drill = drilled.and_then(|b| b.drill.as_ref()).filter(|d| d.ok);
+    let drill = drills.passed.as_ref();
     let to = newest_good.and_then(recovery_point);
     let verified = newest_good.map_or(0, |b| b.copies.iter().filter(|c| c.is_good()).count() as u32);
     let copies = newest_good.map_or(0, |b| b.copies.len() as u32);
@@ -38,9 +50,9 @@ pub fn recoverability(newest_good: Option<&Backup>, drilled: Option<&Backup>, st
         copies_verified: verified,
         copies,
         last_drill_at: drill.map(|d| d.at),
-        last_drill_seconds: drill.map(|d| d.seconds),
+        last_drill_seconds: drill.and_then(|d| d.seconds),
         three_two_one: three_two_one(&places),
-        sentence: sentence(to, verified, copies, drill.map(|d| d.seconds)),
+        sentence: sentence(to, verified, copies, drills),
     }
 }
 
@@ -49,15 +61,26 @@ fn recovery_point(backup: &Backup) -> Option<Time> {
     Some(backup.created_at)
 }
 
-fn sentence(to: Option<Time>, verified: u32, copies: u32, drill: Option<f64>) -> String {
+fn sentence(to: Option<Time>, verified: u32, copies: u32, drills: &Drills) -> String {
     let Some(to) = to else {
         return "Not recoverable: there is no good backup.".into();
     };
-    let drill = match drill {
-        Some(s) => format!("last drill restored in {s:.0} s"),
-        None => "never drilled".into(),
-    };
-    format!("Recoverable to {to}; {verified} of {copies} copies verified; {drill}.")
+    format!("Recoverable to {to}; {verified} of {copies} copies verified; {}.", drilled(drills))
+}
+
+/// A drill that passed once says less when the one after it did not.
+fn drilled(drills: &Drills) -> String {
+    let restored = |d: &DrillRecord| format!("restored in {:.0} s", d.seconds.unwrap_or_default());
+    let why = |d: &DrillRecord| d.reason.as_deref().and_then(|r| r.split([':', ';']).next()).unwrap_or("it could not be done").to_string();
+    match (&drills.newest, &drills.passed) {
+        (Some(n), _) if n.result == DrillResult::Failed => format!("the last drill, at {}, FAILED", n.at),
+        (Some(n), Some(p)) if n.result == DrillResult::NotDone => {
+            format!("not drilled since {} ({}), that time {}", p.at, why(n), restored(p))
+        }
+        (Some(n), None) => format!("never drilled ({})", why(n)),
+        (_, Some(p)) => format!("last drill {}", restored(p)),
+        (None, None) => "never drilled".into(),
+    }
 }
 
 /// Counts the live data as one copy, on this host's own disks. A storage of kind `local` is on this
@@ -97,19 +120,39 @@ fn kinds_of(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_model::{BackupId, ClusterId, DrillId, ProjectId};
 
     #[test]
     fn without_a_good_backup_nothing_sounds_good() {
-        let r = recoverability(None, None, &[]);
+        let r = recoverability(None, &Drills::default(), &[]);
         assert_eq!((r.to, r.copies), (None, 0));
         assert!(r.sentence.starts_with("Not recoverable"));
     }
 
     #[test]
     fn the_sentence_names_copies_and_drill() {
-        let s = sentence(Some(Time(0)), 1, 2, Some(41.2));
-        assert!(s.contains("1 of 2 copies verified") && s.contains("41 s"), "{s}");
-        assert!(sentence(Some(Time(0)), 1, 1, None).contains("never drilled"));
+        let drill = |result, seconds, reason: Option<&str>| DrillRecord {
+            id: DrillId::new(),
+            project: ProjectId::new(),
+            cluster: ClusterId::new(),
+            backup: BackupId::new(),
+            engine_version: "15".into(),
+            at: Time(0),
+            result,
+            seconds,
+            reason: reason.map(Into::into),
+            checks: vec![],
+        };
+        let said = |newest: Option<DrillRecord>, passed: Option<DrillRecord>| sentence(Some(Time(0)), 1, 2, &Drills { newest, passed });
+        let passed = Some(drill(DrillResult::Passed, Some(41.2), None));
+        let s = said(passed.clone(), passed.clone());
+        assert!(s.contains("1 of 2 copies verified") && s.ends_with("last drill restored in 41 s."), "{s}");
+        assert!(said(None, None).contains("never drilled"));
+        let full = Some(drill(DrillResult::NotDone, None, Some("no room on the host: 9 bytes are needed")));
+        assert!(said(full.clone(), None).contains("never drilled (no room on the host)"));
+        let s = said(full, passed.clone());
+        assert!(s.contains("not drilled since") && s.contains("(no room on the host), that time restored in 41 s"), "{s}");
+        assert!(said(Some(drill(DrillResult::Failed, None, Some("rows"))), passed).contains("FAILED"));
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Pins {
     pub held: BTreeMap<BackupId, Hold>,
     /// Storages whose contents are not what the catalogue says, and why.
     pub suspended: BTreeMap<StorageId, String>,
+    /// The newest drill of the cluster failed: older backups may be all that restores.
+    pub frozen: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,7 +249,8 @@ impl<'a> Desk<'a> {
     /// What would go, and must not go now.
     fn doubts(&mut self, pins: &Pins, clock: Clock) {
         let doubt = clock.doubt();
-        self.keep_where(|i| doubt.map(Kept::Clock).or_else(|| pins.suspended_for(i).map(Kept::Suspended)));
+        let frozen = pins.frozen.then_some(Kept::Frozen);
+        self.keep_where(|i| doubt.map(Kept::Clock).or_else(|| frozen.clone()).or_else(|| pins.suspended_for(i).map(Kept::Suspended)));
     }
 
     /// What a kept one needs is kept, all the way down.

@@ -1,12 +1,13 @@
 //! Restores the newest good backup of each cluster now and then, one at a time, so that it is known
-//! that it does and how long it takes.
+//! that it does and how long it takes; and sees to what must follow where one does not.
 //!
 //! Drills are the least of what a host has to do: one that has no room is left out, which is said
-//! and tried again the next day.
+//! and tried again the next day. A drill that failed is the opposite: the cluster may have nothing
+//! that restores, so a new backup is begun at once.
 
-use crate::{Actor, App, backups, drills, plan};
+use crate::{Actor, App, backups, drills, plan, recovery_keys};
 use mainstay_model::{
-    Kind, Result, Time,
+    ClusterId, Kind, Result, Time,
     backup::Backup,
     cluster::{Cluster, Wanted},
     drill::{DrillRecord, DrillResult},
@@ -15,6 +16,77 @@ use mainstay_model::{
 use mainstay_operations::{Filter, Operation};
 use mainstay_rpc::verbs::Describe;
 use mainstay_store::{self as store, Paging};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+const PERIOD: Duration = Duration::from_secs(600);
+/// What rings the bell has to be committed first.
+const SOON: Duration = Duration::from_secs(2);
+/// How many good backups of a cluster are looked through for one that was left in peace.
+const NEWEST: i64 = 20;
+
+pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
+    let mut tick = tokio::time::interval(PERIOD);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tick.tick() => {}
+            () = app.drill_ended.notified() => {
+                if shutdown.run_until_cancelled(tokio::time::sleep(SOON)).await.is_none() {
+                    return;
+                }
+            }
+        }
+        for looked in [replace_failed(&app).await, once(&app).await] {
+            if let Err(e) = looked {
+                tracing::warn!(inside = e.inside, "drills could not be looked after and are tried again: {e}");
+            }
+        }
+    }
+}
+
+// ---- what a failed one means ----
+
+/// Begins a backup for each cluster whose newest drill failed and that has no good one since.
+pub async fn replace_failed(app: &App) -> Result<()> {
+    let clusters = store::drills::with_failures(&mut *app.store.read().await?).await?;
+    for id in &clusters {
+        if let Err(e) = replace(app, id).await {
+            tracing::warn!(inside = e.inside, "cluster {id} has no new backup yet after its drill failed; tried again: {e}");
+        }
+    }
+    Ok(())
+}
+
+async fn replace(app: &App, id: &ClusterId) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    let Some(failed) = store::drills::failed_since(&mut tx, id).await? else { return Ok(()) };
+    let cluster = match store::clusters::get(&mut tx, id).await {
+        Err(e) if e.kind == Kind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let newest = store::backups::newest(&mut tx, id, NEWEST).await?;
+    if !runs(&cluster) || !plan::drill::needs_another(app.now(), &failed, &newest) {
+        return Ok(());
+    }
+    let places = match store::backups::get(&mut tx, &failed.backup).await {
+        Err(e) if e.kind == Kind::NotFound => newest.into_iter().next(),
+        found => Some(found?),
+    };
+    let Some(places) = places else { return Ok(()) };
+    let begun = backups::begin_after_drill(app, &mut tx, &cluster, &places).await?;
+    store::commit(tx).await?;
+    tracing::warn!("backup {begun} of {} is made because the drill of {} failed", cluster.name, failed.backup);
+    app.runner.wake();
+    Ok(())
+}
+
+fn runs(cluster: &Cluster) -> bool {
+    cluster.wanted == Wanted::Running && cluster.phase.is_none() && cluster.deleted_at.is_none()
+}
+
+// ---- which is next ----
 
 /// A cluster that is due.
 struct Due {
@@ -36,16 +108,13 @@ pub async fn once(app: &App) -> Result<()> {
     if app.options.drill_interval_days <= 0 || is_drilling(app).await? {
         return Ok(());
     }
-    let mut all = Vec::new();
-    for cluster in store::clusters::all_alive(&mut *app.store.read().await?).await? {
-        all.extend(look(app, &cluster).await?);
-    }
-    all.sort_by_key(|d| d.history.first().map_or(Time(0), |last| last.at));
-    if all.is_empty() {
-        return Ok(());
-    }
-    let free = app.agent.look(&Describe {}).await?.host.disk_free_bytes;
-    for due in all {
+    let mut free = None;
+    for cluster in in_turn(app).await? {
+        let Some(due) = look(app, &cluster).await? else { continue };
+        let free = match free {
+            Some(free) => free,
+            None => *free.insert(app.agent.look(&Describe {}).await?.host.disk_free_bytes),
+        };
         match plan::drill::no_room(app.now(), &due.backup, free, &due.history) {
             Some(why) => leave_out(app, &due.backup, why).await?,
             None if begin(app, &due).await? => return Ok(()),
@@ -60,15 +129,23 @@ async fn is_drilling(app: &App) -> Result<bool> {
     Ok(!app.runner.list(drilling, None, 1).await?.items.is_empty())
 }
 
-async fn look(app: &App, cluster: &Cluster) -> Result<Option<Due>> {
-    if cluster.wanted != Wanted::Running || cluster.phase.is_some() {
-        return Ok(None);
-    }
+/// Clusters that run, the one whose last drill is the longest ago first.
+async fn in_turn(app: &App) -> Result<Vec<Cluster>> {
     let mut conn = app.store.read().await?;
+    let last: HashMap<ClusterId, Time> = store::drills::last_tries(&mut conn).await?.into_iter().collect();
+    let mut clusters = store::clusters::all_alive(&mut conn).await?;
+    clusters.retain(runs);
+    clusters.sort_by_key(|c| last.get(&c.id).copied().unwrap_or(Time(0)));
+    Ok(clusters)
+}
+
+async fn look(app: &App, cluster: &Cluster) -> Result<Option<Due>> {
+    let mut conn = app.store.read().await?;
+    let newest = store::backups::newest_good(&mut conn, &cluster.id, NEWEST).await?;
+    let Some(backup) = plan::drill::candidate(app.now(), &newest, rules(app)) else { return Ok(None) };
     let history = store::drills::list(&mut conn, &cluster.id, &Paging::default()).await?.items;
-    let backups = store::backups::of_cluster(&mut conn, &cluster.id).await?;
-    let Some(backup) = plan::drill::candidate(app.now(), &backups, rules(app)) else { return Ok(None) };
-    let why = plan::drill::due(app.now(), backup, &history, rules(app));
+    let keys_changed = recovery_keys::changed_at(&mut conn, &cluster.project).await?;
+    let why = plan::drill::due(app.now(), backup, &history, keys_changed, rules(app));
     Ok(why.map(|why| Due { backup: backup.clone(), history, why }))
 }
 

@@ -20,9 +20,9 @@ use mainstay_model::{
 };
 use mainstay_operations::{Lock, Operation, Status};
 use mainstay_rpc::verbs::ListSnapshots;
-use mainstay_store as store;
+use mainstay_store::{self as store, retention::Notes};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -76,11 +76,28 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
     }
 }
 
-/// Every cluster, and the recycle bin.
+/// Every cluster of which something may go, and the recycle bin.
 pub async fn all(app: &App) -> Result<()> {
-    let clusters = store::backups::clusters(&mut *app.store.read().await?).await?;
-    let clock = some(app, clusters.into_iter().collect()).await?;
+    let clock = some(app, worth_a_look(app).await?).await?;
     empty_bin(app, clock).await
+}
+
+/// Only time and new backups make a rule let go of one, and after a new one its cluster is looked at by
+/// itself. So of all clusters those are read of which something has lapsed, those with warnings, which may
+/// be over, and once a day every one.
+async fn worth_a_look(app: &App) -> Result<BTreeSet<ClusterId>> {
+    let now = app.now();
+    let mut conn = app.store.read().await?;
+    let mut clusters: BTreeSet<ClusterId> = store::backups::lapsed(&mut conn, now).await?.into_iter().collect();
+    let notes: HashMap<ClusterId, Notes> = store::retention::all_notes(&mut conn).await?.into_iter().collect();
+    let rests = |id: &ClusterId| notes.get(id).is_some_and(|n| n.warnings.is_empty() && !is_due(n, now));
+    clusters.extend(store::clusters::ids(&mut conn).await?.into_iter().filter(|id| !rests(id)));
+    Ok(clusters)
+}
+
+/// Whether it is time to compare the storages with the catalogue again.
+fn is_due(last: &Notes, now: Time) -> bool {
+    last.at.plus_seconds(COMPARE_SECONDS) < now
 }
 
 /// One cluster that cannot be dealt with keeps no other from it.
@@ -125,16 +142,19 @@ async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result
         return Ok(0);
     }
     let plan = catalogue.plan(clock);
-    let due = if clock.doubt().is_none() { due(&catalogue, clock.now) } else { vec![] };
-    let compare = last_notes.at.plus_seconds(COMPARE_SECONDS) < clock.now;
-    if plan.delete.is_empty() && due.is_empty() && !compare && last_notes.warnings.is_empty() {
+    let stands = clock.doubt().is_some() || catalogue.frozen.is_some();
+    let due = if stands { vec![] } else { due(&catalogue, clock.now) };
+    let compare = is_due(&last_notes, clock.now);
+    let quiet = last_notes.warnings.is_empty() && catalogue.frozen.is_none();
+    if plan.delete.is_empty() && due.is_empty() && !compare && quiet {
         return Ok(0);
     }
     let found = survey(app, &catalogue).await?;
     record_missing(app, &found).await?;
     let (marked, brake) = retention::mark(app, id, found.suspended.clone(), clock, confirmed).await?;
     let gone = remove(app, &catalogue.cluster, due, &found).await?;
-    let warnings = found.warnings(brake, catalogue.cluster.name.as_str()).into_iter().chain(gone).collect();
+    let told = found.warnings(brake, catalogue.cluster.name.as_str());
+    let warnings = catalogue.frozen.into_iter().chain(told).chain(gone).collect();
     retention::note(app, id, warnings).await?;
     Ok(marked)
 }

@@ -28,7 +28,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
-    tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { drill::once(&app).await }));
+    tokio::spawn(drill::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(300), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(60), shutdown.clone(), app.clone(), |app| async move { overdue::all(&app).await }));

@@ -8,19 +8,19 @@ use crate::{
     plan::overdue::{self, Found, Look, Place},
 };
 use mainstay_model::{
-    ClusterId, Result,
+    ClusterId, Result, ScheduleId, Time,
     alert::{AlertKind, Condition},
-    backup::{Backup, BackupStatus},
+    backup::Backup,
     cluster::{Cluster, Wanted},
+    drill::DrillResult,
+    schedule::{Schedule, ScheduleRun},
 };
-use mainstay_store::{self as store, Paging, backups::BackupFilter, storages::StorageRow};
+use mainstay_store::{self as store, storages::StorageRow};
+use sqlx::AnyConnection;
+use std::collections::HashMap;
 
 pub async fn all(app: &App) -> Result<()> {
-    let clusters = store::clusters::all_alive(&mut *app.store.read().await?).await?;
-    let mut looks = Vec::new();
-    for cluster in clusters.into_iter().filter(|c| c.wanted != Wanted::Deleted) {
-        looks.push(look(app, cluster).await?);
-    }
+    let looks = look(&mut *app.store.read().await?).await?;
     let places = store::storages::all(&mut *app.store.read().await?).await?.into_iter().map(place).collect::<Vec<_>>();
     let mut holding = overdue::conditions(&looks, &places, app.now());
     holding.extend(undecided(app, &looks).await?);
@@ -31,38 +31,51 @@ fn place(row: StorageRow) -> Place {
     Place { project: row.project, id: row.id, name: row.name.to_string(), last_check: row.last_check }
 }
 
-/// What passes by itself is waited for, and nothing is said meanwhile. What does not is the answer.
-async fn look(app: &App, cluster: Cluster) -> Result<Look> {
-    let mut conn = app.store.read().await?;
-    let mut schedules = Vec::new();
-    for schedule in store::schedules::of_cluster(&mut conn, &cluster.id).await? {
-        let newest = store::schedules::runs(&mut conn, &schedule.id, 1).await?.pop();
-        schedules.push((schedule, newest));
+/// Looks at all clusters with a handful of questions, each of which reads one row a cluster, however many
+/// backups there are. What passes by itself is an error here and waited for, and nothing is said meanwhile.
+/// A backup that does not read is not: then it is not known whether its cluster has a good one.
+async fn look(conn: &mut AnyConnection) -> Result<Vec<Look>> {
+    let clusters = store::clusters::all_alive(conn).await?;
+    let mut missed: HashMap<ScheduleId, ScheduleRun> = HashMap::new();
+    missed.extend(store::schedules::newest_missed(conn).await?.into_iter().map(|run| (run.schedule.clone(), run)));
+    let mut schedules: HashMap<ClusterId, Vec<(Schedule, Option<ScheduleRun>)>> = HashMap::new();
+    for schedule in store::schedules::of_all(conn).await? {
+        let run = missed.remove(&schedule.id);
+        schedules.entry(schedule.cluster.clone()).or_default().push((schedule, run));
     }
-    drop(conn);
-    match found(app, &cluster.id).await {
-        Err(e) if e.is_transient() => Err(e),
-        backups => Ok(Look { cluster, schedules, backups }),
-    }
+    let mut known = Known {
+        good: store::backups::last_good_of_all(conn).await?.into_iter().collect(),
+        bad: store::backups::newest_bad_of_all(conn).await?.into_iter().collect(),
+        passed: store::drills::newest_of_all(conn, DrillResult::Passed).await?.into_iter().collect(),
+        failed: store::drills::newest_of_all(conn, DrillResult::Failed).await?.into_iter().collect(),
+    };
+    let of = |cluster: Cluster| Look {
+        schedules: schedules.remove(&cluster.id).unwrap_or_default(),
+        backups: known.found(&cluster.id),
+        cluster,
+    };
+    Ok(clusters.into_iter().filter(|c| c.wanted != Wanted::Deleted).map(of).collect())
 }
 
-async fn found(app: &App, cluster: &ClusterId) -> Result<Found> {
-    let mut conn = app.store.read().await?;
-    let filter = BackupFilter { cluster: Some(cluster.clone()), ..BackupFilter::default() };
-    let newest = store::backups::list(&mut conn, &filter, &Paging::default()).await?.items;
-    let drilled = |b: &&Backup| b.drill.is_some();
-    let last_drill = newest.iter().filter(drilled).max_by_key(|b| b.drill.as_ref().map(|d| d.at)).and_then(|b| b.drill.clone());
-    let passed = match last_drill.as_ref().filter(|d| d.ok) {
-        Some(drill) => Some(drill.at),
-        None => store::backups::last_drilled(&mut conn, cluster).await?.and_then(|b| b.drill).map(|d| d.at),
-    };
-    let ended = |b: &Backup| matches!(b.status, BackupStatus::Completed | BackupStatus::Partial | BackupStatus::Failed);
-    Ok(Found {
-        last_good: store::backups::last_good(&mut conn, cluster).await?.map(|b| b.created_at),
-        newest: newest.into_iter().find(ended),
-        last_drill,
-        last_passed_drill: passed,
-    })
+/// What was read of all clusters, by cluster.
+struct Known {
+    good: HashMap<ClusterId, Result<Backup>>,
+    bad: HashMap<ClusterId, Result<Backup>>,
+    passed: HashMap<ClusterId, Time>,
+    failed: HashMap<ClusterId, Time>,
+}
+
+impl Known {
+    fn found(&mut self, cluster: &ClusterId) -> Result<Found> {
+        let (passed, failed) = (self.passed.get(cluster).copied(), self.failed.get(cluster).copied());
+        let failed = failed.filter(|f| passed.is_none_or(|p| p < *f));
+        Ok(Found {
+            last_good: self.good.remove(cluster).transpose()?.map(|b| b.created_at),
+            newest: self.bad.remove(cluster).transpose()?,
+            last_failed_drill: failed,
+            last_passed_drill: passed,
+        })
+    }
 }
 
 /// Of a cluster that nothing is known of, what held before is not over.

@@ -13,6 +13,7 @@ mod restores;
 mod scene;
 mod settings;
 mod soak;
+mod year;
 
 use clusters::{Backups, Is};
 use scene::{Shop, survives};

@@ -4,9 +4,10 @@ use crate::scene::Shop;
 use async_trait::async_trait;
 use mainstay_control::{
     App,
+    assertions::{self, Wish},
     backups::{self, NewBackup},
     clusters::{self, Deletion},
-    nodes,
+    drills, nodes,
     restores::{self, RestoreRequest},
     retention,
     storages::{self, NewStorage},
@@ -14,11 +15,13 @@ use mainstay_control::{
 use mainstay_drivers::{runtime::InstanceId, storage::Place};
 use mainstay_model::{
     Error, Kind, OperationId,
-    backup::{Backup, BackupKind, BackupStatus, Proof, ReadFrom},
+    backup::{Backup, BackupKind, BackupStatus, Check, Proof, ReadFrom},
     cluster::Cluster,
+    drill::DrillResult,
     retention::BackupPolicy,
 };
 use mainstay_operations::{Faults, Point, Status, Verdict, View};
+use mainstay_store::Paging;
 use mainstay_testkit::{
     FakeWorld, World,
     world::{Desk, ended, hasty, project, somebody, topology},
@@ -142,6 +145,69 @@ async fn a_drill_that_finds_loss_fails_the_backup_and_one_that_cannot_be_done_do
     assert_eq!(s.end(&id).await.status, Status::Failed);
     let found = s.look(&s.backup).await;
     assert!(!found.is_restorable() && found.drill.is_some_and(|d| !d.ok));
+
+    // That its copies read well is no news. That a drill passes is.
+    let id = backups::verify(s.app(), &somebody(), &s.backup).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    let found = s.look(&s.backup).await;
+    assert!(!found.is_restorable() && found.proof == Proof::None && found.error.unwrap().starts_with("the drill failed"));
+    s.world.outside.faults.switch("engine.check_finds_loss", false);
+    let id = backups::drill(s.app(), &somebody(), &s.backup).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    let found = s.look(&s.backup).await;
+    assert!(found.is_good() && found.proof == Proof::Drilled && found.error.is_none(), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_users_assert_is_asked_of_each_drill() {
+    let s = stand("memo", 0).await;
+    let asserted = |all: &[(&str, &str, &str)]| -> Vec<Wish> {
+        all.iter().map(|(name, query, expect)| Wish { name: (*name).into(), query: (*query).into(), expect: (*expect).into() }).collect()
+    };
+    let set = async |all: &[(&str, &str, &str)]| {
+        let all = assertions::checked(s.app(), &s.cluster, &asserted(all)).await.unwrap();
+        assertions::set(s.app(), &s.cluster, &all).await.unwrap();
+        all
+    };
+    let drilled = async || {
+        let id = backups::drill(s.app(), &somebody(), &s.backup).await.unwrap();
+        let (end, found) = (s.end(&id).await, s.look(&s.backup).await);
+        let record = drills::list(s.app(), &s.cluster, &Paging::default()).await.unwrap().items.remove(0);
+        let asked = |checks: &[Check]| -> Vec<(String, bool)> {
+            checks.iter().filter(|c| c.name.starts_with("assertion:")).map(|c| (c.name.clone(), c.ok)).collect()
+        };
+        assert_eq!(asked(&found.checks), asked(&record.checks));
+        (end, asked(&found.checks), found, record)
+    };
+
+    // The backup has one row, and the live data another since.
+    let all = set(&[("one-row", "count", "equals 1"), ("a-is-there", "a", "not empty")]).await;
+    let live = assertions::try_now(s.app(), &s.cluster, all).await.unwrap();
+    assert_eq!(live.iter().map(|c| c.ok).collect::<Vec<_>>(), [false, true], "{live:?}");
+    let (end, asked, found, record) = drilled().await;
+    assert_eq!((end.status, found.proof, record.result), (Status::Succeeded, Proof::Drilled, DrillResult::Passed));
+    assert_eq!(asked, [("assertion:one-row".to_string(), true), ("assertion:a-is-there".to_string(), true)]);
+
+    // One that cannot be answered now says nothing of the backup.
+    s.world.outside.faults.fail("engine.ask", 9, away());
+    let id = backups::drill(s.app(), &somebody(), &s.backup).await.unwrap();
+    let (end, found) = (s.end(&id).await, s.look(&s.backup).await);
+    s.world.outside.faults.clear();
+    assert_eq!((end.status, found.is_good()), (Status::Failed, true), "{end:?}");
+    let record = drills::list(s.app(), &s.cluster, &Paging::default()).await.unwrap().items.remove(0);
+    assert_eq!(record.result, DrillResult::NotDone);
+
+    // Neither holds, and both are told.
+    set(&[("two-rows", "count", "at least 2"), ("understood", "?", "not empty")]).await;
+    let (end, asked, found, record) = drilled().await;
+    assert_eq!((end.status, found.status, record.result), (Status::Failed, BackupStatus::Failed, DrillResult::Failed));
+    assert_eq!(asked, [("assertion:two-rows".to_string(), false), ("assertion:understood".to_string(), false)]);
+    assert!(record.reason.unwrap().contains("expected: at least 2; the answer is 1"));
+
+    // It was the question that was wrong.
+    set(&[]).await;
+    let (end, asked, found, _) = drilled().await;
+    assert_eq!((end.status, found.is_good(), asked.len()), (Status::Succeeded, true, 0));
 }
 
 #[tokio::test]

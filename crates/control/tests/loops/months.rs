@@ -5,16 +5,17 @@
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    recycle_bin, retention,
+    recycle_bin, retention, tasks,
     tasks::expire,
 };
 use mainstay_model::{
     BackupId, Error, Time,
+    alert::AlertKind,
     backup::{Backup, BackupKind, BackupStatus},
     cluster::Cluster,
     retention::{BackupPolicy, Gfs, Retention},
 };
-use mainstay_operations::{Clock, Filter};
+use mainstay_operations::{Clock, Filter, Status};
 use mainstay_store as store;
 use mainstay_testkit::{
     World,
@@ -106,6 +107,18 @@ impl Stand {
 
     async fn warnings(&self) -> Vec<String> {
         store::retention::notes(&mut self.app().store.read().await.unwrap(), &self.shop.id).await.unwrap().warnings
+    }
+
+    async fn drill(&self, backup: &Backup, end: Status) {
+        let id = backups::drill(self.app(), &somebody(), backup).await.unwrap();
+        assert_eq!(mainstay_testkit::world::ended(&self.app().runner, &id).await.unwrap().status, end);
+    }
+
+    /// What the watchdog says now.
+    async fn alerts(&self) -> Vec<AlertKind> {
+        tasks::overdue::all(self.app()).await.unwrap();
+        let open = store::alerts::all_open(&mut self.app().store.read().await.unwrap()).await.unwrap();
+        open.into_iter().map(|a| a.condition.kind).collect()
     }
 
     /// A person who is told that much would go at once looks, and confirms.
@@ -273,6 +286,47 @@ async fn an_unreachable_storage_keeps_what_waits_to_be_removed() {
     s.clock.pass(HOUR);
     s.look().await;
     assert_eq!((s.all().await.len(), s.warnings().await), (2, vec![]));
+}
+
+#[tokio::test]
+async fn a_failed_drill_is_told_replaced_at_once_and_freezes_until_one_passes() {
+    let mut s = stand().await;
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        made.push(s.scheduled(&Retention::days(1)).await);
+        s.clock.pass(HOUR);
+    }
+    let drilled = made.pop().unwrap();
+    s.world.outside.faults.switch("engine.check_finds_loss", true);
+    s.drill(&drilled, Status::Failed).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", false);
+    let failed = backups::get(s.app(), &drilled.id).await.unwrap();
+    assert_eq!((failed.status, failed.is_restorable()), (BackupStatus::Failed, false));
+    let alerts = s.alerts().await;
+    assert!(alerts.contains(&AlertKind::DrillFailed), "{alerts:?}");
+
+    for _ in 0..2 {
+        tasks::drill::replace_failed(s.app()).await.unwrap();
+        s.calm().await;
+    }
+    let all = s.all().await;
+    let new = all.last().unwrap().clone();
+    assert_eq!((all.len(), new.is_good(), new.copies[0].storage == drilled.copies[0].storage), (5, true, true), "one, not two");
+    assert!(new.description.contains(drilled.id.as_str()));
+
+    s.clock.pass(30 * HOUR);
+    s.look().await;
+    assert!(s.all().await.iter().all(|b| b.deleting.is_none()), "all that might restore stays");
+    let said = s.warnings().await;
+    assert!(said.len() == 1 && said[0].contains("until a drill passes"), "{said:?}");
+    assert_eq!(retention::apply(s.app(), &s.shop).await.unwrap(), 0, "not even at a person's word");
+
+    s.drill(&new, Status::Succeeded).await;
+    s.clock.pass(HOUR);
+    s.look().await;
+    let going: Vec<BackupId> = s.all().await.into_iter().filter(|b| b.deleting.is_some()).map(|b| b.id).collect();
+    assert!(going.contains(&made[0].id) && going.contains(&made[1].id) && !going.contains(&made[2].id), "{going:?}");
+    assert_eq!((s.warnings().await, s.alerts().await.contains(&AlertKind::DrillFailed)), (vec![], false));
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ fn record(when: Time, result: DrillResult, version: &str) -> DrillRecord {
         result,
         seconds: None,
         reason: None,
+        checks: vec![],
     }
 }
 
@@ -124,15 +125,18 @@ fn record(when: Time, result: DrillResult, version: &str) -> DrillRecord {
 fn when_it_is_due() {
     use DrillResult::*;
     let (now, b) = (at("2026-11-20T12:00:00Z"), backup());
-    let is_due = |history: &[DrillRecord]| due(now, &b, history, RULES).is_some();
+    let is_due = |history: &[DrillRecord]| due(now, &b, history, None, RULES).is_some();
     let ago = |days: i64, result, version| record(now.plus_seconds(-days * DAY), result, version);
     assert!(is_due(&[]), "the first");
     assert!(!is_due(&[ago(6, Passed, "15.4")]) && is_due(&[ago(7, Passed, "15.4")]), "weekly");
     assert!(is_due(&[ago(2, Passed, "15.3")]) && !is_due(&[ago(0, Passed, "15.3")]), "after an upgrade");
     assert!(!is_due(&[ago(0, NotDone, "15.4")]) && is_due(&[ago(1, NotDone, "15.4"), ago(2, Passed, "15.4")]), "tried again the next day");
-    assert!(!is_due(&[ago(3, Failed, "15.4")]), "another backup of the same may wait its week");
+    assert!(is_due(&[ago(1, Failed, "15.4")]) && !is_due(&[ago(0, Failed, "15.4")]), "until one passes nothing is known");
     assert!(is_due(&[ago(-400, Passed, "15.4"), ago(8, Passed, "15.4")]), "what a wrong clock dated is not believed");
-    assert_eq!(due(now, &b, &[], Rules { interval_days: 0, ..RULES }), None, "switched off");
+    assert_eq!(due(now, &b, &[], None, Rules { interval_days: 0, ..RULES }), None, "switched off");
+    let keys = |hours: i64, last: DrillRecord| due(now, &b, &[last], Some(now.plus_seconds(-hours * 3600)), RULES).is_some();
+    assert!(keys(1, ago(1, Passed, "15.4")) && !keys(30, ago(1, Passed, "15.4")), "after other keys, once");
+    assert!(keys(1, record(now.plus_seconds(-7200), Passed, "15.4")), "and at once");
 }
 
 #[test]

@@ -5,5 +5,6 @@ mod drill;
 mod life;
 mod plan;
 mod task;
+mod watchdog;
 mod world;
 mod year;

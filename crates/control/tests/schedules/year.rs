@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 
 const BEGIN: &str = "2026-01-01T00:00:00Z";
 const DAYS: i64 = 365;
-const ZONES: [&str; 4] = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"];
+/// Clocks that change at two, at three, by half an hour, and at midnight.
+const ZONES: [&str; 4] = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago"];
 
 /// One minute-by-minute life would take long, so time goes from one thing that happens to the next.
 struct Dice(u64);
@@ -55,7 +56,8 @@ async fn a_year_of_exactly_the_runs_promised() {
     let mut all: Vec<(Schedule, Promise)> = Vec::new();
     for (i, zone) in ZONES.iter().enumerate() {
         let cluster = world.cluster(&format!("shop-{i}")).await;
-        for (name, timing) in [("nightly", timing(&[], &[2], zone)), ("work", timing(&[Weekday::Sun, Weekday::Wed], &[0, 1, 3, 23], zone))]
+        for (name, timing) in
+            [("nightly", timing(&[], &[0, 2], zone)), ("work", timing(&[Weekday::Sun, Weekday::Wed], &[0, 1, 3, 23], zone))]
         {
             let schedule = schedules::set(&world.app, &cluster, wish(name, &timing)).await.unwrap().schedule;
             all.push((schedule, Promise { looked: at(BEGIN), ..Promise::default() }));
@@ -110,6 +112,36 @@ async fn kept(world: &World, schedule: &Schedule, promise: &Promise) {
     let promised = promise.runs.values().filter(|s| **s == RunStatus::Started).count();
     assert_eq!(of_this, promised, "{}: as many backups as runs", schedule.timing);
     assert!(begun.len() <= of_this && promised > 150, "{}: {promised}", schedule.timing);
+}
+
+/// The planner's times against the wall clock itself, gone through half an hour by half an hour: an hour of
+/// a day has its run when the clock there first shows it, or what comes after it where it is left out.
+#[test]
+fn a_year_by_the_wall_clock() {
+    let hours: [u8; 4] = [0, 1, 2, 3];
+    for zone in ZONES {
+        let tz = jiff::tz::TimeZone::get(zone).unwrap();
+        let wall = |t: Time| tz.to_datetime(jiff::Timestamp::from_microsecond(t.micros()).unwrap());
+        let (begin, end) = (at(BEGIN), at(BEGIN).plus_days(DAYS));
+        let half_hours: Vec<Time> = (0..DAYS * 48).map(|i| begin.plus_seconds(1800 * i)).collect();
+        let mut expected: Vec<Time> = Vec::new();
+        for day in wall(begin).date().series(jiff::Span::new().days(1)).take(DAYS as usize) {
+            for hour in hours {
+                let wanted = day.at(hour as i8, 0, 0, 0);
+                // At most a day before and after in UTC.
+                let near = half_hours.iter().filter(|t| (wall(**t).date().duration_since(day).as_hours()).abs() <= 48);
+                expected.extend(near.copied().find(|t| wall(*t) >= wanted).filter(|t| *t > begin));
+            }
+        }
+        expected.sort();
+        expected.dedup();
+        let planned: Vec<Time> = slots(&timing(&[], &hours, zone), begin).unwrap().take_while(|t| *t < end).collect();
+        let differ: Vec<_> =
+            expected.iter().filter(|t| !planned.contains(t)).chain(planned.iter().filter(|t| !expected.contains(t))).collect();
+        // At the ends of the year a day is cut off.
+        assert!(differ.iter().all(|t| **t < begin.plus_days(2) || **t > end.plus_days(-2)), "{zone}: {differ:?}");
+        assert!(planned.len() > 1440, "{zone}: {}", planned.len());
+    }
 }
 
 /// Ten thousand schedules, a hundred due at each of a hundred minutes: each look reads and writes

@@ -86,6 +86,8 @@ pub(super) fn service(node: &Node) -> Service {
             stop_signal: Signal::Int,
             grace: Duration::from_secs(60),
             restarts: if served { 5 } else { 0 },
+            offline: !served,
+            background: false,
         },
         ready_within: Duration::from_secs(15),
     }
@@ -187,6 +189,8 @@ fn isolated_lines() -> Vec<Line> {
         ("autovacuum", "off".into()),
         ("max_connections", "20".into()),
         ("shared_buffers", "32MB".into()),
+        // What is asked of it must not fill the disk that everybody lives on.
+        ("temp_file_limit", "1GB".into()),
         // Replaying a busy backup with few checkpoints is faster; there is nothing to recover twice.
         ("max_wal_size", "8GB".into()),
     ]
@@ -195,7 +199,7 @@ fn isolated_lines() -> Vec<Line> {
 /// Who may come in how. Nothing on TCP is trusted; the administrator is not let in there at all.
 fn access_file(node: &Node) -> &'static str {
     match node.exposure {
-        Exposure::Isolated => "local all mainstay trust\nlocal all all reject\n",
+        Exposure::Isolated => "local all mainstay trust\nlocal all all scram-sha-256\n",
         Exposure::Served => {
             "local all mainstay scram-sha-256\n\
              local all all reject\n\

@@ -4,7 +4,7 @@
 use super::config::{ADMIN, REPLICATION, port};
 use mainstay_drivers::{
     Result,
-    engine::{Node, Upstream},
+    engine::{Exposure, Node, Upstream},
 };
 use mainstay_model::Error;
 use std::{ops::Deref, time::Duration};
@@ -43,6 +43,27 @@ pub(super) async fn admin_in(node: &Node, database: &str) -> Result<Option<Sessi
         Err(e) if e.code() == Some(&SqlState::INVALID_CATALOG_NAME) => Ok(None),
         Err(e) => Err(reading(&format!("node {}", node.plan.name), &e)),
     }
+}
+
+/// The cluster's user in the cluster's database, able to write nothing. On a served node over the network
+/// as any client of it, for the private socket is the administrator's; on an isolated one there is only
+/// that socket.
+pub(super) async fn as_user(node: &Node, within: Duration) -> Result<Session> {
+    let user = &node.plan.accounts.user;
+    let mut config = Config::new();
+    match node.exposure {
+        Exposure::Served => config.host(node.plan.address.to_string()),
+        Exposure::Isolated => config.host_path(&node.paths.sockets),
+    };
+    config.port(port(node)).user(&user.user).password(user.password.reveal()).application_name("mainstay assertions");
+    config.dbname(user.database.as_deref().unwrap_or(&user.user)).connect_timeout(Duration::from_secs(5));
+    let limits = format!(
+        "-c default_transaction_read_only=on -c statement_timeout={} -c lock_timeout=5000 -c client_min_messages=warning \
+         -c idle_in_transaction_session_timeout=60000",
+        within.as_millis()
+    );
+    config.options(&limits);
+    open(&config).await.map_err(|e| reading(&format!("node {}", node.plan.name), &e))
 }
 
 pub(super) async fn try_admin(node: &Node) -> std::result::Result<Session, tokio_postgres::Error> {

@@ -16,6 +16,8 @@ mod failover;
 mod hold;
 mod parameters;
 mod probe;
+mod prove;
+mod questions;
 mod replicate;
 mod restore;
 mod survey;
@@ -24,7 +26,9 @@ mod tools;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
-    engine::{AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Service, Upstream},
+    engine::{
+        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Questions, Service, Upstream,
+    },
     progress::Progress,
     runtime::Runtime,
 };
@@ -95,6 +99,9 @@ impl Engine for Postgres {
         Some(self)
     }
     fn consistency(&self) -> Option<&dyn Consistency> {
+        Some(self)
+    }
+    fn questions(&self) -> Option<&dyn Questions> {
         Some(self)
     }
 }

@@ -11,6 +11,7 @@ use super::{
     config::{auto_conf, cleaned, isolated_files, private, read_auto_conf},
     connect::{Session, admin, ident, sql, try_admin},
     probe::Standing,
+    prove::{amcheck, is_alarm},
     survey::Survey,
     tools::{ControlData, LONG, Tool, arg, last_words, remove_file},
 };
@@ -92,6 +93,14 @@ impl Backups for Postgres {
         checks.push(table_counts(&survey, node, facts));
         session.batch_execute("CHECKPOINT").await.map_err(sql("writing a checkpoint"))?;
         Ok(checks)
+    }
+
+    async fn prove(&self, node: &Node) -> Result<Vec<Check>> {
+        Ok(vec![amcheck(node).await?])
+    }
+
+    fn is_alarm(&self, line: &str) -> bool {
+        is_alarm(line)
     }
 
     async fn settle(&self, node: &Node) -> Result<()> {

@@ -68,6 +68,8 @@ pub(super) fn service(flavour: &Flavour, node: &Node) -> Service {
             stop_signal: Signal::Term,
             grace: Duration::from_secs(60),
             restarts: if served { 5 } else { 0 },
+            offline: !served,
+            background: false,
         },
         ready_within: Duration::from_secs(15),
     }

@@ -18,6 +18,7 @@ mod hold;
 mod info;
 mod parameters;
 mod probe;
+mod questions;
 mod rdb;
 mod replicate;
 mod restore;
@@ -28,7 +29,9 @@ use crate::common::version_key;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
-    engine::{AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Service, Upstream},
+    engine::{
+        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Questions, Service, Upstream,
+    },
     progress::Progress,
     runtime::Runtime,
 };
@@ -145,6 +148,9 @@ impl Engine for RedisFamily {
         Some(self)
     }
     fn consistency(&self) -> Option<&dyn Consistency> {
+        Some(self)
+    }
+    fn questions(&self) -> Option<&dyn Questions> {
         Some(self)
     }
 }

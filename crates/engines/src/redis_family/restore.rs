@@ -68,6 +68,12 @@ impl Backups for RedisFamily {
         Ok(vec![loaded(&info, facts), counted(&info, facts), write_log(&mut session, node).await?])
     }
 
+    fn is_alarm(&self, line: &str) -> bool {
+        const DAMAGE: [&str; 6] =
+            ["REDIS BUG REPORT", "VALKEY BUG REPORT", "Bad file format", "RDB CRC error", "Internal error in RDB", "Guru Meditation"];
+        DAMAGE.iter().any(|words| line.contains(words))
+    }
+
     async fn settle(&self, node: &Node) -> Result<()> {
         if !has_log(&node.paths.data) {
             let sentence = format!("{} has no log: a server would start from it without any data", node.paths.data.display());

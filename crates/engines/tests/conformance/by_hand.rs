@@ -132,6 +132,8 @@ impl Person<'_> {
             stop_signal: Signal::Int,
             grace: Duration::from_secs(10),
             restarts: 0,
+            offline: false,
+            background: false,
         };
         self.bed.runtime.ensure(&self.instance, &spec).await.unwrap();
         let address: IpAddr = Ipv4Addr::LOCALHOST.into();

@@ -10,6 +10,7 @@ mod backups;
 mod bed;
 mod by_hand;
 mod damage;
+mod drill;
 mod group;
 mod handover;
 mod life;

@@ -50,6 +50,12 @@ pub struct Probe {
     pub allowed: &'static [&'static str],
     /// What would endanger the host, other customers or the cluster's management.
     pub forbidden: &'static [&'static str],
+    /// Questions of a customer about numbers 1 to 3, and the answers.
+    pub questions: &'static [(&'static str, &'static str)],
+    /// What is no question: it changes something, reaches somewhere, or would hold the server up.
+    pub no_questions: &'static [&'static str],
+    /// With which an administrator would have the server connect to a port of this host.
+    pub call_out: fn(port: u16) -> Vec<String>,
     /// Mainstay's own user, who has no business on the network where the engine can tell.
     pub admin: &'static str,
     /// Arguments that make a server, or a tool of it, use another port than the default.
@@ -94,6 +100,31 @@ const ALL: [Probe; 2] = [
             "CREATE FUNCTION f() RETURNS int LANGUAGE c AS '/lib/x86_64-linux-gnu/libc.so.6', 'getpid'",
             "SELECT rolpassword FROM pg_authid",
         ],
+        questions: &[
+            ("SELECT count(*) FROM numbers", "3"),
+            ("SELECT max(n), min(n) FROM numbers; ", "3\t1"),
+            ("WITH x AS (SELECT n FROM numbers ORDER BY n) SELECT n FROM x -- all of them", "1\n2\n3"),
+            ("SELECT NULL", ""),
+            ("VALUES ('a;b')", "a;b"),
+        ],
+        no_questions: &[
+            "DROP TABLE numbers",
+            "INSERT INTO numbers VALUES (9) RETURNING n",
+            "WITH x AS (DELETE FROM numbers RETURNING n) SELECT * FROM x",
+            "SELECT 1; DELETE FROM numbers",
+            "SELECT 1) AS q(a); DELETE FROM numbers; --",
+            "COMMIT",
+            "SELECT nextval('numbers_seq')",
+            "SELECT $1::int",
+            "SELECT n FROM nowhere",
+            "SELECT generate_series(1, 100000)",
+            "SELECT pg_read_file('/etc/passwd')",
+            "SELECT 1 /* open",
+        ],
+        call_out: |port| {
+            let reach = format!("SELECT dblink_connect('host=127.0.0.1 port={port} user=x password=x dbname=x connect_timeout=2')");
+            vec!["CREATE EXTENSION IF NOT EXISTS dblink".into(), reach]
+        },
         admin: "mainstay",
         aim: |_, port| vec!["-c".into(), format!("port={port}")],
     },
@@ -125,6 +156,29 @@ const ALL: [Probe; 2] = [
             "CLIENT KILL ID 1",
             "EVAL return(redis.call('config','get','dir')) 0",
         ],
+        questions: &[
+            ("DBSIZE", "3"),
+            ("GET number:1", "x"),
+            ("mget number:1 'number:2' nothing", "x\nx\n"),
+            ("EXISTS \"number:3\"", "1"),
+            ("object encoding number:1", "embstr"),
+        ],
+        no_questions: &[
+            "FLUSHALL",
+            "SET number:9 x",
+            "DEL number:1",
+            "KEYS *",
+            "EVAL return(1) 0",
+            "EVAL_RO return(1) 0",
+            "BLPOP a 0",
+            "SUBSCRIBE a",
+            "REPLICAOF 127.0.0.1 1",
+            "CONFIG GET *",
+            "OBJECT FREQ nothing nothing",
+            "NOSUCHCOMMAND",
+            "GET",
+        ],
+        call_out: |port| vec![format!("REPLICAOF 127.0.0.1 {port}")],
         admin: "mainstay",
         aim: |program, port| vec![if program.ends_with("-cli") { "-p".into() } else { "--port".into() }, port.to_string()],
     },

@@ -130,7 +130,7 @@ impl Runtime for TestRuntime {
             (None, Some(detail)) => InstanceState::Crashed { detail: detail.clone() },
             (None, None) => InstanceState::Stopped,
         };
-        Ok(Instance { id: id.clone(), state, pid, started_at: Some(Time::default()), restarted: 0 })
+        Ok(Instance { id: id.clone(), state, pid, started_at: Some(Time::default()), restarted: 0, is_offline: false })
     }
 
     async fn list(&self) -> Result<Vec<Instance>> {

@@ -28,6 +28,7 @@ pub enum Verb {
     Delete(Delete),
     Undelete(Undelete),
     BackupPolicy(BackupPolicy),
+    Assertions(super::assertions::Assertions),
     /// Stop all nodes of a cluster; its data stays
     #[command(after_help = "Example:\n  mainstay cluster stop shop")]
     Stop(Named),

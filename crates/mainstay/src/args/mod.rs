@@ -1,6 +1,7 @@
 //! Arguments, one file a noun. What a flag means is said in its help; what it may be is checked
 //! where it is used, by the server, so that scripts and people get the same answer.
 
+pub mod assertions;
 pub mod backup;
 pub mod cluster;
 pub mod group;

@@ -1,6 +1,6 @@
 //! `mainstay cluster …`
 
-use super::{access, bin, node};
+use super::{access, assertions, bin, node};
 use crate::{
     args::cluster::{Create, Delete, Switch, Switched, Verb},
     exit::{Exit, Outcome},
@@ -19,6 +19,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::Delete(a) => delete(s, a).await,
         Verb::Undelete(a) => bin::undelete(s, a).await,
         Verb::BackupPolicy(a) => bin::policy(s, a).await,
+        Verb::Assertions(a) => assertions::run(s, a).await,
         Verb::Stop(a) => stop(s, &a.name).await,
         Verb::Start(a) => simple(s, &a.name, "start").await,
         Verb::Restart(a) => simple(s, &a.name, "restart").await,

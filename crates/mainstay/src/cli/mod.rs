@@ -2,6 +2,7 @@
 
 mod access;
 mod alert;
+mod assertions;
 mod audit;
 mod backup;
 mod bin;

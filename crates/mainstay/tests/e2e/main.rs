@@ -7,6 +7,7 @@
 mod access;
 mod copies;
 mod damage;
+mod drills;
 mod groups;
 mod kill;
 mod main_job;

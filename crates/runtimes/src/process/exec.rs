@@ -78,6 +78,7 @@ impl Tool {
             stdin: if has_input { Stdio::piped() } else { Stdio::null() },
             stdout: Stdio::piped(),
             stderr: Stdio::piped(),
+            offline: false,
         })?;
         let pid = child.id().cast_signed();
         let stat = procs::look(pid).ok_or_else(|| Error::internal("a child that was not waited for has no stat"))?;

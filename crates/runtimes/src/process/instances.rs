@@ -331,7 +331,11 @@ fn spawn_main(record: &Record) -> Result<Main> {
         stdin: mark.stdin()?.into(),
         stdout: log.try_clone()?.into(),
         stderr: Stdio::from(log),
+        offline: spec.offline,
     })?;
+    if spec.background {
+        procs::put_behind(child.id().cast_signed());
+    }
     let stat = procs::look(child.id().cast_signed());
     stat.as_ref().map(Main::of).ok_or_else(|| Error::internal("a child that was not waited for has no stat"))
 }

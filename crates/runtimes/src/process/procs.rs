@@ -42,6 +42,25 @@ pub(crate) fn age(start_ticks: u64) -> Duration {
     now.saturating_sub(Duration::from_millis(start_ticks.saturating_mul(1000) / per_second))
 }
 
+/// Whether it has another network than we have. One that nobody may look at is taken for one that has ours.
+pub(crate) fn is_offline(pid: i32) -> bool {
+    let network = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
+    network(&pid.to_string()).is_some_and(|its| network("self").is_some_and(|ours| ours != its))
+}
+
+/// Puts a process, and what it starts from now on, behind all others: in its own session nice values mean
+/// nothing to other sessions where the kernel groups by session, so the session is told as well. That
+/// something of it is not allowed here costs speed elsewhere, and is no reason not to run.
+pub(crate) fn put_behind(pid: i32) {
+    const LAST: i32 = 19;
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::setpriority_process(Some(pid), LAST);
+    }
+    for (file, value) in [("autogroup", LAST.to_string()), ("oom_score_adj", "1000".into())] {
+        let _ = fs::write(format!("/proc/{pid}/{file}"), value);
+    }
+}
+
 /// How often the kernel has killed for want of memory since it was started.
 pub(crate) fn oom_kills() -> u64 {
     let text = fs::read_to_string("/proc/vmstat").unwrap_or_default();

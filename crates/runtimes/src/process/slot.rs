@@ -3,6 +3,7 @@
 
 use super::{
     held::Held,
+    procs,
     record::{Phase, Record},
 };
 use mainstay_drivers::runtime::{Instance, InstanceId, InstanceState};
@@ -104,6 +105,7 @@ impl Slot {
             pid: main.map(|m| m.pid),
             started_at: main.map(|m| m.started_at),
             restarted: known.record.as_ref().map_or(0, |r| r.restarted),
+            is_offline: main.is_some_and(|m| procs::is_offline(m.pid)),
         }
     }
 

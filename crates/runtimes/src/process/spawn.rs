@@ -22,6 +22,8 @@ pub(crate) struct Launch<'a> {
     pub stdin: Stdio,
     pub stdout: Stdio,
     pub stderr: Stdio,
+    /// In a network that leads nowhere, where we may make one.
+    pub offline: bool,
 }
 
 /// Starts a session of its own: no terminal of ours can stop it or be read by it. As another user
@@ -38,7 +40,22 @@ pub(crate) fn spawn(launch: Launch<'_>) -> Result<Box<dyn ChildWrapper>> {
     }
     let mut command = CommandWrap::from(command);
     let (program, dir, owner) = (launch.program, launch.working_dir, launch.owner);
-    command.wrap(ProcessSession).spawn().map_err(|e| refused(program, dir, owner, &e))
+    command.wrap(ProcessSession);
+    let spawned = if launch.offline { spawn_offline(&mut command) } else { command.spawn() };
+    spawned.map_err(|e| refused(program, dir, owner, &e))
+}
+
+/// A child is born into the network of the thread that starts it: so a thread of its own leaves ours for
+/// an empty one, in which not even loopback is up, starts the child and ends. Where we may not do that
+/// (without root) the child has our network, and whoever asked sees that from the instance.
+fn spawn_offline(command: &mut CommandWrap) -> io::Result<Box<dyn ChildWrapper>> {
+    let start = || {
+        if let Err(e) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
+            tracing::debug!("no network of its own for a child: {e}");
+        }
+        command.spawn()
+    };
+    std::thread::scope(|s| s.spawn(start).join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts a child ended early"))))
 }
 
 fn check(launch: &Launch<'_>) -> Result<()> {

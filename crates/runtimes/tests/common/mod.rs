@@ -48,6 +48,8 @@ impl Place {
             stop_signal: Signal::Term,
             grace: Duration::from_secs(10),
             restarts: 0,
+            offline: false,
+            background: false,
         }
     }
     /// What the record of an instance says now.

@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use mainstay_model::{
     BackupId, ScheduleId, StorageId, Time,
     backup::BackupKind,
-    retention::{Gfs, Retention},
+    retention::{FAILED_DAYS, Gfs, Retention},
 };
 
 /// Backups that are counted together.
@@ -108,9 +108,6 @@ impl Item {
         Gone { until, keep_last, gfs: gfs.is_some(), max_bytes, failed: self.lane == Lane::Failed }
     }
 }
-
-/// Failures stay so long to be looked into where no rule names them.
-pub(super) const FAILED_DAYS: i64 = 7;
 
 /// What keeps each of `items`: one lane of one class, newest first. Only what the rules keep is counted
 /// in them, so that it makes no difference whether what goes is gone already.

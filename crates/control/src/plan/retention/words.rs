@@ -30,6 +30,8 @@ pub enum Kept {
     Window(Time),
     NeededBy(BackupId),
     Suspended(StorageId),
+    /// A drill failed.
+    Frozen,
     Clock(&'static str),
 }
 
@@ -74,6 +76,7 @@ impl Kept {
             Kept::NewestGood => "newest good",
             Kept::NewestDrilled => "newest that passed a drill",
             Kept::NewestDoubtful => "newest that can be restored, though in doubt",
+            Kept::Frozen => "nothing is deleted until a drill passes: the last one failed",
             Kept::Suspended(_) => "deletions are suspended: its storage does not hold what the catalogue says",
             _ => "kept until it is deleted",
         }

@@ -1,0 +1,85 @@
+//! What PostgreSQL's own tools say of restored data beyond what every restore is checked for: the order
+//! and the structure of all tables and indexes, and that every row is found through its indexes.
+
+use super::{
+    config::{ADMIN, port},
+    connect::{admin, sql},
+    tools::{LONG, Tool, arg, last_words},
+};
+use mainstay_drivers::{Result, engine::Node};
+use mainstay_model::backup::Check;
+
+const NAME: &str = "amcheck";
+
+/// It puts the extension where it is missing: into what is thrown away.
+pub(super) async fn amcheck(node: &Node) -> Result<Check> {
+    const AVAILABLE: &str = "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'";
+    let session = admin(node).await?;
+    let available: i64 = session.query_one_scalar(AVAILABLE, &[]).await.map_err(sql("looking for amcheck"))?;
+    if available == 0 || !node.installed.bin_dir.join("pg_amcheck").is_file() {
+        return Ok(Check::absent(NAME, "pg_amcheck is not installed: it comes with PostgreSQL's contrib modules"));
+    }
+    let host = format!("--host={}", arg(&node.paths.sockets));
+    let (port, user) = (format!("--port={}", port(node)), format!("--username={ADMIN}"));
+    let mut args: Vec<String> = ["--all", "--heapallindexed", "--install-missing", "--no-password", "--jobs=1"].map(Into::into).into();
+    args.extend([host, port, user]);
+    let out = Tool { name: "pg_amcheck", args, env: vec![], stdin: vec![], timeout: LONG }.run(node).await?;
+    Ok(match out.status {
+        0 => Check::new(NAME, true, "pg_amcheck found every table and index of every database whole"),
+        2 => Check::new(NAME, false, found(&out.stdout)),
+        _ => Check::absent(NAME, format!("pg_amcheck could not look: {}", last_words(&out))),
+    })
+}
+
+/// The first of what it found.
+fn found(stdout: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stdout);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    format!("pg_amcheck found damage: {}", lines.iter().take(4).copied().collect::<Vec<_>>().join("; "))
+}
+
+/// Words with which the server speaks of damaged data or of its own end; a user's statement that is
+/// quoted in the log is not among its words.
+pub(super) fn is_alarm(line: &str) -> bool {
+    const DAMAGE: [&str; 8] = [
+        "invalid page in block",
+        "page verification failed",
+        "could not read block",
+        "unexpected data beyond EOF",
+        "is corrupted",
+        "corrupted page pointers",
+        "missing chunk number",
+        "was terminated by signal",
+    ];
+    let Some((severity, said)) = ["PANIC:", "FATAL:", "ERROR:", "WARNING:", "LOG:"].iter().find_map(|s| Some((*s, line.split_once(s)?.1)))
+    else {
+        return false;
+    };
+    severity == "PANIC:" || DAMAGE.iter().any(|words| said.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_alarm;
+
+    #[test]
+    fn damage_is_told_from_everyday_words() {
+        let line = |rest: &str| format!("2026-11-30 10:00:00.000 UTC [12] {rest}");
+        for bad in [
+            "PANIC:  could not locate a valid checkpoint record",
+            "WARNING:  page verification failed, calculated checksum 1 but expected 2",
+            "ERROR:  invalid page in block 3 of relation base/1/2",
+            "LOG:  server process (PID 9) was terminated by signal 11: Segmentation fault",
+        ] {
+            assert!(is_alarm(&line(bad)), "{bad}");
+        }
+        for fine in [
+            "LOG:  invalid record length at 0/2000100: wanted 24, got 0",
+            "LOG:  database system is ready to accept connections",
+            "STATEMENT:  SELECT 'PANIC', 'is corrupted'",
+            "ERROR:  relation \"panic\" does not exist at character 15",
+        ] {
+            assert!(!is_alarm(&line(fine)), "{fine}");
+        }
+    }
+}
