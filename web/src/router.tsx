@@ -11,7 +11,9 @@ import { Overview } from './features/clusters/ui/Overview';
 import { Missing, PageError } from './routes/Missing';
 import { preference } from './shared/lib/preferences';
 import { Waiting } from './shared/ui/Skeletons';
+import { auditSearch } from './features/audit/search';
 import { backupsSearch } from './features/backups/search';
+import { operationsSearch } from './features/operations/search';
 import * as search from './search';
 
 /**
@@ -131,9 +133,36 @@ const projectBackups = createRoute({
   component: lazyRouteComponent(() => import('./routes/ProjectBackups'), 'ProjectBackups'),
 });
 
+const clusterAudit = createRoute({
+  getParentRoute: () => clusterRoute,
+  path: '/audit',
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import('./routes/AuditOfCluster'), 'AuditOfCluster'),
+});
+
+const operations = createRoute({
+  getParentRoute: () => projectRoute,
+  path: '/operations',
+  validateSearch: operationsSearch,
+  component: lazyRouteComponent(() => import('./routes/Operations'), 'Operations'),
+});
+
+const storages = createRoute({ getParentRoute: () => projectRoute, path: '/storages', component: lazyRouteComponent(() => import('./routes/Storages'), 'Storages') });
+
+const audit = createRoute({
+  getParentRoute: () => projectRoute,
+  path: '/audit',
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import('./routes/Audit'), 'Audit'),
+});
+
+const alerts = createRoute({ getParentRoute: () => projectRoute, path: '/alerts', component: lazyRouteComponent(() => import('./routes/Alerts'), 'Alerts') });
+
+const bin = createRoute({ getParentRoute: () => projectRoute, path: '/bin', component: lazyRouteComponent(() => import('./routes/Bin'), 'Bin') });
+
 /** Tabs of a cluster, and nouns of a project beside its clusters. */
-const tabs = [overview, nodes, backups, restores, metrics, access, settings] as const;
-const pages = [projectBackups] as const;
+const tabs = [overview, nodes, backups, restores, metrics, access, settings, clusterAudit] as const;
+const pages = [projectBackups, storages, operations, alerts, bin, audit] as const;
 
 const tree = root.addChildren([
   signIn,

@@ -1,7 +1,7 @@
 import type { TablerIcon } from '@tabler/icons-react';
-import { IconDatabase, IconDatabaseExport } from '@tabler/icons-react';
+import { IconActivity, IconBell, IconDatabase, IconDatabaseExport, IconFileText, IconServer2, IconTrash } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
-import { ClustersMark } from './marks';
+import { AlertsMark, ClustersMark, OperationsMark, StoragesMark } from './marks';
 
 export interface Noun {
   path: string;
@@ -22,4 +22,9 @@ export const nouns: readonly Noun[] = [
     Mark: ClustersMark,
   },
   { path: 'backups', label: 'Backups', icon: IconDatabaseExport, key: 'b' },
+  { path: 'storages', label: 'Storages', icon: IconServer2, key: 's', Mark: StoragesMark },
+  { path: 'operations', label: 'Operations', icon: IconActivity, key: 'o', Mark: OperationsMark },
+  { path: 'alerts', label: 'Alerts', icon: IconBell, Mark: AlertsMark },
+  { path: 'bin', label: 'Recycle bin', icon: IconTrash },
+  { path: 'audit', label: 'Audit', icon: IconFileText, key: 'a' },
 ];

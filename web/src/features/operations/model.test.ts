@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Operation } from '~/api/schema';
-import { barOf, choices, tray } from './model';
+import { barOf, choices, filteredOperations, merged, tray } from './model';
 
 const now = Date.parse('2026-11-20T13:21:00Z');
 const op = (id: string, status: Operation['status'], ended?: string): Operation =>
@@ -27,4 +27,17 @@ it('offers to cancel only while that undoes it', () => {
   expect(choices({ ...op('a', 'running'), point_of_no_return_passed: true })).toEqual([]);
   expect(choices(op('a', 'stuck'))).toEqual(['retry', 'skip', 'abandon']);
   expect(choices(op('a', 'succeeded', '2026-11-20T13:00:00Z'))).toEqual([]);
+});
+
+it('shows what runs first, and what needs a decision apart', () => {
+  const all = [op('a', 'running'), op('b', 'stuck'), op('c', 'succeeded', '2026-11-20T13:00:00Z')];
+  expect(filteredOperations(all, {}).map((o) => o.id)).toEqual(['a']);
+  expect(filteredOperations(all, { show: 'decision' }).map((o) => o.id)).toEqual(['b']);
+  expect(filteredOperations(all, { show: 'all', cluster: 'other' })).toEqual([]);
+});
+
+it('knows an operation once, however many lists it is in', () => {
+  const at = (id: string, created_at: string, status: Operation['status']) => ({ ...op(id, status), created_at });
+  const both = merged([at('a', '2026-11-20T10:00:00Z', 'running')], [at('b', '2026-11-20T12:00:00Z', 'failed'), at('a', '2026-11-20T10:00:00Z', 'succeeded')]);
+  expect(both.map((o) => [o.id, o.status])).toEqual([['b', 'failed'], ['a', 'succeeded']]);
 });

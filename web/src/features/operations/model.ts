@@ -7,6 +7,34 @@ export function title(o: Operation): string {
   return o.cluster ? `${kindTitle(o.kind)}, ${o.cluster}` : kindTitle(o.kind);
 }
 
+export type Part = 'running' | 'decision' | 'ended' | 'all';
+
+/** Which part of the list an operation is in. */
+export function partOf(o: Operation): Part {
+  if (o.status === 'stuck') return 'decision';
+  return active(o) ? 'running' : 'ended';
+}
+
+interface Filters {
+  show?: string;
+  kind?: string;
+  cluster?: string;
+  who?: string;
+}
+
+export function filteredOperations(all: readonly Operation[], f: Filters): Operation[] {
+  const show = f.show ?? 'running';
+  return all.filter(
+    (o) => (show === 'all' || partOf(o) === show) && (!f.kind || o.kind === f.kind) && (!f.cluster || o.cluster === f.cluster) && (!f.who || o.requested_by === f.who),
+  );
+}
+
+/** Both lists as one, the newest first. */
+export function merged(running: readonly Operation[], listed: readonly Operation[]): Operation[] {
+  const known = new Map([...running, ...listed].map((o) => [o.id, o]));
+  return [...known.values()].toSorted((a, b) => b.created_at.localeCompare(a.created_at));
+}
+
 const HOUR = 3_600_000;
 
 /** What the tray shows: what runs or is stuck, then what ended in the last hour. */

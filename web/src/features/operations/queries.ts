@@ -1,4 +1,4 @@
-import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, ask } from '~/api/client';
 import { connection } from '~/api/connection';
 import { keys } from '~/api/keys';
@@ -20,6 +20,26 @@ export const recentOperationsQuery = (project: string) =>
     queryFn: () => ask(api.GET('/api/v1/operations', { params: { query: { project, limit: '50' } } })),
     refetchInterval: (query) => pace(query.state.data?.items),
     meta: { belongs: () => true },
+  });
+
+/** All of a project, the newest first, by pages. */
+export const allOperationsQuery = (project: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.list(project, NOUN, { all: true }),
+    queryFn: ({ pageParam }) => ask(api.GET('/api/v1/operations', { params: { query: { project, limit: '100', ...(pageParam ? { cursor: pageParam } : {}) } } })),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next ?? undefined,
+    refetchInterval: (query) => pace(query.state.data?.pages.flatMap((p) => p.items)),
+    meta: { belongs: () => true },
+  });
+
+/** What has not ended, however long ago it began. */
+export const activeOperationsQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.list(project, NOUN, { active: true }),
+    queryFn: () => ask(api.GET('/api/v1/operations', { params: { query: { project, active: 'true', limit: '200' } } })),
+    refetchInterval: (query) => pace(query.state.data?.items),
+    meta: { belongs: active },
   });
 
 export const clusterOperationsQuery = (project: string, cluster: string) =>
@@ -61,7 +81,7 @@ export function began(client: Client, project: string, operation: Operation) {
   client.setQueryData(keys.one(project, NOUN, operation.id), operation);
   for (const [key, data] of client.getQueriesData<{ items: Operation[]; next?: string | null }>({ queryKey: keys.lists(project, NOUN) })) {
     const filters = key[3] as { cluster?: string } | undefined;
-    if (!data || (filters?.cluster && filters.cluster !== operation.cluster)) continue;
+    if (!data?.items || (filters?.cluster && filters.cluster !== operation.cluster)) continue;
     client.setQueryData(key, { ...data, items: [operation, ...data.items.filter((o) => o.id !== operation.id)] });
   }
 }

@@ -1,5 +1,6 @@
 import { Stack } from '@mantine/core';
 import type { Plan } from '~/api/schema';
+import { asSentence } from '~/shared/lib/localTimes';
 import { PlannedSteps } from './StepList';
 import { Sentence } from './Sentence';
 
@@ -9,12 +10,12 @@ export function PlanText({ plan, steps = true, summary = true }: { plan: Plan; s
     <Stack gap="sm">
       {(summary ? plan.summary : []).map((line) => (
         <p key={line} style={{ margin: 0 }}>
-          {sentence(line)}
+          {asSentence(line)}
         </p>
       ))}
       {plan.warnings.map((line) => (
         <Sentence key={line} tone="warn">
-          {sentence(line)}
+          {asSentence(line)}
         </Sentence>
       ))}
       {steps && plan.steps.length > 0 ? (
@@ -25,10 +26,4 @@ export function PlanText({ plan, steps = true, summary = true }: { plan: Plan; s
       ) : null}
     </Stack>
   );
-}
-
-/** The server writes parts of sentences; here each stands by itself. Names keep their letters. */
-function sentence(line: string): string {
-  const end = /[.!?]$/.test(line) ? line : `${line}.`;
-  return /^[a-z]+ /.test(end) ? end.charAt(0).toUpperCase() + end.slice(1) : end;
 }

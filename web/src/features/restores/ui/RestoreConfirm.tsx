@@ -11,7 +11,7 @@ import { RowsSkeleton } from '~/shared/ui/Skeletons';
 import { Time } from '~/shared/ui/Time';
 import type { Where } from '../model';
 import confirm from '~/shared/ui/ConfirmDialog.module.css';
-import { localTimes } from '../words';
+import { asSentence } from '~/shared/lib/localTimes';
 import classes from './Restores.module.css';
 
 interface Props {
@@ -91,7 +91,7 @@ function PlanOf({ plan }: { plan: RestorePlan }) {
           <strong>What is lost</strong>
           <ul className={classes.lost}>
             {plan.loses.map((text) => (
-              <li key={text}>{localTimes(text)}</li>
+              <li key={text}>{asSentence(text)}</li>
             ))}
           </ul>
         </Sentence>
@@ -100,7 +100,7 @@ function PlanOf({ plan }: { plan: RestorePlan }) {
       )}
       {plan.warnings.map((text) => (
         <Sentence key={text} tone="warn">
-          {localTimes(text)}
+          {asSentence(text)}
         </Sentence>
       ))}
       <details open={plan.steps.length <= 9}>

@@ -126,6 +126,6 @@ function columns(backups: readonly Backup[], undo: (r: Restore) => ReactNode): C
     { id: 'into', head: 'Into', cell: (r) => r.target_cluster },
     { id: 'took', head: 'Took', number: true, cell: (r) => <Elapsed from={r.started_at} to={r.finished_at} /> },
     { id: 'old', head: 'Old data', cell: (r) => <OldData restore={r} /> },
-    { id: 'undo', head: '', cell: undo },
+    { id: 'undo', head: 'Actions', cell: undo },
   ];
 }

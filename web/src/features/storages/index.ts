@@ -1,0 +1,2 @@
+export { storagesQuery } from './queries';
+export { kindTitleOf, unwell } from './model';

@@ -1,0 +1,52 @@
+import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { api, ask, askTagged } from '~/api/client';
+import { keys } from '~/api/keys';
+import { pace } from '~/api/pace';
+import type { AddStorage, StorageCheck } from '~/api/schema';
+
+const NOUN = 'storages';
+
+export const storagesQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.list(project, NOUN),
+    queryFn: () => ask(api.GET('/api/v1/storages', { params: { query: { project, limit: '100' } } })),
+    refetchInterval: pace(15_000),
+    meta: { belongs: () => true },
+  });
+
+export function useAddStorage(project: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ key, body }: { key: string; body: AddStorage }) => ask(api.POST('/api/v1/storages', { params: { query: { project }, header: { 'Idempotency-Key': key } }, body })),
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.lists(project, NOUN) }),
+  });
+}
+
+/** The answer tells the space too; it is kept beside the list, which does not. */
+export const checkKey = (project: string, name: string) => keys.part(project, NOUN, name, 'check');
+
+export const lastCheckQuery = (project: string, name: string) =>
+  queryOptions({ queryKey: checkKey(project, name), queryFn: (): Promise<StorageCheck | null> => Promise.resolve(null), staleTime: Number.POSITIVE_INFINITY, gcTime: 600_000 });
+
+export function useCheckStorage(project: string, name: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => ask(api.POST('/api/v1/storages/{id}/check', { params: { path: { id: name }, query: { project } } })),
+    onSuccess: (check) => {
+      client.setQueryData(checkKey(project, name), check);
+      return client.invalidateQueries({ queryKey: keys.lists(project, NOUN) });
+    },
+  });
+}
+
+export function useRemoveStorage(project: string, name: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async () => {
+      const params = { path: { id: name }, query: { project } };
+      const { tag } = await askTagged(api.GET('/api/v1/storages/{id}', { params }));
+      await ask(api.DELETE('/api/v1/storages/{id}', { params: { ...params, header: { 'If-Match': tag } } }));
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.lists(project, NOUN) }),
+  });
+}

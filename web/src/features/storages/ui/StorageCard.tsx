@@ -1,0 +1,115 @@
+import { Card, Group, Progress, Stack, Text } from '@mantine/core';
+import { IconAlertTriangle, IconCircleCheck, IconCircleX } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import type { Check, Storage } from '~/api/schema';
+import { bytes, count } from '~/shared/lib/bytes';
+import { useMay } from '~/shared/lib/role';
+import { RowMenu, type MenuItem } from '~/shared/ui/DataTable';
+import { ActError } from '~/shared/ui/ErrorCard';
+import { ActButton } from '~/shared/ui/RoleGate';
+import { Sentence } from '~/shared/ui/Sentence';
+import { Time } from '~/shared/ui/Time';
+import { checkName, kindTitleOf, weaknesses } from '../model';
+import { lastCheckQuery, useCheckStorage } from '../queries';
+import classes from './Storages.module.css';
+
+/** One place, and what was found when it was looked at. */
+export function StorageCard({ project, storage: s, warn, onRemove }: { project: string; storage: Storage; warn: boolean; onRemove: () => void }) {
+  const check = useCheckStorage(project, s.name);
+  const owner = useMay('owner');
+  const { data: space } = useQuery(lastCheckQuery(project, s.name));
+  const items: MenuItem[] = [{ label: 'Remove…', danger: true, onClick: onRemove }];
+  return (
+    <Card withBorder padding="md" radius="md" component="section" aria-label={`Storage ${s.name}`}>
+      <Stack gap="sm">
+        <div className={classes.head}>
+          <h2 className={classes.title}>
+            {s.name}{' '}
+            <span className={classes.kind}>
+              · {kindTitleOf(s.kind)}
+              {s.region ? ` · ${s.region}` : ''}
+            </span>
+            <span className={classes.where}>{s.location}</span>
+          </h2>
+          <ActButton needs="operator" variant="default" size="compact-sm" loading={check.isPending} onClick={() => check.mutate()} aria-label={`Check now, ${s.name}`}>
+            Check now
+          </ActButton>
+          {owner ? <RowMenu name={s.name} items={() => items} /> : null}
+        </div>
+        <Verdict storage={s} />
+        {s.kind === 'local' && warn ? <Sentence tone="warn">On the machine itself: no help if it is lost.</Sentence> : null}
+        {space?.free_bytes !== null && space?.free_bytes !== undefined && space.total_bytes ? <Space free={space.free_bytes} total={space.total_bytes} /> : null}
+        {s.last_check ? <Doctor rows={s.last_check.rows} /> : null}
+        <ActError error={check.error} />
+      </Stack>
+    </Card>
+  );
+}
+
+function Verdict({ storage: s }: { storage: Storage }) {
+  const { last_check: last } = s;
+  if (!last) return <Sentence tone="unknown">Never looked at.</Sentence>;
+  const { failed } = weaknesses(last.rows);
+  if (last.ok && failed.length === 0) {
+    return (
+      <Sentence tone="good">
+        Well, checked <Time at={last.at} as="age" />
+      </Sentence>
+    );
+  }
+  return (
+    <Sentence tone="bad" banner>
+      {failed[0] ? `${checkName(failed[0].name)}: ${failed[0].detail}` : 'It is not well.'} Checked <Time at={last.at} as="age" />.
+    </Sentence>
+  );
+}
+
+function Space({ free, total }: { free: number; total: number }) {
+  const used = ((total - free) / total) * 100;
+  return (
+    <div>
+      <Text size="sm">
+        {bytes(free)} of {bytes(total)} free
+      </Text>
+      <Progress value={used} size={6} mt={4} aria-label={`${Math.round(used)} percent used`} />
+    </div>
+  );
+}
+
+/** Each check with its own result; what is only advice is told apart from trouble. */
+function Doctor({ rows }: { rows: readonly Check[] }) {
+  const { failed, lacks } = weaknesses(rows);
+  const well = rows.filter((r) => r.ok);
+  return (
+    <>
+      <ul className={classes.doctor} aria-label="What is not well">
+        {[...failed, ...lacks].map((row) => (
+          <Row key={row.name} row={row} />
+        ))}
+      </ul>
+      <details open={failed.length > 0}>
+        <summary>{count(well.length, 'check')} passed</summary>
+        <ul className={classes.doctor} aria-label="Checks that passed">
+          {well.map((row) => (
+            <Row key={row.name + row.detail} row={row} />
+          ))}
+        </ul>
+      </details>
+    </>
+  );
+}
+
+function Row({ row }: { row: Check }) {
+  const Icon = row.ok ? IconCircleCheck : row.optional ? IconAlertTriangle : IconCircleX;
+  const [ink, word] = row.ok ? ['good', 'Passed'] : row.optional ? ['warn', 'Lacks'] : ['bad-text', 'Failed'];
+  return (
+    <li className={classes.check}>
+      <Icon size={16} stroke={1.75} role="img" aria-label={word} color={`var(--ms-${ink}-ink)`} />
+      <Group gap={4} style={{ minWidth: 0, flex: 1 }}>
+        <span>
+          {checkName(row.name)} <span className={classes.detail}>{row.detail}</span>
+        </span>
+      </Group>
+    </li>
+  );
+}

@@ -1,0 +1,5 @@
+import { AlertsPage } from '~/features/alerts/ui/AlertsPage';
+
+export function Alerts() {
+  return <AlertsPage />;
+}

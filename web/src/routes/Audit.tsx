@@ -1,0 +1,5 @@
+import { AuditPage } from '~/features/audit/ui/AuditPage';
+
+export function Audit() {
+  return <AuditPage />;
+}

@@ -1,0 +1,5 @@
+import { ClusterAudit } from '~/features/audit/ui/ClusterAudit';
+
+export function AuditOfCluster() {
+  return <ClusterAudit />;
+}

@@ -1,0 +1,5 @@
+import { BinPage } from '~/features/bin/ui/BinPage';
+
+export function Bin() {
+  return <BinPage />;
+}

@@ -1,0 +1,5 @@
+import { OperationsPage } from '~/features/operations/ui/OperationsPage';
+
+export function Operations() {
+  return <OperationsPage />;
+}

@@ -1,0 +1,5 @@
+import { StoragesPage } from '~/features/storages/ui/StoragesPage';
+
+export function Storages() {
+  return <StoragesPage />;
+}
