@@ -4,7 +4,8 @@
 #   scripts/setup.sh build   a C compiler
 #   scripts/setup.sh demo    and the engines: PostgreSQL, and Valkey or else Redis
 #   scripts/setup.sh test    and what the tests compare with: restic, borg, an SSH server that is not
-#                            started, Chromium, file systems that share blocks, Valkey unpacked beside the checkout
+#                            started, Chromium, file systems that share blocks, Valkey and PostgreSQL 17
+#                            unpacked beside the checkout
 #
 # The packages' own services are kept from starting; package sources are not changed.
 set -euo pipefail
@@ -87,5 +88,9 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 if [ "$level" = test ] && ! command -v valkey-server >/dev/null; then
   scripts/fetch-valkey.sh .deps/valkey || say "Valkey could not be fetched; its tests are counted as skipped"
+fi
+if [ "$level" = test ] && ! ls /usr/lib/postgresql/1[7-9]/bin/postgres >/dev/null 2>&1; then
+  # The conformance suite looks for engines below .deps by itself.
+  scripts/fetch-postgres.sh .deps/postgresql17 || say "PostgreSQL 17 could not be fetched; what needs it is not tried"
 fi
 exit 0

@@ -12,7 +12,7 @@ use crate::{
 };
 use mainstay_drivers::{
     engine::Backups,
-    storage::{RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored},
+    storage::{Known, RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::{
@@ -42,11 +42,29 @@ impl Agent {
         };
         let mut copies = Copies::find(&*self.parts.storages, &verb.repositories, &verb.label, &act.progress).await;
         if !copies.complete_from_a_good_one(&verb.label, &act.progress).await && copies.has_open() {
-            let source = self.source(&verb, act).await?;
-            copies.read_once(&verb.label, source, &act.progress).await?;
+            self.read(&verb, &mut copies, act).await?;
         }
         let arguments = serde_json::to_string(&verb).map_err(Error::internal)?;
         Ok(copies.results().into_iter().map(|result| result.map_err(|e| told(e, &arguments))).collect())
+    }
+
+    /// Reads the engine into all storages, built on an earlier backup where that is possible. Should
+    /// that one turn out to be spoiled, everything is read.
+    async fn read(&self, verb: &Capture, copies: &mut Copies, act: &Act) -> Result<()> {
+        let lists = self.engine(&verb.plan.engine)?.incremental().map(|i| i.lists());
+        let known = match (&verb.base, lists) {
+            (Some(on), Some(lists)) => copies.known(on, lists).await.map(Arc::new),
+            _ => None,
+        };
+        let source = self.source(verb, known, act).await?;
+        copies.read_once(&verb.label, source, &act.progress).await?;
+        // The members of a party had their meeting; it is not repeated for one of them.
+        if copies.has_open() && verb.party.is_none() {
+            tracing::warn!(backup = %verb.label.backup, "the backup to build on was spoiled; everything is read");
+            copies.forget_bases();
+            copies.read_once(&verb.label, self.source(verb, None, act).await?, &act.progress).await?;
+        }
+        Ok(())
     }
 
     /// Another copy of a backup that is stored already; the engine is not asked.
@@ -58,18 +76,25 @@ impl Agent {
         moving(&act.progress, relay::copy(&from, &verb.snapshot, &to, &verb.backup, &act.progress)).await
     }
 
-    async fn source(&self, verb: &Capture, act: &Act) -> Result<Box<dyn Source>> {
+    async fn source(&self, verb: &Capture, known: Option<Arc<Known>>, act: &Act) -> Result<Box<dyn Source>> {
         let node = self.node(&verb.plan).await?;
         if !self.runs(&verb.plan.id).await? {
             let sentence = format!("{} does not run; a backup is taken from a running node", verb.plan.name);
             return Err(Error::unavailable("node_not_running", sentence));
         }
-        let Some(party) = &verb.party else {
-            return self.backups(&verb.plan.engine)?.capture(&node, &act.progress).await;
-        };
         let engine = self.engine(&verb.plan.engine)?;
+        let known = known.and_then(|known| Some((engine.incremental()?, known)));
+        let Some(party) = &verb.party else {
+            return match known {
+                Some((able, known)) => able.capture_on(&node, known, None, &act.progress).await,
+                None => self.backups(&verb.plan.engine)?.capture(&node, &act.progress).await,
+            };
+        };
         let member = self.meetings.join(party, engine.clone(), node.clone(), &act.progress);
-        let source = meeting::able(&**engine)?.capture_at(&node, member.clone(), &act.progress).await?;
+        let source = match known {
+            Some((able, known)) => able.capture_on(&node, known, Some(member.clone()), &act.progress).await?,
+            None => meeting::able(&**engine)?.capture_at(&node, member.clone(), &act.progress).await?,
+        };
         Ok(Box::new(Met { source, member }))
     }
 

@@ -3,7 +3,7 @@
 //! directory the one it is, and put where every other backup goes: sealed, read back, published last.
 
 use crate::{Agent, dispatch::Act};
-use mainstay_drivers::storage::{CONTROL_PLANE, Entry, EntryKind, Source, Storage, Stored};
+use mainstay_drivers::storage::{CONTROL_PLANE, Entry, EntryKind, Keep, Source, Storage, Stored};
 use mainstay_model::{Error, Result, Time, backup::Facts};
 use mainstay_rpc::verbs::StoreControlPlane;
 use std::{
@@ -79,5 +79,5 @@ fn entry(name: &str, path: &Path, mtime: Time) -> Result<Entry> {
     let size = Some(path.metadata()?.len());
     let path = path.to_path_buf();
     let open = Box::new(move || Ok(Box::new(File::open(path)?) as Box<dyn Read + Send>));
-    Ok(Entry { path: name.into(), mode: 0o600, mtime, kind: EntryKind::File { size, may_vanish: false, open } })
+    Ok(Entry { path: name.into(), mode: 0o600, mtime, kind: EntryKind::File { size, may_vanish: false, open, keep: Keep::Nothing } })
 }

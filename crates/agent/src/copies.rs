@@ -8,14 +8,15 @@
 use crate::{
     locks::cancelled,
     relay::{self, Unread},
-    tee::{Line, Tee, View},
+    tee::{Line, Storing, Tee, View},
 };
 use futures::future::join_all;
 use mainstay_drivers::{
     progress::Progress,
-    storage::{RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
+    storage::{Base, Entry, Keeper, Known, RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
 };
-use mainstay_model::{Error, Result};
+use mainstay_model::{Error, Result, backup::Facts};
+use mainstay_rpc::verbs::BuildOn;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -90,20 +91,41 @@ pub(crate) struct Copies {
 struct One {
     name: String,
     storage: Option<Arc<dyn Storage>>,
+    /// The snapshot in it that the new one is built on.
+    base: Option<String>,
     result: Option<Result<Stored>>,
 }
+
+/// What is wrong with an earlier backup only: read everything, and nothing is wrong.
+const OF_THE_BASE: [&str; 2] = ["base_lost", "base_differs"];
 
 impl One {
     async fn find(storages: &dyn Storages, repository: &RepositoryRef, label: &SnapshotLabel, progress: &Progress) -> One {
         let name = repository.storage.name.clone();
         match within(PATIENCE, storages.open(repository, true)).await {
-            Err(e) => One { name, storage: None, result: Some(Err(e)) },
-            Ok(storage) => One { name, result: there(&*storage, label, progress).await.transpose(), storage: Some(storage) },
+            Err(e) => One { name, storage: None, base: None, result: Some(Err(e)) },
+            Ok(storage) => {
+                let result = there(&*storage, label, progress).await.transpose();
+                One { name, storage: Some(storage), base: None, result }
+            }
         }
     }
 
     fn good(&self) -> Option<(&Arc<dyn Storage>, &Stored)> {
         Some((self.storage.as_ref()?, self.result.as_ref()?.as_ref().ok()?))
+    }
+
+    /// What it holds of an earlier backup. That it cannot say costs a full read.
+    async fn earlier(&mut self, snapshot: &str, lists: &[&str]) -> Option<Base> {
+        let found = match within(PATIENCE, self.storage.as_ref()?.base(snapshot, lists)).await {
+            Ok(found) => found?,
+            Err(e) => {
+                tracing::warn!(storage = self.name, "an earlier backup cannot be built on, everything is read: {e}");
+                return None;
+            }
+        };
+        self.base = Some(snapshot.to_owned());
+        Some(found)
     }
 
     /// Whether it can be given the point that `good` has, and has to be.
@@ -146,6 +168,28 @@ impl Copies {
         true
     }
 
+    /// What is known of an earlier backup in the storages that wait for the new one: what all of them
+    /// that hold it agree on.
+    pub async fn known(&mut self, on: &BuildOn, lists: &[&str]) -> Option<Known> {
+        let mut agreed: Option<Base> = None;
+        for (one, snapshot) in self.each.iter_mut().zip(&on.snapshots).filter(|(one, _)| one.result.is_none()) {
+            let Some(snapshot) = snapshot else { continue };
+            let Some(found) = one.earlier(snapshot, lists).await else { continue };
+            match &mut agreed {
+                None => agreed = Some(found),
+                Some(base) if base.facts == found.facts && base.lists == found.lists => narrow(base, &found),
+                Some(_) => one.base = None,
+            }
+        }
+        let everywhere = self.each.iter().filter(|one| one.result.is_none()).all(|one| one.base.is_some());
+        Some(Known { backup: on.backup.clone(), base: agreed?, everywhere })
+    }
+
+    /// Nothing is built on anything.
+    pub fn forget_bases(&mut self) {
+        self.each.iter_mut().for_each(|one| one.base = None);
+    }
+
     /// Whether there is a storage to write to.
     pub fn has_open(&self) -> bool {
         self.each.iter().any(|one| one.result.is_none())
@@ -156,19 +200,64 @@ impl Copies {
     pub async fn read_once(&mut self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<()> {
         let open: Vec<_> = self.each.iter_mut().filter(|one| one.result.is_none()).collect();
         let storages: Vec<_> = open.iter().filter_map(|one| Some((one.name.clone(), one.storage.clone()?))).collect();
+        let bases: Vec<_> = open.iter().map(|one| one.base.clone()).collect();
         let results = match &storages[..] {
-            [(_, only)] => vec![moving(progress, only.put(label, source, progress)).await],
-            all => one_pass(all, label, source, progress, self.patience).await?,
+            [(_, only)] => {
+                let source = Box::new(Based { source, base: bases.into_iter().next().flatten() });
+                vec![moving(progress, only.put(label, source, progress)).await]
+            }
+            all => match one_pass(all, label, source, bases, progress, self.patience).await {
+                Err(e) if OF_THE_BASE.contains(&e.code.as_ref()) => storages.iter().map(|_| Err(e.clone())).collect(),
+                other => other?,
+            },
         };
-        open.into_iter().zip(results).for_each(|(one, result)| one.result = Some(result));
+        for (one, result) in open.into_iter().zip(results) {
+            let spoiled = one.base.take().is_some() && result.as_ref().is_err_and(|e| OF_THE_BASE.contains(&e.code.as_ref()));
+            one.result = (!spoiled).then_some(result);
+        }
         // A late writer of an earlier call may have been faster: then its point is another.
         self.complete_from_a_good_one(label, progress).await;
         Ok(())
     }
 
     pub fn results(self) -> Vec<Result<Stored>> {
-        let missing = || Err(Error::internal("a copy without a result"));
+        let missing = || Err(Error::unavailable("base_lost", "the backup it was built on was lost while it was made; make it again"));
         self.each.into_iter().map(|one| one.result.unwrap_or_else(missing)).collect()
+    }
+}
+
+/// Leaves of `base` what the other one holds as well.
+fn narrow(base: &mut Base, other: &Base) {
+    base.files.retain(|path, held| match other.files.get(path) {
+        Some(there) if (there.size, there.mtime) == (held.size, held.mtime) => {
+            held.piece = held.piece.filter(|piece| there.piece == Some(*piece));
+            true
+        }
+        _ => false,
+    });
+}
+
+/// A source for the one storage there is.
+struct Based {
+    source: Box<dyn Source>,
+    base: Option<String>,
+}
+
+impl Source for Based {
+    fn next(&mut self) -> Option<Result<Entry>> {
+        self.source.next()
+    }
+    fn finish(&mut self) -> Result<Facts> {
+        self.source.finish()
+    }
+    fn expected_bytes(&self) -> Option<u64> {
+        self.source.expected_bytes()
+    }
+    fn offer(&mut self, keeper: Arc<dyn Keeper>) {
+        self.source.offer(keeper);
+    }
+    fn base(&self) -> Option<&str> {
+        self.base.as_deref()
     }
 }
 
@@ -177,11 +266,13 @@ async fn one_pass(
     storages: &[(String, Arc<dyn Storage>)],
     label: &SnapshotLabel,
     source: Box<dyn Source>,
+    bases: Vec<Option<String>>,
     progress: &Progress,
     patience: Duration,
 ) -> Result<Vec<Result<Stored>>> {
     let keeping: Vec<bool> = storages.iter().map(|(_, storage)| storage.keeps_files()).collect();
-    let (tee, views) = Tee::start(source, &keeping, progress)?;
+    let storing = keeping.into_iter().zip(bases).map(|(keeps_files, base)| Storing { keeps_files, base }).collect();
+    let (tee, views) = Tee::start(source, storing, progress)?;
     let own: Vec<Progress> = storages.iter().map(|_| Progress::default()).collect();
     let puts = storages.iter().zip(views).zip(&own).enumerate().map(|(n, (((name, storage), view), own))| {
         let line = tee.line(n);

@@ -252,4 +252,8 @@ impl Source for Met {
     fn offer(&mut self, keeper: Arc<dyn Keeper>) {
         self.source.offer(keeper);
     }
+
+    fn base(&self) -> Option<&str> {
+        self.source.base()
+    }
 }

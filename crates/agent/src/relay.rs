@@ -9,7 +9,7 @@
 use crate::pipe::{Budget, Meter, Pipe, TICK, lock};
 use mainstay_drivers::{
     progress::Progress,
-    storage::{Entry, EntryKind, FileSink, Sink, SnapshotEntry, SnapshotEntryKind, SnapshotLabel, Source, Storage, Stored},
+    storage::{Entry, EntryKind, FileSink, Keep, Sink, SnapshotEntry, SnapshotEntryKind, SnapshotLabel, Source, Storage, Stored},
 };
 use mainstay_model::{BackupId, Error, Result, backup::Facts};
 use std::{
@@ -248,7 +248,7 @@ impl Source for Given {
             SnapshotEntryKind::Dir => EntryKind::Dir,
             SnapshotEntryKind::Symlink { target } => EntryKind::Symlink { target },
             SnapshotEntryKind::File { size } => {
-                EntryKind::File { size: Some(size), may_vanish: false, open: self.relay.ask(&path).opener() }
+                EntryKind::File { size: Some(size), may_vanish: false, open: self.relay.ask(&path).opener(), keep: Keep::Nothing }
             }
         };
         Some(Ok(Entry { path, mode, mtime, kind }))

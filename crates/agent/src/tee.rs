@@ -8,11 +8,14 @@
 //!
 //! A storage that keeps files by sharing their blocks is asked first: what it kept is what is read,
 //! so all copies hold the same bytes.
+//!
+//! A storage that holds an earlier backup is not given what it can take over from there. Where each of
+//! them does, those bytes are not read at all; else they are, and passed on to those that need them.
 
 use crate::pipe::{Budget, CHUNK, Meter, Pipe, TICK, lock};
 use mainstay_drivers::{
     progress::Progress,
-    storage::{Entry, EntryKind, Keeper, Opener, Source},
+    storage::{Entry, EntryKind, Keep, Keeper, Opener, Source},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use std::{
@@ -30,6 +33,14 @@ const AHEAD_BYTES: usize = 4 << 20;
 /// Entries read ahead of the slowest storage.
 const AHEAD_ENTRIES: usize = 256;
 
+/// How one storage takes a source.
+pub(crate) struct Storing {
+    /// It keeps files by sharing their blocks.
+    pub keeps_files: bool,
+    /// The snapshot in it that the new one is built on.
+    pub base: Option<String>,
+}
+
 /// The reading of one source.
 pub(crate) struct Tee {
     lines: Vec<Arc<Line>>,
@@ -38,16 +49,18 @@ pub(crate) struct Tee {
 }
 
 impl Tee {
-    /// Starts reading. There is a view for each of the storages, of which it is said whether it keeps
-    /// files: the first that does is waited for.
-    pub fn start(source: Box<dyn Source>, storages: &[bool], progress: &Progress) -> Result<(Tee, Vec<View>)> {
-        let lines: Vec<_> = storages.iter().map(|_| Arc::new(Line::new(progress))).collect();
-        let keeping = storages.iter().position(|keeps| *keeps).map(|n| lines[n].clone());
+    /// Starts reading. There is a view for each of the storages; the first that keeps files is waited for.
+    pub fn start(source: Box<dyn Source>, storages: Vec<Storing>, progress: &Progress) -> Result<(Tee, Vec<View>)> {
+        let everywhere = storages.iter().all(|s| s.base.is_some());
+        let keeping = storages.iter().position(|s| s.keeps_files);
+        let lines: Vec<_> = storages.into_iter().map(|s| Arc::new(Line::new(s.base, progress))).collect();
+        let keeping = keeping.map(|n| lines[n].clone());
         let expected = source.expected_bytes();
         let views = lines.iter().map(|line| View { line: line.clone(), expected }).collect();
         let failure = Arc::<Mutex<Option<Error>>>::default();
-        let (pump, told) =
-            (Pump { source, lines: lines.clone(), keeping, budget: Budget::new(AHEAD_BYTES), progress: progress.clone() }, failure.clone());
+        let told = failure.clone();
+        let (budget, progress) = (Budget::new(AHEAD_BYTES), progress.clone());
+        let pump = Pump { source, lines: lines.clone(), keeping, everywhere, budget, progress };
         let thread = thread::Builder::new().name("backup tee".into()).spawn(move || pump.run(&told))?;
         Ok((Tee { lines, thread, failure }, views))
     }
@@ -73,6 +86,7 @@ impl Tee {
 
 /// What is on its way to one storage.
 pub(crate) struct Line {
+    base: Option<String>,
     state: Mutex<Way>,
     changed: Condvar,
     meter: Arc<Meter>,
@@ -91,8 +105,8 @@ struct Way {
 }
 
 impl Line {
-    fn new(progress: &Progress) -> Line {
-        Line { state: Mutex::default(), changed: Condvar::new(), meter: Arc::default(), progress: progress.clone() }
+    fn new(base: Option<String>, progress: &Progress) -> Line {
+        Line { base, state: Mutex::default(), changed: Condvar::new(), meter: Arc::default(), progress: progress.clone() }
     }
 
     fn is_closed(&self) -> bool {
@@ -194,6 +208,9 @@ impl Source for View {
         lock(&self.line.state).keeper = Some(keeper);
         self.line.changed.notify_all();
     }
+    fn base(&self) -> Option<&str> {
+        self.line.base.as_deref()
+    }
 }
 
 impl Drop for View {
@@ -207,8 +224,17 @@ struct Pump {
     source: Box<dyn Source>,
     lines: Vec<Arc<Line>>,
     keeping: Option<Arc<Line>>,
+    /// Whether every storage builds on the same backup: then readers give only what none of them has.
+    everywhere: bool,
     budget: Arc<Budget>,
     progress: Progress,
+}
+
+/// One file on its way to one storage.
+struct Lane {
+    pipe: Arc<Pipe>,
+    /// The bytes that come are not for it.
+    spared: bool,
 }
 
 impl Pump {
@@ -256,24 +282,35 @@ impl Pump {
             EntryKind::Symlink { target } => {
                 self.lines.iter().for_each(|line| to(line, EntryKind::Symlink { target: target.clone() }, None));
             }
-            EntryKind::File { size, may_vanish, open } => {
-                let mut pipes = vec![];
+            EntryKind::File { size, may_vanish, open, keep } => {
+                let mut lanes = vec![];
                 for line in self.lines.iter().filter(|line| !line.is_closed()) {
                     let pipe = Pipe::new(&line.meter, &self.progress);
-                    to(line, EntryKind::File { size, may_vanish, open: pipe.clone().opener() }, Some(Arc::downgrade(&pipe)));
-                    pipes.push(pipe);
+                    let keep = self.kept_by(line, &keep);
+                    let spared = !self.everywhere && keep == Keep::Whole;
+                    to(line, EntryKind::File { size, may_vanish, open: pipe.clone().opener(), keep }, Some(Arc::downgrade(&pipe)));
+                    lanes.push(Lane { pipe, spared });
                 }
-                let sent = self.send(open, &pipes);
-                pipes.iter().for_each(|pipe| pipe.end(sent.as_ref().map(|_| ())));
+                let sent = self.send(open, &lanes);
+                lanes.iter().for_each(|lane| lane.pipe.end(sent.as_ref().map(|_| ())));
                 return sent.or_else(|e| self.excuse(&path, may_vanish, &e));
             }
         }
         self.going_on()
     }
 
-    fn send(&self, open: Opener, pipes: &[Arc<Pipe>]) -> io::Result<()> {
+    /// A part of a file is kept only where nobody reads the rest: what is read may differ from what was
+    /// kept in ways that do not matter to the engine, but do to a checksum of the whole.
+    fn kept_by(&self, line: &Line, keep: &Keep) -> Keep {
+        match line.base.is_some() && (self.everywhere || *keep == Keep::Whole) {
+            true => keep.clone(),
+            false => Keep::Nothing,
+        }
+    }
+
+    fn send(&self, open: Opener, lanes: &[Lane]) -> io::Result<()> {
         let mut reader = open()?;
-        pipes.iter().for_each(|pipe| pipe.open());
+        lanes.iter().for_each(|lane| lane.pipe.open());
         let mut buffer = vec![0; CHUNK];
         loop {
             let n = match reader.read(&mut buffer) {
@@ -284,7 +321,7 @@ impl Pump {
             };
             let chunk = self.budget.chunk(&buffer[..n], || self.is_over());
             let chunk = chunk.ok_or_else(|| io::Error::other("the backup is over"))?;
-            pipes.iter().for_each(|pipe| pipe.push(chunk.clone()));
+            lanes.iter().filter(|lane| !lane.spared).for_each(|lane| lane.pipe.push(chunk.clone()));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     gate::Gate,
     progress::Progress,
     runtime::{FileSpec, InstanceSpec, Runtime},
-    storage::Source,
+    storage::{Known, Source},
 };
 use async_trait::async_trait;
 use mainstay_model::{
@@ -190,6 +190,9 @@ pub trait Engine: Send + Sync {
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
         None
     }
+    fn incremental(&self) -> Option<&dyn Incremental> {
+        None
+    }
     fn consistency(&self) -> Option<&dyn Consistency> {
         None
     }
@@ -292,6 +295,19 @@ pub trait Questions: Send + Sync {
 
 /// A longer answer is refused: assertions are about a value, not about all the data.
 pub const ANSWER_BYTES: usize = 64 << 10;
+
+/// Captures that read only what changed since an earlier one. The result is a backup like any other:
+/// nothing but the storage's own pieces is shared with the earlier one.
+#[async_trait]
+pub trait Incremental: Send + Sync {
+    /// Files of the earlier snapshot whose content the engine needs, as they were captured.
+    fn lists(&self) -> &'static [&'static str];
+
+    /// [`Backups::capture`] (with a gate, [`Consistency::capture_at`]), where `known` may be built on.
+    /// The engine looks for itself whether it may: whatever does not fit costs a full read.
+    async fn capture_on(&self, node: &Node, known: Arc<Known>, gate: Option<Arc<dyn Gate>>, progress: &Progress)
+    -> Result<Box<dyn Source>>;
+}
 
 /// What a member of a group can do beside being captured: have its point decided together with others'.
 #[async_trait]

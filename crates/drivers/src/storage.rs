@@ -11,8 +11,10 @@ use mainstay_model::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -155,7 +157,32 @@ pub enum EntryKind {
         /// whose absence the engine's log repairs.
         may_vanish: bool,
         open: Opener,
+        keep: Keep,
     },
+}
+
+/// What of a file the storage takes over from the base (see [`Base`]), where the file is the same.
+/// Where every storage holds the base ([`Known::everywhere`]) the reader gives the rest, in order; else
+/// it gives the whole file, and whoever hands it on sees to it that each storage gets what it lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Keep {
+    #[default]
+    Nothing,
+    Whole,
+    /// All but these stretches of bytes, where every storage holds the base: in order, apart from each
+    /// other, each beginning and ending at the end of a piece ([`Held::piece`]) or of the file.
+    Except(Vec<Range<u64>>),
+}
+
+impl Keep {
+    /// Bytes of a file of `size` that come from the base.
+    pub fn bytes(&self, size: u64) -> u64 {
+        match self {
+            Keep::Nothing => 0,
+            Keep::Whole => size,
+            Keep::Except(changed) => size.saturating_sub(changed.iter().map(|r| r.end - r.start).sum()),
+        }
+    }
 }
 
 pub type Opener = Box<dyn FnOnce() -> io::Result<Box<dyn Read + Send>> + Send>;
@@ -186,6 +213,39 @@ pub trait Source: Send {
     fn offer(&mut self, keeper: Arc<dyn Keeper>) {
         drop(keeper);
     }
+    /// The snapshot, in the storage this is put into, that [`Keep`] speaks of.
+    fn base(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// An earlier snapshot that a new one may be built on, as one storage holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Base {
+    pub facts: Facts,
+    /// The files whose content is there to be taken over: every piece of it is in the storage now.
+    pub files: HashMap<PathBuf, Held>,
+    /// The whole content of the files that were asked for.
+    pub lists: HashMap<PathBuf, Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub size: u64,
+    pub mtime: Time,
+    /// The size of the pieces it is stored in, all but the last, where parts of it can be taken over.
+    pub piece: Option<u64>,
+}
+
+/// What is known of an earlier backup while a new one is captured: what the storages that hold it
+/// agree on.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub backup: BackupId,
+    pub base: Base,
+    /// Whether each storage of this capture holds it. Then nobody needs the bytes of what is kept,
+    /// and the source gives empty readers for them.
+    pub everywhere: bool,
 }
 
 /// What is recorded with a snapshot, in its tags and in the file `mainstay.json` at its end, enough
@@ -338,6 +398,13 @@ pub trait Storage: Send + Sync {
     /// nothing is visible. A snapshot with the same `label.backup` that is already there is
     /// returned as it is (the reply of an earlier call was lost).
     async fn put(&self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<Stored>;
+
+    /// What a new snapshot can take over from this one, and the content of the files `lists`. `None`
+    /// where this kind of storage reads everything anew. An error costs as much: nothing depends on it.
+    async fn base(&self, snapshot: &str, lists: &[&str]) -> Result<Option<Base>> {
+        let _ = (snapshot, lists);
+        Ok(None)
+    }
 
     /// The snapshot's entries, in path order.
     async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>>;

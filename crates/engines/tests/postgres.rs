@@ -132,7 +132,7 @@ fn store(mut source: Box<dyn Source>, into: &Path, engine: &dyn Engine) -> mains
         match (entry.kind, target) {
             (EntryKind::Dir, target) => std::fs::create_dir_all(target.unwrap_or(into.to_owned())).unwrap(),
             (EntryKind::Symlink { .. }, _) => panic!("a link"),
-            (EntryKind::File { size, may_vanish, open }, target) => {
+            (EntryKind::File { size, may_vanish, open, .. }, target) => {
                 let mut reader = match open() {
                     Err(e) if may_vanish && e.kind() == std::io::ErrorKind::NotFound => continue,
                     other => other?,

@@ -183,7 +183,7 @@ impl Bed {
 fn store(mut source: Box<dyn Source>, into: &Path) -> mainstay_model::Result<Facts> {
     let entry = source.next().unwrap()?;
     assert_eq!((entry.path.as_path(), entry.mode), (Path::new("dump.rdb"), 0o600));
-    let EntryKind::File { size: None, may_vanish: false, open } = entry.kind else { panic!("not a stream") };
+    let EntryKind::File { size: None, may_vanish: false, open, .. } = entry.kind else { panic!("not a stream") };
     std::fs::create_dir_all(into).unwrap();
     let mut reader = open()?;
     let mut file = std::fs::File::create(into.join("dump.rdb")).unwrap();

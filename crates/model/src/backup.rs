@@ -130,6 +130,30 @@ pub struct Facts {
     pub node: String,
     pub role: Option<crate::node::NodeRole>,
     pub tools: BTreeMap<String, String>,
+    /// What the next backup needs to know to read only what changed since; `None` where the engine
+    /// reads everything each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Captured>,
+}
+
+/// How a backup was read, as far as a later one may be built on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Captured {
+    /// On the node's own clock, before the first byte was read.
+    pub began_at: Time,
+    /// What must be the same for anything to be taken over: directory, history, format. The engine's own.
+    pub identity: String,
+    /// Names this capture; the node remembers it.
+    pub token: String,
+    /// The backup this one was built on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BackupId>,
+    /// How many backups since everything was read.
+    #[serde(default)]
+    pub generation: u32,
+    /// Bytes that were not read but taken over.
+    #[serde(default)]
+    pub kept_bytes: u64,
 }
 
 /// The stored backup.

@@ -90,7 +90,14 @@ verbs! {
     /// became of it. One that has the backup already is not written again, and where one has it the
     /// others are given that same point.
     /// With a party, its point is decided together with those of the other members' captures.
-    Capture { plan: NodePlan, repositories: Vec<RepositoryRef>, label: SnapshotLabel, party: Option<Party> } -> Vec<Result<Stored, Error>>;
+    /// With a base only what changed since is read, where storages, node and engine are able to.
+    Capture {
+        plan: NodePlan,
+        repositories: Vec<RepositoryRef>,
+        label: SnapshotLabel,
+        party: Option<Party>,
+        #[serde(default)] base: Option<BuildOn>,
+    } -> Vec<Result<Stored, Error>>;
     /// Another copy of a backup: the same point, label and facts, of whatever kinds the two are.
     CopySnapshot { from: RepositoryRef, snapshot: String, to: RepositoryRef, backup: BackupId } -> Stored;
     VerifySnapshot { repository: RepositoryRef, snapshot: String, depth: Depth } -> Verified;
@@ -136,6 +143,14 @@ verbs! {
     SwapBack { plan: NodePlan, label: String, aside: String } -> Done;
     /// Removes a directory that `RestoreBeside` or `SwapData` left under the node's root. Never `data`.
     DropBeside { node: NodeId, label: String } -> Done;
+}
+
+/// An earlier good backup that a new one may be built on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOn {
+    pub backup: BackupId,
+    /// Its snapshot in each of the repositories that are written to, in their order.
+    pub snapshots: Vec<Option<String>>,
 }
 
 /// Captures that have one point together.

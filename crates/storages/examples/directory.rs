@@ -42,7 +42,7 @@ impl Directory {
             EntryKind::Symlink { target: fs::read_link(&full)? }
         } else {
             let open: Opener = Box::new(move || Ok(Box::new(fs::File::open(full)?)));
-            EntryKind::File { size: Some(meta.len()), may_vanish: false, open }
+            EntryKind::File { size: Some(meta.len()), may_vanish: false, open, keep: Keep::Nothing }
         };
         let mtime = Time(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000);
         Ok(Entry { path, mode: meta.mode(), mtime, kind })

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use mainstay_drivers::{
     progress::Progress,
     storage::{
-        Depth, EntryKind, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel, Source, Storage,
-        StorageReport, StorageSpec, StorageUsage, Storages, Stored,
+        Base, Depth, EntryKind, Held, Keep, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel,
+        Source, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored,
     },
 };
 use mainstay_model::{
@@ -22,8 +22,12 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
     io::Read,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+/// Nothing is cut here; what builds on it may think so.
+const PIECE: u64 = 64 << 10;
 
 type Address = (StorageId, ProjectId, ClusterId);
 
@@ -114,12 +118,12 @@ impl Memory {
 }
 
 /// Reads the source, one file after the other.
-fn read(label: &SnapshotLabel, mut source: Box<dyn Source>, progress: &Progress) -> Result<Kept> {
+fn read(label: &SnapshotLabel, mut source: Box<dyn Source>, base: Option<Kept>, progress: &Progress) -> Result<Kept> {
     admit_label(label)?;
     progress.say("reading");
     progress.total(source.expected_bytes().unwrap_or(0));
     let tally = Tally::new(progress, Arc::default());
-    let (mut order, mut entries) = (Order::default(), Vec::new());
+    let (mut order, mut entries) = (Order::on_a_base(base.is_some()), Vec::new());
     while let Some(entry) = source.next() {
         let entry = entry?;
         order.admit(&entry)?;
@@ -128,10 +132,14 @@ fn read(label: &SnapshotLabel, mut source: Box<dyn Source>, progress: &Progress)
         let kind = match entry.kind {
             EntryKind::Dir => SnapshotEntryKind::Dir,
             EntryKind::Symlink { target } => SnapshotEntryKind::Symlink { target },
-            EntryKind::File { may_vanish, open, .. } => {
-                let pending = Pending { path: entry.path.clone(), may_vanish, open, ticket: Ticket::new(&tally) };
+            EntryKind::File { may_vanish, open, size, keep } => {
+                let kept = keep.bytes(size.unwrap_or_default());
+                let pending = Pending { path: entry.path.clone(), may_vanish, open, kept, ticket: Ticket::new(&tally) };
                 let Some(mut reader) = opened(pending, &tally)? else { continue };
                 reader.read_to_end(&mut bytes).map_err(|e| tally.verdict().err().unwrap_or_else(|| e.into()))?;
+                if keep != Keep::Nothing {
+                    bytes = woven(base.as_ref(), &entry.path, &keep, &bytes, size.unwrap_or_default())?;
+                }
                 SnapshotEntryKind::File { size: bytes.len() as u64 }
             }
         };
@@ -142,6 +150,27 @@ fn read(label: &SnapshotLabel, mut source: Box<dyn Source>, progress: &Progress)
     let facts = source.finish()?;
     tally.verdict()?;
     Ok(kept(label, facts, &tally, entries))
+}
+
+/// What is kept, from the base, with what is new between.
+fn woven(base: Option<&Kept>, path: &Path, keep: &Keep, fresh: &[u8], size: u64) -> Result<Vec<u8>> {
+    let lost = || Error::failed("base_lost", format!("{} is gone from the backup to build on", path.display()));
+    let (_, old, _) = base.and_then(|b| b.entries.iter().find(|(e, ..)| e.path == path)).ok_or_else(lost)?;
+    let (mut out, mut fresh) = (old.to_vec(), fresh);
+    let changed = if let Keep::Except(changed) = keep { &changed[..] } else { &[] };
+    // Beyond the old end all is new.
+    let grown = changed.last().is_some_and(|r| r.start <= old.len() as u64 && r.end == size);
+    if old.len() as u64 != size && !grown && !(matches!(keep, Keep::Except(_)) && size < old.len() as u64) {
+        return Err(lost());
+    }
+    out.resize(usize::try_from(size).map_err(Error::internal)?, 0);
+    for range in changed {
+        let at = range.start as usize..range.end as usize;
+        let (new, rest) = fresh.split_at_checked(at.len()).ok_or_else(lost)?;
+        out.get_mut(at).ok_or_else(lost)?.copy_from_slice(new);
+        fresh = rest;
+    }
+    Ok(out)
 }
 
 fn opened(pending: Pending, tally: &Tally) -> Result<Option<Counted>> {
@@ -172,9 +201,24 @@ impl Storage for Memory {
             return Ok(stored);
         }
         let (label, progress) = (label.clone(), progress.clone());
-        let kept = tokio::task::spawn_blocking(move || read(&label, source, &progress)).await.map_err(Error::internal)??;
+        let lost = |e: Error| Error::failed("base_lost", e.message);
+        let base = source.base().map(|id| self.find(id)).transpose().map_err(lost)?;
+        let kept = tokio::task::spawn_blocking(move || read(&label, source, base, &progress)).await.map_err(Error::internal)??;
         let stored = kept.stored.clone();
         Ok(lock(&self.state).snapshots.entry(stored.snapshot.clone()).or_insert(kept).stored.clone())
+    }
+
+    async fn base(&self, snapshot: &str, lists: &[&str]) -> Result<Option<Base>> {
+        let found = self.find(snapshot)?;
+        let mut base = Base { facts: found.record.facts, files: HashMap::new(), lists: HashMap::new() };
+        for (entry, bytes, _) in found.entries {
+            let SnapshotEntryKind::File { size } = entry.kind else { continue };
+            if lists.iter().any(|list| entry.path == Path::new(list)) {
+                base.lists.insert(entry.path.clone(), bytes.to_vec());
+            }
+            base.files.insert(entry.path, Held { size, mtime: entry.mtime, piece: Some(PIECE) });
+        }
+        Ok(Some(base))
     }
 
     async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>> {

@@ -3,7 +3,7 @@
 
 use mainstay_drivers::{
     progress::Progress,
-    storage::{Entry, SnapshotLabel},
+    storage::{Entry, EntryKind, Keep, SnapshotLabel},
 };
 use mainstay_model::{Error, Result, backup::Check};
 use std::{
@@ -28,6 +28,7 @@ pub struct Tally {
     files: AtomicU64,
     links: AtomicU64,
     vanished: AtomicU64,
+    kept: AtomicU64,
     unread: Mutex<u64>,
     read: Condvar,
 }
@@ -52,6 +53,7 @@ impl Tally {
             files: AtomicU64::new(0),
             links: AtomicU64::new(0),
             vanished: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             unread: Mutex::default(),
             read: Condvar::new(),
         })
@@ -88,6 +90,10 @@ impl Tally {
     pub fn links(&self) -> u64 {
         self.links.load(Ordering::Acquire)
     }
+    /// Bytes of files so far that were not read.
+    pub fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Acquire)
+    }
     pub fn count_link(&self) {
         self.links.fetch_add(1, Ordering::AcqRel);
     }
@@ -95,6 +101,14 @@ impl Tally {
     /// What can be said about the source once it was read.
     pub fn checks(&self) -> Vec<Check> {
         let mut said = format!("{} files, {} bytes, each read to its end", self.files(), self.bytes());
+        if self.kept() > 0 {
+            said = format!(
+                "{} files, {} bytes: {} bytes are as in the backup before and were taken over from it, the rest was read to its end",
+                self.files(),
+                self.bytes(),
+                self.kept()
+            );
+        }
         let vanished = self.vanished.load(Ordering::Acquire);
         if vanished > 0 {
             said.push_str(&format!("; {vanished} were gone when opened, as the engine allows"));
@@ -139,6 +153,8 @@ pub struct Pending {
     pub path: PathBuf,
     pub may_vanish: bool,
     pub open: mainstay_drivers::storage::Opener,
+    /// Bytes of it that the storage takes from the base instead.
+    pub kept: u64,
     pub ticket: Ticket,
 }
 
@@ -150,7 +166,7 @@ impl Pending {
             return Err(io::Error::other("the backup is over"));
         }
         match (self.open)() {
-            Ok(inner) => Ok(Some(Counted { inner, path: self.path, seen: 0, ended: false, ticket: self.ticket })),
+            Ok(inner) => Ok(Some(Counted { inner, path: self.path, seen: 0, kept: self.kept, ended: false, ticket: self.ticket })),
             Err(e) if self.may_vanish && e.kind() == io::ErrorKind::NotFound => {
                 tally.vanished.fetch_add(1, Ordering::AcqRel);
                 Ok(None)
@@ -173,6 +189,7 @@ pub struct Counted {
     inner: Box<dyn Read + Send>,
     path: PathBuf,
     seen: u64,
+    kept: u64,
     ended: bool,
     ticket: Ticket,
 }
@@ -186,7 +203,9 @@ impl Read for Counted {
         match self.inner.read(buf) {
             Ok(0) if !buf.is_empty() => {
                 if !std::mem::replace(&mut self.ended, true) {
-                    tally.bytes.fetch_add(self.seen, Ordering::AcqRel);
+                    tally.bytes.fetch_add(self.seen + self.kept, Ordering::AcqRel);
+                    tally.kept.fetch_add(self.kept, Ordering::AcqRel);
+                    tally.progress.add(self.kept);
                     tally.files.fetch_add(1, Ordering::AcqRel);
                 }
                 Ok(0)
@@ -232,9 +251,15 @@ pub fn plain(path: &Path) -> std::result::Result<(), &'static str> {
 #[derive(Default)]
 pub struct Order {
     last: Option<PathBuf>,
+    /// Whether files may be taken over from an earlier snapshot.
+    based: bool,
 }
 
 impl Order {
+    pub fn on_a_base(based: bool) -> Self {
+        Order { based, ..Order::default() }
+    }
+
     pub fn admit(&mut self, entry: &Entry) -> Result<()> {
         let path = &entry.path;
         let refuse = |why: &str| Err(Error::failed("source_invalid", format!("the source offers \"{}\": {why}", path.display())));
@@ -243,6 +268,9 @@ impl Order {
         }
         if self.last.as_ref().is_some_and(|last| path <= last) {
             return refuse("entries must come in path order, each once");
+        }
+        if !self.based && !matches!(&entry.kind, EntryKind::File { keep: Keep::Nothing, .. } | EntryKind::Dir | EntryKind::Symlink { .. }) {
+            return refuse("it is to be taken over from an earlier snapshot, and there is none");
         }
         self.last = Some(path.clone());
         Ok(())
@@ -287,6 +315,7 @@ mod tests {
             path: "x".into(),
             may_vanish: false,
             open: Box::new(|| Ok(Box::new(io::Cursor::new(vec![1; 10])))),
+            kept: 0,
             ticket: Ticket::new(&tally),
         };
         let mut reader = pending.open().unwrap().unwrap();

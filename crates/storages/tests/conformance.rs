@@ -32,6 +32,7 @@ async fn conforms_at(storages: &dyn Storages, reference: RepositoryRef) {
     is_idempotent(&*storage).await;
     refuses_bad_sources(&*storage).await;
     waits_for_late_entries(&*storage).await;
+    builds_on_an_earlier_one(&*storage).await;
     cancels(&*storage).await;
     deletes(&*storage).await;
     storages.remove(&reference).await.unwrap();
@@ -101,7 +102,10 @@ async fn refuses_bad_sources(storage: &dyn Storage) {
         ("twice", list([file("c", vec![1]), file("c", vec![2])])),
         ("our own name", list([file("mainstay.json", vec![1])])),
         ("a way out", list([file("../c", vec![1])])),
-        ("error from finish", Box::new(List { entries: VecDeque::from([good()]), finish: Some(Error::failed("dump_failed", "status 1")) })),
+        (
+            "error from finish",
+            Box::new(List { entries: VecDeque::from([good()]), finish: Some(Error::failed("dump_failed", "status 1")), base: None }),
+        ),
     ];
     for at in [0, 1, 65_536, 1_000_000] {
         bad.push(("a reader that breaks", list([good(), breaks(at), file("d", noise(6, 10))])));
@@ -116,6 +120,58 @@ async fn refuses_bad_sources(storage: &dyn Storage) {
     assert_eq!(stored.files, 2);
     let paths: Vec<_> = storage.entries(&stored.snapshot).await.unwrap().into_iter().map(|e| e.path).collect();
     assert!(!paths.contains(&"c".into()) && paths.contains(&"d".into()));
+}
+
+/// What is said to be as it was is taken over, and is a backup's own from then on.
+async fn builds_on_an_earlier_one(storage: &dyn Storage) {
+    const PIECE: usize = 64 << 10;
+    let old = noise(31, 5 * PIECE + 17);
+    let small = noise(32, 1000);
+    let first = storage.put(&label(), list([dir("d"), file("d/big", old.clone()), file("d/same", small.clone())]), &quiet()).await.unwrap();
+    let none = storage.put(&label(), list([kept("d", 1000, Keep::Whole, vec![])]), &quiet()).await;
+    assert!(none.is_err(), "kept from nowhere");
+    let Some(base) = storage.base(&first.snapshot, &["d/same"]).await.unwrap() else { return };
+    assert_eq!(base.facts, facts());
+    assert_eq!(base.lists[std::path::Path::new("d/same")], small);
+    let held = base.files[std::path::Path::new("d/big")];
+    assert_eq!((held.size, held.mtime), (old.len() as u64, MTIME));
+    let same = |size| kept("d/same", size, Keep::Whole, vec![]);
+
+    // The second and the last piece are new, and the file has grown; where pieces are not all alike it is read.
+    let mut new = old.clone();
+    new.truncate(5 * PIECE);
+    new[PIECE..2 * PIECE].copy_from_slice(&noise(33, PIECE));
+    new.extend(noise(34, PIECE + 5));
+    let (changed, size) = (PIECE as u64..2 * PIECE as u64, new.len() as u64);
+    let big = match held.piece {
+        Some(piece) => {
+            assert_eq!(piece, PIECE as u64);
+            let fresh = [&new[PIECE..2 * PIECE], &new[5 * PIECE..]].concat();
+            kept("d/big", size, Keep::Except(vec![changed.clone(), 5 * PIECE as u64..size]), fresh)
+        }
+        None => file("d/big", new.clone()),
+    };
+    let second = storage.put(&label(), on(&first.snapshot, [dir("d"), big, same(1000)]), &quiet()).await.unwrap();
+    assert_eq!((second.data_bytes, second.files), (size + 1000, 2));
+    for (what, step) in [
+        ("of another size", same(999)),
+        ("that was not there", kept("d/other", 1000, Keep::Whole, vec![])),
+        (
+            "with too little that is new",
+            kept("d/big", size, Keep::Except(vec![changed.clone(), 5 * PIECE as u64..size]), new[..PIECE].to_vec()),
+        ),
+    ] {
+        let wrong = storage.put(&label(), on(&first.snapshot, [dir("d"), step]), &quiet()).await;
+        assert!(wrong.is_err(), "a file {what} was taken over");
+    }
+    storage.delete(&[first.snapshot]).await.unwrap();
+    storage.prune().await.unwrap();
+    let sink = Collect::default();
+    storage.get(&second.snapshot, Arc::new(sink.clone()), &quiet()).await.unwrap();
+    let got = std::mem::take(&mut *sink.0.lock().unwrap());
+    assert!(got.files["d/big"] == new && got.files["d/same"] == small, "it is not what it should be");
+    storage.verify(&second.snapshot, Depth::Data, &quiet()).await.unwrap();
+    storage.delete(&[second.snapshot]).await.unwrap();
 }
 
 /// A late entry may wait until all before it were read and dropped.

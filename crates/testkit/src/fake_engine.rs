@@ -22,8 +22,8 @@ pub(crate) use database::{read_db, read_log};
 use mainstay_drivers::{
     Result,
     engine::{
-        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Exposure, Failover, Info, Installed, Node, Questions, Service,
-        Upstream,
+        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Exposure, Failover, Incremental, Info, Installed, Node,
+        Questions, Service, Upstream,
     },
     progress::Progress,
     runtime::{FileSpec, InstanceId, InstanceSpec, Runtime, Signal},
@@ -406,6 +406,9 @@ impl Engine for FakeEngine {
         Some(self)
     }
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
+        Some(self)
+    }
+    fn incremental(&self) -> Option<&dyn Incremental> {
         Some(self)
     }
     fn consistency(&self) -> Option<&dyn Consistency> {

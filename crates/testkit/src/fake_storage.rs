@@ -7,8 +7,8 @@ use mainstay_drivers::{
     Result,
     progress::Progress,
     storage::{
-        Depth, EntryKind, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel, Source, Storage,
-        StorageReport, StorageSpec, StorageUsage, Storages, Stored,
+        Base, Depth, EntryKind, Held, Keep, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel,
+        Source, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored,
     },
 };
 use mainstay_model::{
@@ -17,8 +17,9 @@ use mainstay_model::{
 };
 use sha2::{Digest, Sha256};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     io::Read,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -189,7 +190,12 @@ fn piece(entry: SnapshotEntry, bytes: Vec<u8>) -> Piece {
 }
 
 /// Reads a source to its end. Any error of it is the error of the backup.
-fn read(mut source: Box<dyn Source>, progress: &Progress, pace: impl Fn() -> Result<()>) -> Result<(Vec<Piece>, Facts)> {
+fn read(
+    mut source: Box<dyn Source>,
+    base: Option<&Kept>,
+    progress: &Progress,
+    pace: impl Fn() -> Result<()>,
+) -> Result<(Vec<Piece>, Facts)> {
     let mut pieces = vec![];
     progress.total(source.expected_bytes().unwrap_or(0));
     while let Some(entry) = source.next() {
@@ -202,6 +208,14 @@ fn read(mut source: Box<dyn Source>, progress: &Progress, pace: impl Fn() -> Res
         let kind = match entry.kind {
             EntryKind::Dir => SnapshotEntryKind::Dir,
             EntryKind::Symlink { target } => SnapshotEntryKind::Symlink { target },
+            EntryKind::File { open, keep: Keep::Whole, .. } => {
+                open()?.read_to_end(&mut bytes)?;
+                assert!(bytes.is_empty(), "what is kept was read all the same");
+                let lost = || Error::failed("base_lost", format!("{} is gone", entry.path.display()));
+                let old = base.and_then(|b| b.entries.iter().find(|p| p.entry.path == entry.path)).ok_or_else(lost)?;
+                bytes = old.bytes.to_vec();
+                SnapshotEntryKind::File { size: bytes.len() as u64 }
+            }
             EntryKind::File { open, may_vanish, .. } => match open().and_then(|mut reader| reader.read_to_end(&mut bytes)) {
                 Ok(_) => SnapshotEntryKind::File { size: bytes.len() as u64 },
                 Err(e) if may_vanish && e.kind() == std::io::ErrorKind::NotFound => continue,
@@ -272,7 +286,9 @@ impl Storage for FakeStorage {
             return Ok(there);
         }
         let (reading, label, pace) = (progress.clone(), label.clone(), self.pace(progress));
-        let (entries, facts) = on_a_thread(move || read(source, &reading, pace)).await?;
+        let lost = |e: Error| Error::failed("base_lost", e.message);
+        let base = source.base().map(|id| self.find(id)).transpose().map_err(lost)?;
+        let (entries, facts) = on_a_thread(move || read(source, base.as_ref(), &reading, pace)).await?;
         let data_bytes = entries.iter().map(|p| p.bytes.len() as u64).sum();
         let snapshot = hex::encode(&Sha256::digest(format!("{}/{}", label.backup, label.cluster))[..8]);
         let stored = Stored {
@@ -288,6 +304,20 @@ impl Storage for FakeStorage {
         lock(&self.repository.snapshots).insert(snapshot, Kept { label, stored: stored.clone(), entries });
         self.faults.after("storage.publish")?;
         Ok(stored)
+    }
+
+    async fn base(&self, snapshot: &str, lists: &[&str]) -> Result<Option<Base>> {
+        self.faults.before("storage.base").await?;
+        let found = self.find(snapshot)?;
+        let mut base = Base { facts: found.stored.facts, files: HashMap::new(), lists: HashMap::new() };
+        for piece in found.entries.iter().filter(|p| good(p).is_ok()) {
+            let SnapshotEntryKind::File { size } = piece.entry.kind else { continue };
+            if lists.iter().any(|list| piece.entry.path == Path::new(list)) {
+                base.lists.insert(piece.entry.path.clone(), piece.bytes.to_vec());
+            }
+            base.files.insert(piece.entry.path.clone(), Held { size, mtime: piece.entry.mtime, piece: None });
+        }
+        Ok(Some(base))
     }
 
     async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>> {

@@ -3,7 +3,7 @@
 use super::*;
 use mainstay_drivers::{
     engine::Chunking,
-    storage::{Entry, EntryKind, Place, RepositoryKeys, SnapshotEntryKind, StorageSpec},
+    storage::{Entry, EntryKind, Keep, Place, RepositoryKeys, SnapshotEntryKind, StorageSpec},
 };
 use mainstay_model::{BackupId, ClusterId, ProjectId, Secret, StorageId, Time, backup::Facts};
 use mainstay_testkit::{FakeStorages, Faults};
@@ -58,7 +58,7 @@ impl Source for Numbers {
             let bytes: Box<dyn Read + Send> = if bad { Box::new(Broken) } else { Box::new(io::Cursor::new(content(n))) };
             if n == 3 { Err(io::ErrorKind::NotFound.into()) } else { Ok(bytes) }
         });
-        let kind = EntryKind::File { size: None, may_vanish: n == 3, open };
+        let kind = EntryKind::File { size: None, may_vanish: n == 3, open, keep: Keep::Nothing };
         (n < FILES).then(|| Ok(Entry { path: format!("f{n:03}").into(), mode: 0o600, mtime: Time(0), kind }))
     }
     fn finish(&mut self) -> Result<Facts> {
@@ -257,4 +257,88 @@ async fn a_copy_is_bounded_and_the_same() {
     assert_eq!(label, bench.label);
     let again = relay::copy(&a, &one.snapshot, &b, &bench.label.backup, &bench.progress).await.unwrap();
     assert_eq!(again.snapshot, copied.snapshot);
+}
+
+/// A source of one file, most of which an earlier backup has.
+struct Once(Option<Entry>);
+
+impl Source for Once {
+    fn next(&mut self) -> Option<Result<Entry>> {
+        self.0.take().map(Ok)
+    }
+    fn finish(&mut self) -> Result<Facts> {
+        Ok(Facts::default())
+    }
+    fn expected_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What each of the storages with these bases is given of a file of a million bytes.
+fn passed_on(bases: &[bool], keep: &Keep, read: Vec<u8>) -> Vec<(Keep, Vec<u8>)> {
+    let open = Box::new(move || Ok(Box::new(io::Cursor::new(read)) as Box<dyn Read + Send>));
+    let kind = EntryKind::File { size: Some(1_000_000), may_vanish: false, open, keep: keep.clone() };
+    let source = Once(Some(Entry { path: "f".into(), mode: 0o600, mtime: Time(0), kind }));
+    let storing = |has: &bool| Storing { keeps_files: false, base: has.then(|| "snapshot".to_string()) };
+    let (_tee, views) = Tee::start(Box::new(source), bases.iter().map(storing).collect(), &Progress::default()).unwrap();
+    let readers = views.into_iter().map(|mut view| {
+        std::thread::spawn(move || {
+            let Some(Ok(Entry { kind: EntryKind::File { open, keep, .. }, .. })) = view.next() else { panic!("no file") };
+            let mut bytes = vec![];
+            open().unwrap().read_to_end(&mut bytes).unwrap();
+            assert!(view.next().is_none() && view.finish().is_ok());
+            (keep, bytes)
+        })
+    });
+    readers.collect::<Vec<_>>().into_iter().map(|t| t.join().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_is_given_what_it_lacks() {
+    let all: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
+    let changed = vec![65_536..131_072, 900_000..1_000_000];
+    let fresh: Vec<u8> = changed.iter().flat_map(|r| all[r.start as usize..r.end as usize].to_vec()).collect();
+    let part = Keep::Except(changed);
+    let mixed = passed_on(&[true, false], &part, all.clone());
+    assert!(mixed.iter().all(|given| *given == (Keep::Nothing, all.clone())), "a part that others read is read for all");
+    let mixed = passed_on(&[false, true], &Keep::Whole, all.clone());
+    assert!(mixed[0] == (Keep::Nothing, all.clone()) && mixed[1] == (Keep::Whole, vec![]));
+    let everywhere = passed_on(&[true, true], &part, fresh.clone());
+    assert!(everywhere.iter().all(|(keep, bytes)| *keep == part && *bytes == fresh));
+}
+
+/// One backup after another, into storages of which only some hold the earlier one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_that_is_spoiled_costs_a_full_read() {
+    let bench = Bench::new();
+    let open = |n: usize| bench.storages.open(&bench.repositories[n], true);
+    let (a, b) = (open(0).await.unwrap(), open(1).await.unwrap());
+    let early = SnapshotLabel { backup: BackupId::new(), ..bench.label.clone() };
+    let first = a.put(&early, bench.source(Dies::Never, 1), &bench.progress).await.unwrap();
+    let mut copies = Copies::find(&bench.storages, &bench.repositories[..2], &bench.label, &bench.progress).await;
+    let on = BuildOn { backup: early.backup.clone(), snapshots: vec![Some(first.snapshot.clone()), None] };
+    let known = copies.known(&on, &["f001"]).await.unwrap();
+    assert_eq!((known.everywhere, known.base.lists.len(), known.base.files.len()), (false, 1, FILES - 1));
+    // It goes away between the look at it and its use.
+    a.delete(&[first.snapshot]).await.unwrap();
+    copies.read_once(&bench.label, bench.source(Dies::Never, 2), &bench.progress).await.unwrap();
+    assert!(!copies.has_open(), "b had what a lacked");
+    assert!(copies.results().iter().all(Result::is_ok));
+    assert_eq!((a.list().await.unwrap().len(), b.list().await.unwrap().len()), (1, 1));
+
+    let alone = SnapshotLabel { backup: BackupId::new(), ..bench.label.clone() };
+    let mut copies = Copies::find(&bench.storages, &bench.repositories[..1], &alone, &bench.progress).await;
+    let held = a.list().await.unwrap()[0].clone();
+    let on = BuildOn { backup: held.label.backup, snapshots: vec![Some(held.id.clone())] };
+    assert!(copies.known(&on, &[]).await.unwrap().everywhere);
+    a.delete(&[held.id]).await.unwrap();
+    copies.read_once(&alone, bench.source(Dies::Never, 3), &bench.progress).await.unwrap();
+    assert!(copies.has_open(), "to be read again");
+    copies.forget_bases();
+    copies.read_once(&alone, bench.source(Dies::Never, 3), &bench.progress).await.unwrap();
+    assert!(copies.results()[0].is_ok());
+
+    // One that cannot even be looked at.
+    let mut copies = Copies::find(&bench.storages, &bench.repositories[..1], &bench.label, &bench.progress).await;
+    assert!(copies.known(&BuildOn { backup: alone.backup, snapshots: vec![Some("nothing".into())] }, &[]).await.is_none());
 }

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 pub async fn backed_up(host: &Host, plan: &NodePlan) -> Stored {
     let repositories = vec![host.world.repository(&plan.cluster)];
-    let capture = Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None };
+    let capture = Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None, base: None };
     stored(host.does(capture).await.unwrap()).unwrap()
 }
 
@@ -259,8 +259,13 @@ async fn a_backup_is_made_once_and_a_failed_one_is_invisible() {
     let host = Host::new().await;
     let (one, _) = pair(&host, "ledger").await;
     let repository = host.world.repository(&host.cluster);
-    let capture =
-        Capture { plan: one.clone(), repositories: vec![repository.clone()], label: host.world.label(&host.cluster), party: None };
+    let capture = Capture {
+        plan: one.clone(),
+        repositories: vec![repository.clone()],
+        label: host.world.label(&host.cluster),
+        party: None,
+        base: None,
+    };
     host.world.faults.switch("source.fails", true);
     stored(host.does(capture.clone()).await.unwrap()).unwrap_err();
     host.world.faults.switch("source.fails", false);

@@ -18,7 +18,7 @@ use mainstay_model::{
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, Party, WaitFor};
+use mainstay_rpc::verbs::{BuildOn, Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, Party, WaitFor};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -163,7 +163,9 @@ async fn read_once(
     for storage in storages {
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
-    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone() })).await
+    let made = store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?;
+    let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base })).await
 }
 
 async fn copy_from(cx: &Cx<App>, backup: &Backup, good: &StorageId, snapshot: &str, storages: &[StorageId]) -> Result<Vec<Result<Stored>>> {

@@ -1,5 +1,6 @@
 //! Pure decisions: data in, data out, time as an argument. No async, no clock, no I/O.
 
+pub mod base;
 pub mod candidate;
 pub mod delivery;
 pub mod drift;

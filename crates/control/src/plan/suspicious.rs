@@ -26,7 +26,7 @@ fn total(facts: &Facts) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use mainstay_model::*;
 
@@ -34,7 +34,7 @@ mod tests {
         Facts { engine_version: version.into(), exact: [("keys.db0".into(), keys)].into(), ..Facts::default() }
     }
 
-    fn backup(bytes: u64, facts: Facts) -> Backup {
+    pub fn backup(bytes: u64, facts: Facts) -> Backup {
         Backup {
             id: BackupId::new(),
             project: ProjectId::new(),

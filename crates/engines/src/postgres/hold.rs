@@ -69,7 +69,7 @@ impl Consistency for Postgres {
     }
 
     async fn capture_at(&self, node: &Node, gate: Arc<dyn Gate>, progress: &Progress) -> Result<Box<dyn Source>> {
-        capture(node, Some(gate), progress).await
+        capture(node, None, Some(gate), progress).await
     }
 }
 

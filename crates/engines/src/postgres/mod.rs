@@ -27,7 +27,8 @@ use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
     engine::{
-        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Questions, Service, Upstream,
+        AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Incremental, Info, Installed, Node, Questions,
+        Service, Upstream,
     },
     progress::Progress,
     runtime::Runtime,
@@ -96,6 +97,9 @@ impl Engine for Postgres {
         Some(self)
     }
     fn accounts(&self) -> Option<&dyn AccountKeeper> {
+        Some(self)
+    }
+    fn incremental(&self) -> Option<&dyn Incremental> {
         Some(self)
     }
     fn consistency(&self) -> Option<&dyn Consistency> {

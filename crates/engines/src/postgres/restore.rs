@@ -7,7 +7,7 @@
 
 use super::{
     Postgres,
-    capture::capture,
+    capture::{MANIFEST, capture},
     config::{auto_conf, cleaned, isolated_files, private, read_auto_conf},
     connect::{Session, admin, ident, sql, try_admin},
     probe::Standing,
@@ -19,9 +19,10 @@ use crate::common::{give_to, version_key};
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
-    engine::{AccountKeeper, Backups, Node},
+    engine::{AccountKeeper, Backups, Incremental, Node},
+    gate::Gate,
     progress::Progress,
-    storage::Source,
+    storage::{Known, Source},
 };
 use mainstay_model::{
     Error,
@@ -29,6 +30,7 @@ use mainstay_model::{
 };
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -59,7 +61,7 @@ const DIRECTORIES: [&str; 18] = [
 #[async_trait]
 impl Backups for Postgres {
     async fn capture(&self, node: &Node, progress: &Progress) -> Result<Box<dyn Source>> {
-        capture(node, None, progress).await
+        capture(node, None, None, progress).await
     }
 
     async fn prepare(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>> {
@@ -143,6 +145,23 @@ impl Backups for Postgres {
                 "sudo -u postgres {bin}/postgres -D DIR/data -c hot_standby=off -c restore_command=/bin/false -c unix_socket_directories=/tmp"
             ),
         ]
+    }
+}
+
+#[async_trait]
+impl Incremental for Postgres {
+    fn lists(&self) -> &'static [&'static str] {
+        &[MANIFEST]
+    }
+
+    async fn capture_on(
+        &self,
+        node: &Node,
+        known: Arc<Known>,
+        gate: Option<Arc<dyn Gate>>,
+        progress: &Progress,
+    ) -> Result<Box<dyn Source>> {
+        capture(node, Some(known), gate, progress).await
     }
 }
 

@@ -19,7 +19,7 @@ use mainstay_drivers::{
     engine::Node,
     gate::Gate,
     progress::Progress,
-    storage::{Entry, EntryKind, Source},
+    storage::{Entry, EntryKind, Keep, Source},
 };
 use mainstay_model::{Error, Secret, backup::Facts, node::Position};
 use std::{collections::BTreeMap, sync::Arc};
@@ -75,7 +75,7 @@ impl Source for Snapshot {
             }
             Ok(Box::new(stream) as Box<dyn std::io::Read + Send>)
         });
-        let kind = EntryKind::File { size: None, may_vanish: false, open };
+        let kind = EntryKind::File { size: None, may_vanish: false, open, keep: Keep::Nothing };
         Some(Ok(Entry { path: DUMP.into(), mode: 0o600, mtime: jiff::Timestamp::now().into(), kind }))
     }
 

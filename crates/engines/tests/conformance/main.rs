@@ -13,6 +13,7 @@ mod damage;
 mod drill;
 mod group;
 mod handover;
+mod incremental;
 mod life;
 mod load;
 mod probes;

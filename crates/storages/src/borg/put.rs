@@ -239,7 +239,7 @@ impl<'a> Feed<'a> {
                 (SnapshotEntryKind::Symlink { target }, None)
             }
             EntryKind::File { may_vanish, open, .. } => {
-                let pending = Pending { path: path.clone(), may_vanish, open, ticket: Ticket::new(self.tally) };
+                let pending = Pending { path: path.clone(), may_vanish, open, kept: 0, ticket: Ticket::new(self.tally) };
                 let Some(mut reader) = pending.open().map_err(|e| self.tally.verdict().err().unwrap_or_else(|| e.into()))? else {
                     return Ok(());
                 };

@@ -10,12 +10,12 @@
 //! (That it drops such entries silently is also why nothing here relies on its word: see
 //! [`crate::source`].)
 
-use super::nodes;
+use super::{base::Splices, nodes};
 use crate::{
     record::{self, Record},
     source::{Counted, Order, Pending, Tally, Ticket},
 };
-use mainstay_drivers::storage::{Entry, EntryKind, SnapshotLabel, Source};
+use mainstay_drivers::storage::{Entry, EntryKind, Keep, SnapshotLabel, Source};
 use mainstay_model::{Error, Result};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
 use std::{
@@ -37,10 +37,10 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Reads `source` in a thread; what it counted and every error end up in `tally`, the written
 /// record in the handle's result.
-pub fn start(source: Box<dyn Source>, label: SnapshotLabel, tally: &Arc<Tally>) -> Result<(Feed, Pump)> {
+pub fn start(source: Box<dyn Source>, label: SnapshotLabel, splices: &Arc<Splices>, tally: &Arc<Tally>) -> Result<(Feed, Pump)> {
     let (tx, rx) = sync_channel(AHEAD);
-    let shared = tally.clone();
-    let thread = thread::Builder::new().name("backup source".into()).spawn(move || pump(source, label, &tx, &shared));
+    let (shared, splices) = (tally.clone(), splices.clone());
+    let thread = thread::Builder::new().name("backup source".into()).spawn(move || pump(source, label, &splices, &tx, &shared));
     let entries = Entries { rx, tally: tally.clone(), held: None };
     Ok((Feed(Mutex::new(Some(entries))), Pump(thread?)))
 }
@@ -67,8 +67,8 @@ impl Pump {
     }
 }
 
-fn pump(source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Option<Record> {
-    let work = catch_unwind(AssertUnwindSafe(|| drain(source, label, tx, tally)));
+fn pump(source: Box<dyn Source>, label: SnapshotLabel, splices: &Splices, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Option<Record> {
+    let work = catch_unwind(AssertUnwindSafe(|| drain(source, label, splices, tx, tally)));
     match work {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(e)) => {
@@ -83,12 +83,18 @@ fn pump(source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, ta
 }
 
 /// `Ok(None)` when it was told to stop.
-fn drain(mut source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item>, tally: &Arc<Tally>) -> Result<Option<Record>> {
-    let mut order = Order::default();
+fn drain(
+    mut source: Box<dyn Source>,
+    label: SnapshotLabel,
+    splices: &Splices,
+    tx: &SyncSender<Item>,
+    tally: &Arc<Tally>,
+) -> Result<Option<Record>> {
+    let mut order = Order::on_a_base(splices.root().is_some());
     while let Some(entry) = source.next() {
         let entry = entry?;
         order.admit(&entry)?;
-        if tally.is_over() || tx.send(item(entry, tally)).is_err() {
+        if tally.is_over() || tx.send(item(entry, splices, tally)?).is_err() {
             return Ok(None);
         }
     }
@@ -98,7 +104,7 @@ fn drain(mut source: Box<dyn Source>, label: SnapshotLabel, tx: &SyncSender<Item
     let facts = source.finish()?;
     let (data_bytes, files) = (tally.bytes(), tally.files());
     let record = Record { version: 1, label, facts, data_bytes, files, checks: tally.checks() };
-    let sent = tx.send(item(record_entry(&record)?, tally)).is_ok();
+    let sent = tx.send(item(record_entry(&record)?, splices, tally)?).is_ok();
     Ok(sent.then_some(record))
 }
 
@@ -106,16 +112,22 @@ fn record_entry(record: &Record) -> Result<Entry> {
     let json = record.to_json()?;
     let size = Some(json.len() as u64);
     let open = Box::new(move || Ok(Box::new(io::Cursor::new(json)) as Box<dyn io::Read + Send>));
-    let kind = EntryKind::File { size, may_vanish: false, open };
+    let kind = EntryKind::File { size, may_vanish: false, open, keep: Keep::Nothing };
     Ok(Entry { path: record::NAME.into(), mode: 0o600, mtime: record.label.created_at, kind })
 }
 
-fn item(entry: Entry, tally: &Arc<Tally>) -> Item {
+fn item(entry: Entry, splices: &Splices, tally: &Arc<Tally>) -> Result<Item> {
     let node = nodes::node(&entry);
     let path = entry.path;
     let open = match entry.kind {
-        EntryKind::File { may_vanish, open, .. } => {
-            Some(Open::File(Pending { path: path.clone(), may_vanish, open, ticket: Ticket::new(tally) }))
+        EntryKind::File { may_vanish, open, size, keep } => {
+            let mut kept = 0;
+            if keep != Keep::Nothing {
+                let size = size.ok_or_else(|| Error::failed("source_invalid", "a file without a size cannot be taken over"))?;
+                kept = keep.bytes(size);
+                splices.add(&path, keep, size);
+            }
+            Some(Open::File(Pending { path: path.clone(), may_vanish, open, kept, ticket: Ticket::new(tally) }))
         }
         EntryKind::Symlink { .. } => {
             tally.count_link();
@@ -123,7 +135,7 @@ fn item(entry: Entry, tally: &Arc<Tally>) -> Item {
         }
         EntryKind::Dir => None,
     };
-    ReadSourceEntry { path, node, open }
+    Ok(ReadSourceEntry { path, node, open })
 }
 
 pub enum Open {

@@ -5,6 +5,7 @@
 //! what is read back, and what a reader believes, is decided here.
 
 mod backend;
+mod base;
 mod blobs;
 mod feed;
 mod get;
@@ -30,7 +31,9 @@ use bytesize::ByteSize;
 use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
-    storage::{Depth, Described, RepositoryKeys, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage, StorageUsage, Stored},
+    storage::{
+        Base, Depth, Described, RepositoryKeys, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage, StorageUsage, Stored,
+    },
 };
 use mainstay_model::{Error, Result, Secret, backup::Facts};
 use rustic_core::{
@@ -213,6 +216,11 @@ impl Storage for Restic {
             put::put(repo, &label, source, &progress, abandoned)
         })
         .await
+    }
+
+    async fn base(&self, snapshot: &str, lists: &[&str]) -> Result<Option<Base>> {
+        let (snapshot, lists) = (snapshot.to_owned(), lists.iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.run(Lane::Ask, move |repo, _| base::base(repo, &snapshot, &lists)).await.map(Some)
     }
 
     async fn entries(&self, snapshot: &str) -> Result<Vec<SnapshotEntry>> {

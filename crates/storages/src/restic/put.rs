@@ -8,6 +8,7 @@
 use super::{
     Repo,
     backend::{Backend, Ledger, Written, unwrapped},
+    base::Splices,
     blobs::{Blobs, check_object, read_object},
     feed::{self, Pump},
     snapshots,
@@ -59,9 +60,10 @@ fn attempt(
 ) -> Result<Stored> {
     progress.say("reading");
     progress.total(source.expected_bytes().unwrap_or(0));
-    let (mut snapshot, record) = archive(repo, label, source, tally, ledger)?;
+    let splices = Arc::new(Splices::on(repo, source.base())?);
+    let (mut snapshot, record) = archive(repo, label, source, &splices, tally, ledger)?;
     let raw = Blobs::open(repo)?;
-    snapshot.tree = trees::settle(&raw, &snapshot.tree, ledger)?;
+    snapshot.tree = trees::settle(&raw, &snapshot.tree, &splices, ledger)?;
     drop(raw);
 
     progress.say("reading back");
@@ -69,7 +71,7 @@ fn attempt(
     compare(&survey, tally)?;
     let mut checks = record.checks.clone();
     checks.push(read_back(repo, &survey, &ledger.written(), progress, tally)?);
-    publish(repo, snapshot, label, ledger, tally).map(|published| match published {
+    publish(repo, snapshot, label, ledger, tally, survey.bytes).map(|published| match published {
         Published::New { snapshot, verified_at } => Stored {
             snapshot,
             facts: record.facts,
@@ -88,13 +90,14 @@ fn archive(
     repo: &Repo,
     label: &SnapshotLabel,
     source: Box<dyn Source>,
+    splices: &Arc<Splices>,
     tally: &Arc<Tally>,
     ledger: &Arc<Ledger>,
 ) -> Result<(SnapshotFile, Record)> {
     let library = repo.library_with(&Backend::holding(repo, ledger, tally)?)?;
     let library = library.to_indexed_ids().map_err(|e| unwrapped("reading the repository's index", e))?;
-    let (feed, pump) = feed::start(source, label.clone(), tally)?;
-    // No parent: a file is left unread only on the engine's word, and no engine gives it yet.
+    let (feed, pump) = feed::start(source, label.clone(), splices, tally)?;
+    // No parent: a file is left unread only on the engine's word, and the library would go by its own.
     let parents = ParentOptions::default().force(true);
     let options = BackupOptions::default().parent_opts(parents).no_scan(true);
     let archived = library.archive(&options, &feed, blank(label)?, &[PathBuf::from("/")]);
@@ -182,10 +185,19 @@ enum Published {
 }
 
 /// Writes the record, the one step that makes the backup exist, and reads it again.
-fn publish(repo: &Repo, mut snapshot: SnapshotFile, label: &SnapshotLabel, ledger: &Ledger, tally: &Arc<Tally>) -> Result<Published> {
+fn publish(
+    repo: &Repo,
+    mut snapshot: SnapshotFile,
+    label: &SnapshotLabel,
+    ledger: &Ledger,
+    tally: &Arc<Tally>,
+    bytes: u64,
+) -> Result<Published> {
     let verified_at = Time::from(Timestamp::now());
     if let Some(summary) = &mut snapshot.summary {
         summary.data_added_packed = ledger.written().bytes();
+        // What was kept passed by the library unseen.
+        summary.total_bytes_processed = bytes;
         summary.backup_end = Timestamp::now().to_zoned(TimeZone::UTC);
     }
     let plain = serde_json::to_vec(&SnapshotFile { id: Default::default(), ..snapshot }).map_err(Error::internal)?;

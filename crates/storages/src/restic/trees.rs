@@ -8,6 +8,7 @@
 
 use super::{
     backend::Ledger,
+    base::Splices,
     blobs::Blobs,
     seal::{name_of, raw},
 };
@@ -17,12 +18,13 @@ use rustic_core::{
     repofile::{Node, NodeType, Tree},
 };
 use serde_json::json;
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
-/// The root of the corrected trees; `root` itself when nothing was wrong.
-pub fn settle(blobs: &Blobs, root: &TreeId, ledger: &Ledger) -> Result<TreeId> {
-    let mut mender = Mender { blobs, ledger, pack: Pack::default(), made: HashSet::new() };
-    let settled = mender.tree(root)?;
+/// The root of the corrected trees; `root` itself when nothing was wrong. What was not read but kept
+/// gets its pieces here.
+pub fn settle(blobs: &Blobs, root: &TreeId, splices: &Splices, ledger: &Ledger) -> Result<TreeId> {
+    let mut mender = Mender { blobs, ledger, splices, pack: Pack::default(), made: HashSet::new() };
+    let settled = mender.tree(root, Path::new(""), splices.root())?;
     mender.flush()?;
     Ok(settled)
 }
@@ -30,6 +32,7 @@ pub fn settle(blobs: &Blobs, root: &TreeId, ledger: &Ledger) -> Result<TreeId> {
 struct Mender<'a> {
     blobs: &'a Blobs,
     ledger: &'a Ledger,
+    splices: &'a Splices,
     pack: Pack,
     made: HashSet<Id>,
 }
@@ -50,11 +53,15 @@ struct PackBlob {
 const PACK_BYTES: usize = 16 << 20;
 
 impl Mender<'_> {
-    fn tree(&mut self, id: &TreeId) -> Result<TreeId> {
+    /// `base` is the same directory in the snapshot that is built on. One that cannot be read holds
+    /// nothing: whoever needs it says so.
+    fn tree(&mut self, id: &TreeId, path: &Path, base: Option<TreeId>) -> Result<TreeId> {
         let mut tree = self.blobs.tree(id)?;
+        let base = base.and_then(|id| self.blobs.tree(&id).ok());
         let mut changed = false;
         for node in &mut tree.nodes {
-            changed |= self.node(node)?;
+            let at = path.join(node.name());
+            changed |= self.node(node, &at, base.as_ref())?;
         }
         if !tree.nodes.is_sorted_by(|a, b| a.name < b.name) {
             tree.nodes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -63,17 +70,20 @@ impl Mender<'_> {
         if changed { self.store(&tree) } else { Ok(*id) }
     }
 
-    fn node(&mut self, node: &mut Node) -> Result<bool> {
+    fn node(&mut self, node: &mut Node, path: &Path, base: Option<&Tree>) -> Result<bool> {
         match node.node_type {
             NodeType::Dir => {
                 let old = node.subtree.ok_or_else(|| Error::integrity("a directory was stored without content"))?;
-                let new = self.tree(&old)?;
+                let below = base.and_then(|tree| tree.nodes.iter().find(|n| n.name == node.name)?.subtree);
+                let new = self.tree(&old, path, below)?;
                 node.subtree = Some(new);
                 Ok(new != old)
             }
             NodeType::File => {
+                let stored = node.content.clone();
+                self.splices.fill(self.blobs, path, node, base)?;
                 let size = self.blobs.pieces(node).try_fold(0, |sum, spot| Ok::<_, Error>(sum + spot?.size()))?;
-                Ok(std::mem::replace(&mut node.meta.size, size) != size)
+                Ok(std::mem::replace(&mut node.meta.size, size) != size || node.content != stored)
             }
             _ => Ok(false),
         }

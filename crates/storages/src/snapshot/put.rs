@@ -126,7 +126,7 @@ impl<'a> Filling<'a> {
                 (SnapshotEntryKind::Symlink { target }, None)
             }
             EntryKind::File { may_vanish, open, .. } => {
-                let pending = Pending { path: path.clone(), may_vanish, open, ticket: Ticket::new(self.tally) };
+                let pending = Pending { path: path.clone(), may_vanish, open, kept: 0, ticket: Ticket::new(self.tally) };
                 let Some((size, sha256)) = self.file(pending)? else { return Ok(()) };
                 (SnapshotEntryKind::File { size }, Some(sha256))
             }

@@ -23,6 +23,8 @@ use std::{
 pub struct List {
     pub entries: std::collections::VecDeque<Step>,
     pub finish: Option<Error>,
+    /// The snapshot that kept files are taken from.
+    pub base: Option<String>,
 }
 
 pub enum Step {
@@ -51,6 +53,20 @@ impl Source for List {
     fn expected_bytes(&self) -> Option<u64> {
         None
     }
+    fn base(&self) -> Option<&str> {
+        self.base.as_deref()
+    }
+}
+
+/// A file of which only `fresh` is read.
+pub fn kept(path: &str, size: u64, keep: Keep, fresh: Vec<u8>) -> Step {
+    let open: Opener = Box::new(move || Ok(Box::new(io::Cursor::new(fresh))));
+    let kind = EntryKind::File { size: Some(size), may_vanish: false, open, keep };
+    Step::Entry(Entry { path: path.into(), mode: 0o640, mtime: MTIME, kind })
+}
+
+pub fn on(base: &str, steps: impl IntoIterator<Item = Step>) -> Box<dyn Source> {
+    Box::new(List { entries: steps.into_iter().collect(), base: Some(base.into()), ..List::default() })
 }
 
 pub fn facts() -> Facts {
@@ -68,7 +84,12 @@ pub fn link(path: &str, target: &str) -> Step {
 }
 
 pub fn file_with(path: &str, size: Option<u64>, may_vanish: bool, open: Opener) -> Step {
-    Step::Entry(Entry { path: path.into(), mode: 0o640, mtime: MTIME, kind: EntryKind::File { size, may_vanish, open } })
+    Step::Entry(Entry {
+        path: path.into(),
+        mode: 0o640,
+        mtime: MTIME,
+        kind: EntryKind::File { size, may_vanish, open, keep: Keep::Nothing },
+    })
 }
 
 pub fn file(path: &str, bytes: Vec<u8>) -> Step {
@@ -80,7 +101,7 @@ pub fn stream(path: &str, bytes: Vec<u8>) -> Step {
 }
 
 pub fn list(steps: impl IntoIterator<Item = Step>) -> Box<dyn Source> {
-    Box::new(List { entries: steps.into_iter().collect(), finish: None })
+    Box::new(List { entries: steps.into_iter().collect(), ..List::default() })
 }
 
 /// Bytes no compressor and no deduplication can do anything with.

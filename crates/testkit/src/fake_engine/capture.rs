@@ -8,27 +8,32 @@ use crate::{Faults, lock};
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
-    engine::{Backups, Exposure, Node},
+    engine::{Backups, Consistency, Exposure, Incremental, Node},
+    gate::Gate,
     progress::Progress,
-    storage::{Entry, EntryKind, Source},
+    storage::{Entry, EntryKind, Keep, Known, Source},
 };
 use mainstay_model::{
     Error, Time,
-    backup::{Check, Facts},
+    backup::{Captured as How, Check, Facts},
     node::NodeRole,
 };
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The number of rows, captured late, as a check of the whole.
 const MARK: &str = "mark";
+const LOG: &str = "data/log";
 
 /// A capture: all of it read at one moment.
 pub(super) struct Captured {
     faults: Faults,
     entries: std::vec::IntoIter<(&'static str, Option<Vec<u8>>)>,
+    /// The rows are those of an earlier backup: whether they need not be read by anybody.
+    same_rows: Option<bool>,
     facts: Facts,
     at: Time,
     bytes: u64,
@@ -55,6 +60,12 @@ impl Source for Captured {
         let bad = self.faults.is_on("source.fails");
         let kind = match content {
             None => EntryKind::Dir,
+            Some(bytes) if path == LOG && self.same_rows.is_some() => {
+                let everywhere = self.same_rows == Some(true);
+                let read = if everywhere { vec![] } else { bytes.clone() };
+                let open = Box::new(move || Ok(Box::new(io::Cursor::new(read)) as Box<dyn io::Read + Send>));
+                EntryKind::File { size: Some(bytes.len() as u64), may_vanish: false, open, keep: Keep::Whole }
+            }
             Some(bytes) => EntryKind::File {
                 size: Some(bytes.len() as u64),
                 may_vanish: false,
@@ -62,6 +73,7 @@ impl Source for Captured {
                     let bytes = io::Cursor::new(bytes);
                     Ok(if bad { Box::new(Failing(bytes)) as Box<dyn io::Read + Send> } else { Box::new(bytes) })
                 }),
+                keep: Keep::Nothing,
             },
         };
         Some(Ok(Entry { path: path.into(), mode: 0o700, mtime: self.at, kind }))
@@ -91,6 +103,14 @@ impl FakeEngine {
             exact: [("rows".to_string(), rows.len() as u64)].into(),
             names: db.name.iter().map(|n| ("database".to_string(), n.clone())).collect(),
             node: node.plan.name.clone(),
+            captured: Some(How {
+                began_at: crate::now(),
+                identity: db.history.clone(),
+                token: String::new(),
+                base: None,
+                generation: 0,
+                kept_bytes: 0,
+            }),
             role: Some(if db.upstream.is_some() { NodeRole::Replica } else { NodeRole::Primary }),
             ..Facts::default()
         };
@@ -98,11 +118,43 @@ impl FakeEngine {
         let entries = vec![
             ("data", None),
             ("data/db.json", Some(serde_json::to_vec(&db).map_err(Error::internal)?)),
-            ("data/log", Some(log.clone())),
+            (LOG, Some(log.clone())),
             ("late", None),
             ("late/mark", Some(rows.len().to_string().into_bytes())),
         ];
-        Ok(Captured { faults: self.faults.clone(), entries: entries.into_iter(), facts, at: crate::now(), bytes: log.len() as u64 })
+        let (faults, bytes) = (self.faults.clone(), log.len() as u64);
+        Ok(Captured { faults, entries: entries.into_iter(), same_rows: None, facts, at: crate::now(), bytes })
+    }
+}
+
+#[async_trait]
+impl Incremental for FakeEngine {
+    fn lists(&self) -> &'static [&'static str] {
+        &["late/mark"]
+    }
+
+    /// The rows are kept where the position is still that of the earlier backup.
+    async fn capture_on(
+        &self,
+        node: &Node,
+        known: Arc<Known>,
+        gate: Option<Arc<dyn Gate>>,
+        progress: &Progress,
+    ) -> Result<Box<dyn Source>> {
+        if let Some(gate) = gate {
+            return self.capture_at(node, gate, progress).await;
+        }
+        self.faults.before("engine.capture").await?;
+        progress.say("reading");
+        let mut taken = self.take(node)?;
+        let before = &known.base.facts;
+        let same = before.start == taken.facts.start && before.exact == taken.facts.exact && before.history == taken.facts.history;
+        let held = known.base.files.get(Path::new(LOG)).is_some_and(|held| held.size == taken.bytes);
+        if same && held && known.base.lists.len() == self.lists().len() {
+            taken.same_rows = Some(known.everywhere);
+            taken.facts.captured = taken.facts.captured.map(|how| How { base: Some(known.backup.clone()), kept_bytes: taken.bytes, ..how });
+        }
+        Ok(Box::new(taken))
     }
 }
 

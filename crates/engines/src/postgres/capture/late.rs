@@ -1,8 +1,8 @@
 //! The end of a backup: what exists only after the last file was read.
 
 use super::{
-    Begun, dir_entry,
-    ledger::{Ledger, Line, Segment},
+    Begun, MANIFEST, dir_entry,
+    ledger::{Ledger, Line, Segment, Sum},
     manifest::{self, Range},
     now, walk,
 };
@@ -16,7 +16,7 @@ use mainstay_drivers::{
     Result,
     engine::Node,
     gate::Gate,
-    storage::{Entry, EntryKind},
+    storage::{Entry, EntryKind, Keep},
 };
 use mainstay_model::{Error, Time, backup::Facts};
 use sha2::{Digest, Sha256};
@@ -60,14 +60,14 @@ impl Late {
         let after = Survey::take(node, session).await?;
         let at = now();
         for (path, bytes) in [("backup_label", label.as_bytes()), (walk::CONTROL, control.as_slice())] {
-            let sha256 = hex::encode(Sha256::digest(bytes));
-            lines.push(Line { path: path.into(), size: bytes.len() as u64, modified: at.micros() / 1_000_000, sha256 });
+            let sum = Sum::sha256(Sha256::new_with_prefix(bytes));
+            lines.push(Line { path: path.into(), size: bytes.len() as u64, modified: at.micros() / 1_000_000, sum });
         }
         let list = manifest::render(&lines, &Range { timeline: begun.timeline, start: begun.start, stop });
         let mut items: BTreeMap<PathBuf, Item> = log(&data.join("pg_wal"), begun, stop)?;
         items.insert("late".into(), Item::Dir);
         items.insert("late/backup_label".into(), Item::Bytes(label.into_bytes()));
-        items.insert("late/backup_manifest".into(), Item::Bytes(list.into_bytes()));
+        items.insert(MANIFEST.into(), Item::Bytes(list.into_bytes()));
         items.insert("late/global".into(), Item::Dir);
         items.insert(Path::new("late").join(walk::CONTROL), Item::Bytes(control));
         items.insert("late/pg_wal".into(), Item::Dir);
@@ -88,7 +88,12 @@ impl Late {
                 (size, Box::new(move || Ok(Box::new(Segment::new(File::open(&file)?, valid, size, ticket)) as Box<dyn io::Read + Send>)))
             }
         };
-        Ok(Some(Entry { path, mode: 0o600, mtime: self.at, kind: EntryKind::File { size: Some(size), may_vanish: false, open } }))
+        Ok(Some(Entry {
+            path,
+            mode: 0o600,
+            mtime: self.at,
+            kind: EntryKind::File { size: Some(size), may_vanish: false, open, keep: Keep::Nothing },
+        }))
     }
 
     pub fn facts(&self, node: &Node, begun: &Begun, before: &Survey) -> Facts {
@@ -106,6 +111,7 @@ impl Late {
             node: node.plan.name.clone(),
             role: Some(begun.role),
             tools: [("postgres".to_string(), begun.version.clone())].into(),
+            captured: None,
         }
     }
 }

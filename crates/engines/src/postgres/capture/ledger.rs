@@ -19,7 +19,21 @@ pub(super) struct Line {
     pub size: u64,
     /// Seconds since 1970.
     pub modified: i64,
-    pub sha256: String,
+    pub sum: Sum,
+}
+
+/// A checksum as the list of files has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sum {
+    /// As PostgreSQL calls it.
+    pub algorithm: String,
+    pub hex: String,
+}
+
+impl Sum {
+    pub fn sha256(hash: Sha256) -> Sum {
+        Sum { algorithm: "SHA256".into(), hex: hex::encode(hash.finalize()) }
+    }
 }
 
 #[derive(Default)]
@@ -33,6 +47,10 @@ struct State {
     outstanding: usize,
     lines: Vec<Line>,
     failure: Option<String>,
+    /// The earlier backup is to blame for the failure.
+    differs: bool,
+    /// Bytes that nobody reads.
+    kept: u64,
 }
 
 impl Ledger {
@@ -48,6 +66,32 @@ impl Ledger {
     /// The first failure is the one that tells.
     pub fn fail(&self, why: &str) {
         self.state().failure.get_or_insert_with(|| why.to_string());
+    }
+
+    /// A file is not what it should be if it were unchanged.
+    fn differs(&self, path: &str) {
+        let mut state = self.state();
+        if state.failure.is_none() {
+            state.failure = Some(format!(
+                "{path} is not what it was in the backup before, though neither its size nor its time changed: its disk or that backup is damaged"
+            ));
+            state.differs = true;
+        }
+    }
+
+    pub fn is_of_the_earlier(&self) -> bool {
+        self.state().differs
+    }
+
+    /// A file that is taken over as it was.
+    pub fn kept(&self, line: Line) {
+        let mut state = self.state();
+        state.kept += line.size;
+        state.lines.push(line);
+    }
+
+    pub fn kept_bytes(&self) -> u64 {
+        self.state().kept
     }
 
     pub fn failure(&self) -> Option<String> {
@@ -105,20 +149,29 @@ pub(super) struct Measured {
     line: Line,
     fill: bool,
     ticket: Ticket,
+    /// What its checksum must be.
+    wanted: Option<Sum>,
 }
 
 impl Measured {
     /// `fill` says whether the file may have become shorter.
     pub fn new(file: File, path: &Path, size: u64, modified: i64, fill: bool, ticket: Ticket) -> Measured {
-        let line = Line { path: path.to_string_lossy().into_owned(), size, modified, sha256: String::new() };
-        let mut reader = Measured { file, left: size, hash: Sha256::new(), line, fill, ticket };
+        let line = Line { path: path.to_string_lossy().into_owned(), size, modified, sum: Sum::default() };
+        let mut reader = Measured { file, left: size, hash: Sha256::new(), line, fill, ticket, wanted: None };
         reader.finish_if_read();
         reader
     }
 
+    pub fn wanting(self, sum: Option<Sum>) -> Measured {
+        Measured { wanted: sum, ..self }
+    }
+
     fn finish_if_read(&mut self) {
         if self.left == 0 && !self.ticket.done {
-            self.line.sha256 = hex::encode(std::mem::take(&mut self.hash).finalize());
+            self.line.sum = Sum::sha256(std::mem::take(&mut self.hash));
+            if self.wanted.as_ref().is_some_and(|wanted| wanted.algorithm == self.line.sum.algorithm && *wanted != self.line.sum) {
+                self.ticket.ledger.differs(&self.line.path);
+            }
             self.ticket.complete(Some(self.line.clone()));
         }
     }
@@ -199,7 +252,7 @@ mod tests {
             assert_eq!(out, wanted);
         }
         assert!(ledger.idle_within(Duration::ZERO) && ledger.failure().is_none());
-        assert_eq!(ledger.take_lines()[0].sha256, hex::encode(Sha256::digest(b"abcd")));
+        assert_eq!(ledger.take_lines()[0].sum.hex, hex::encode(Sha256::digest(b"abcd")));
         assert!(Measured::new(file(b"ab"), Path::new("f"), 4, 0, false, ledger.ticket("f")).read_to_end(&mut vec![]).is_err());
         assert!(ledger.failure().is_some());
     }
@@ -213,6 +266,20 @@ mod tests {
         drop(reader);
         assert!(ledger.idle_within(Duration::ZERO));
         assert_eq!(ledger.failure().as_deref(), Some("base/1/2 was not read to its end"));
+    }
+
+    #[test]
+    fn a_file_that_should_be_the_same_and_is_not_is_told_of() {
+        let ledger = Arc::new(Ledger::default());
+        let read = |wanted: &[u8]| {
+            let sum = Sum { algorithm: "SHA256".into(), hex: hex::encode(Sha256::digest(wanted)) };
+            let reader = Measured::new(file(b"abcd"), Path::new("base/1/2"), 4, 0, true, ledger.ticket("base/1/2"));
+            reader.wanting(Some(sum)).read_to_end(&mut vec![]).unwrap();
+        };
+        read(b"abcd");
+        assert!(ledger.failure().is_none());
+        read(b"abcX");
+        assert!(ledger.is_of_the_earlier() && ledger.failure().unwrap().contains("base/1/2"));
     }
 
     #[test]

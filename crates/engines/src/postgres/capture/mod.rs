@@ -5,12 +5,17 @@
 //! `data/…`, and after its last file was read `late/…`, which holds what exists only then: the
 //! label, the list of files, the control file and the log.
 //!
+//! Where an earlier backup of the same directory is known, files that are surely the same are not read
+//! ([`earlier`]); the list of files has them all the same.
+//!
 //! One session of ours carries it all. It holds a temporary slot, which keeps the server from
 //! recycling the log; when the session ends, however it ends, the server forgets backup and slot.
 
+mod earlier;
 mod late;
 mod ledger;
 mod manifest;
+mod place;
 mod walk;
 
 use super::{
@@ -19,18 +24,19 @@ use super::{
     survey::Survey,
     tools::{parse_lsn, position},
 };
+use earlier::Earlier;
 use late::Late;
-use ledger::{Ledger, Measured};
+use ledger::{Ledger, Line, Measured};
 use mainstay_drivers::{
     Result,
     engine::Node,
     gate::Gate,
     progress::Progress,
-    storage::{Entry, EntryKind, Keeper, Opener, Source},
+    storage::{Entry, EntryKind, Keep, Keeper, Known, Opener, Source},
 };
 use mainstay_model::{
     Error, Time,
-    backup::Facts,
+    backup::{Captured, Facts},
     node::{NodeRole, Position},
 };
 use std::{
@@ -44,14 +50,33 @@ use std::{
 use tokio::runtime::Handle;
 use walk::{Found, Walk};
 
+/// The list of files, in the snapshot.
+pub(super) const MANIFEST: &str = "late/backup_manifest";
+
 /// With a `gate` the backup is ended in the server, which is what decides its point, only there.
-pub(super) async fn capture(node: &Node, gate: Option<Arc<dyn Gate>>, progress: &Progress) -> Result<Box<dyn Source>> {
+pub(super) async fn capture(
+    node: &Node,
+    known: Option<Arc<Known>>,
+    gate: Option<Arc<dyn Gate>>,
+    progress: &Progress,
+) -> Result<Box<dyn Source>> {
+    let began_at = now();
     let session = admin(node).await?;
     refuse_tablespaces(&session).await?;
     let before = Survey::take(node, &session).await?;
     let expected = bytes(&session).await?;
     progress.total(expected);
     let begun = Begun::now(node, &session).await?;
+    let identity = place::identity(&node.paths.data, &begun);
+    let earlier = known.and_then(|known| fitting(node, known, &begun, identity.as_deref()?));
+    let captured = identity.map(|identity| Captured {
+        began_at,
+        identity,
+        token: format!("{:032x}", rand::random::<u128>()),
+        base: earlier.as_ref().map(|e| e.known.backup.clone()),
+        generation: earlier.as_ref().map_or(0, |e| e.captured.generation + 1),
+        kept_bytes: 0,
+    });
     let walk = Walk::new(&node.paths.data)?;
     Ok(Box::new(Capture {
         handle: Handle::current(),
@@ -62,10 +87,24 @@ pub(super) async fn capture(node: &Node, gate: Option<Arc<dyn Gate>>, progress: 
         begun,
         before,
         expected,
+        earlier,
+        captured,
         state: State::Top(walk),
         ledger: Arc::new(Ledger::default()),
         keeper: None,
     }))
+}
+
+/// Whatever does not fit costs a full read, and the log says why.
+fn fitting(node: &Node, known: Arc<Known>, begun: &Begun, identity: &str) -> Option<Earlier> {
+    let backup = known.backup.clone();
+    match Earlier::fitting(node, known, begun, identity, now()) {
+        Ok(earlier) => Some(earlier),
+        Err(why) => {
+            tracing::info!(node = node.plan.name, backup = %backup, "everything is read, the backup before is not built on: {why}");
+            None
+        }
+    }
 }
 
 /// Their files lie outside the data directory, and a restore beside the live data would write over them.
@@ -97,6 +136,8 @@ struct Begun {
     start: u64,
     version: String,
     segment_size: u64,
+    /// Whether pages bear checksums: `on` or `off`.
+    checksums: String,
     slot: String,
 }
 
@@ -108,7 +149,8 @@ impl Begun {
         const HOLD: &str = "SELECT FROM pg_create_physical_replication_slot($1, true, true)";
         session.execute(HOLD, &[&slot]).await.map_err(sql(doing))?;
         const BEGIN: &str = "SELECT pg_backup_start($1, true)::text, split_part(current_setting('server_version'), ' ', 1),
-                                    (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')";
+                                    (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
+                                    current_setting('data_checksums')";
         let row = session.query_one(BEGIN, &[&format!("mainstay {}", node.plan.name)]).await.map_err(sql(doing))?;
         let start = parse_lsn(row.get(0)).ok_or_else(|| Error::internal("pg_backup_start returned no log position"))?;
         Ok(Begun {
@@ -120,6 +162,7 @@ impl Begun {
             start,
             version: row.get(1),
             segment_size: row.get::<_, i64>(2).unsigned_abs(),
+            checksums: row.get(3),
             slot,
         })
     }
@@ -145,6 +188,8 @@ struct Capture {
     begun: Begun,
     before: Survey,
     expected: u64,
+    earlier: Option<Earlier>,
+    captured: Option<Captured>,
     state: State,
     ledger: Arc<Ledger>,
     keeper: Option<Arc<dyn Keeper>>,
@@ -169,7 +214,14 @@ impl Source for Capture {
             return Err(Error::internal("a backup was finished before its entries were read"));
         }
         self.handle.block_on(late::still_held(&self.session, &self.begun.slot))?;
-        Ok(late.facts(&self.node, &self.begun, &self.before))
+        let mut facts = late.facts(&self.node, &self.begun, &self.before);
+        facts.captured = self.captured.clone().map(|c| Captured { kept_bytes: self.ledger.kept_bytes(), ..c });
+        if let Some(captured) = &facts.captured
+            && let Err(e) = self.handle.block_on(place::remember(&self.node, &captured.identity, &captured.token))
+        {
+            tracing::warn!(node = self.node.plan.name, "the next backup reads everything: this one cannot be remembered: {e}");
+        }
+        Ok(facts)
     }
 
     fn expected_bytes(&self) -> Option<u64> {
@@ -209,7 +261,8 @@ impl Capture {
     /// What has failed so far, so that a long read does not go on for nothing.
     fn healthy(&self) -> Result<()> {
         if let Some(failure) = self.ledger.failure() {
-            return Err(Error::failed("capture_incomplete", failure));
+            let code = if self.ledger.is_of_the_earlier() { "base_differs" } else { "capture_incomplete" };
+            return Err(Error::failed(code, failure));
         }
         if self.progress.is_cancelled() {
             return Err(Error::failed("cancelled", format!("the backup of {} was cancelled", self.node.plan.name)));
@@ -228,13 +281,22 @@ impl Capture {
             return Ok(dir_entry(path, mode, mtime));
         }
         let may_vanish = found.may_vanish();
-        let (size, open) = self.opener(&path, found)?;
-        Ok(Entry { path, mode, mtime, kind: EntryKind::File { size: Some(size), may_vanish, open } })
+        let same = self.earlier.as_ref().and_then(|e| Some((e.same(&found)?.clone(), e.known.everywhere)));
+        if let Some((line, true)) = same {
+            let size = Some(line.size);
+            self.ledger.kept(line);
+            let open: Opener = Box::new(|| Ok(Box::new(io::empty())));
+            return Ok(Entry { path, mode, mtime, kind: EntryKind::File { size, may_vanish, open, keep: Keep::Whole } });
+        }
+        // Read for those that lack it. That the others have the same is seen then, too.
+        let keep = if same.is_some() { Keep::Whole } else { Keep::Nothing };
+        let (size, open) = self.opener(&path, found, same.map(|(line, _)| line))?;
+        Ok(Entry { path, mode, mtime, kind: EntryKind::File { size: Some(size), may_vanish, open, keep } })
     }
 
     /// Relations are opened when their turn comes. The few files that are replaced as a whole are
     /// opened now, so that size and content are of the same file.
-    fn opener(&self, entry: &Path, found: Found) -> Result<(u64, Opener)> {
+    fn opener(&self, entry: &Path, found: Found, same: Option<Line>) -> Result<(u64, Opener)> {
         let (keeper, entry) = (self.keeper.clone(), entry.to_owned());
         let kept = move |file, size| match keeper {
             Some(keeper) => keeper.keep(&entry, file, size),
@@ -242,17 +304,18 @@ impl Capture {
         };
         let full = self.node.paths.data.join(&found.path);
         let ticket = self.ledger.ticket(&found.path.to_string_lossy());
+        let wanted = same.map(|line| line.sum);
         if !found.may_vanish() {
             let file = File::open(&full).map_err(|e| Error::from(e).context(full.display()))?;
             let metadata = file.metadata()?;
             let file = kept(file, metadata.len());
-            let reader = Measured::new(file, &found.path, metadata.len(), metadata.mtime(), false, ticket);
+            let reader = Measured::new(file, &found.path, metadata.len(), metadata.mtime(), false, ticket).wanting(wanted);
             return Ok((metadata.len(), Box::new(move || Ok(Box::new(reader)))));
         }
         let (size, mtime) = (found.metadata.len(), found.metadata.mtime());
         let open = move || match File::open(&full) {
             Ok(file) => {
-                let reader = Measured::new(kept(file, size), &found.path, size, mtime, true, ticket);
+                let reader = Measured::new(kept(file, size), &found.path, size, mtime, true, ticket).wanting(wanted);
                 Ok(Box::new(reader) as Box<dyn io::Read + Send>)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
