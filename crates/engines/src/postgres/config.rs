@@ -6,6 +6,7 @@
 //! `postgresql.auto.conf`, which the server reads last, beside `standby.signal`.
 
 use super::{parameters, tools::environment};
+use crate::common::version_key;
 use mainstay_drivers::{
     Result,
     engine::{Exposure, Node, Service, Upstream},
@@ -25,6 +26,9 @@ pub(super) const REPLICATION: &str = "mainstay_replication";
 /// The port an isolated instance's socket is named by: never that of a served one, should both
 /// share a directory.
 const ISOLATED_PORT: u16 = 1;
+
+/// The first version that keeps summaries of its log.
+const SUMMARIES_SINCE: u32 = 17;
 
 /// Twice what PostgreSQL's own walsenders need for a deploy with two replicas and two backups.
 const MAX_WAL_SENDERS: u32 = 16;
@@ -162,6 +166,10 @@ fn served_lines(node: &Node) -> Vec<Line> {
         ("tcp_keepalives_interval", "5".into()),
         ("tcp_keepalives_count", "4".into()),
     ];
+    if version_key(&node.installed.version).first().is_some_and(|major| *major >= SUMMARIES_SINCE) {
+        // So that a backup can ask which blocks changed since the one before.
+        lines.push(("summarize_wal", "on".into()));
+    }
     lines.extend(parameters::lines(&node.plan.version, &node.plan.settings));
     lines
 }

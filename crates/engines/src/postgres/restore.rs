@@ -7,7 +7,7 @@
 
 use super::{
     Postgres,
-    capture::{MANIFEST, capture},
+    capture::{MANIFEST, PIECES, capture},
     config::{auto_conf, cleaned, isolated_files, private, read_auto_conf},
     connect::{Session, admin, ident, sql, try_admin},
     probe::Standing,
@@ -151,7 +151,7 @@ impl Backups for Postgres {
 #[async_trait]
 impl Incremental for Postgres {
     fn lists(&self) -> &'static [&'static str] {
-        &[MANIFEST]
+        &[MANIFEST, PIECES]
     }
 
     async fn capture_on(

@@ -4,7 +4,9 @@ use super::{
     Begun, MANIFEST, dir_entry,
     ledger::{Ledger, Line, Segment, Sum},
     manifest::{self, Range},
-    now, walk,
+    now,
+    pieces::{AllPieces, PIECES},
+    walk,
 };
 use crate::postgres::{
     connect::{Session, sql},
@@ -61,8 +63,9 @@ impl Late {
         let at = now();
         for (path, bytes) in [("backup_label", label.as_bytes()), (walk::CONTROL, control.as_slice())] {
             let sum = Sum::sha256(Sha256::new_with_prefix(bytes));
-            lines.push(Line { path: path.into(), size: bytes.len() as u64, modified: at.micros() / 1_000_000, sum });
+            lines.push(Line { path: path.into(), size: bytes.len() as u64, modified: at.micros() / 1_000_000, sum, pieces: None });
         }
+        let pieces = begun.piece.map(|piece| AllPieces::of(piece, &lines));
         let list = manifest::render(&lines, &Range { timeline: begun.timeline, start: begun.start, stop });
         let mut items: BTreeMap<PathBuf, Item> = log(&data.join("pg_wal"), begun, stop)?;
         items.insert("late".into(), Item::Dir);
@@ -71,6 +74,10 @@ impl Late {
         items.insert("late/global".into(), Item::Dir);
         items.insert(Path::new("late").join(walk::CONTROL), Item::Bytes(control));
         items.insert("late/pg_wal".into(), Item::Dir);
+        if let Some(pieces) = pieces {
+            items.insert("pieces".into(), Item::Dir);
+            items.insert(PIECES.into(), Item::Bytes(pieces.render()));
+        }
         Ok(Late { items: items.into_iter().collect(), stop, after, at })
     }
 

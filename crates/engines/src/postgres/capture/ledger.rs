@@ -2,6 +2,7 @@
 //! backup begins only when the last one came back, and a ticket that comes back without its file
 //! having been read to the end fails the backup, whatever the reader's owner makes of that.
 
+use super::pieces::{Pieces, Stretches, Summing, stretches};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
@@ -20,6 +21,8 @@ pub(super) struct Line {
     /// Seconds since 1970.
     pub modified: i64,
     pub sum: Sum,
+    /// The checksums of its pieces, where a later backup may read it in part.
+    pub pieces: Option<Pieces>,
 }
 
 /// A checksum as the list of files has it.
@@ -90,6 +93,11 @@ impl Ledger {
         state.lines.push(line);
     }
 
+    /// Of a file that is read in part.
+    pub fn spared(&self, bytes: u64) {
+        self.state().kept += bytes;
+    }
+
     pub fn kept_bytes(&self) -> u64 {
         self.state().kept
     }
@@ -151,13 +159,14 @@ pub(super) struct Measured {
     ticket: Ticket,
     /// What its checksum must be.
     wanted: Option<Sum>,
+    pieces: Option<Summing>,
 }
 
 impl Measured {
     /// `fill` says whether the file may have become shorter.
     pub fn new(file: File, path: &Path, size: u64, modified: i64, fill: bool, ticket: Ticket) -> Measured {
-        let line = Line { path: path.to_string_lossy().into_owned(), size, modified, sum: Sum::default() };
-        let mut reader = Measured { file, left: size, hash: Sha256::new(), line, fill, ticket, wanted: None };
+        let line = Line { path: path.to_string_lossy().into_owned(), size, modified, sum: Sum::default(), pieces: None };
+        let mut reader = Measured { file, left: size, hash: Sha256::new(), line, fill, ticket, wanted: None, pieces: None };
         reader.finish_if_read();
         reader
     }
@@ -166,12 +175,18 @@ impl Measured {
         Measured { wanted: sum, ..self }
     }
 
+    /// Sums up its pieces too.
+    pub fn in_pieces(self, piece: Option<u64>) -> Measured {
+        Measured { pieces: piece.map(Summing::new), ..self }
+    }
+
     fn finish_if_read(&mut self) {
         if self.left == 0 && !self.ticket.done {
             self.line.sum = Sum::sha256(std::mem::take(&mut self.hash));
             if self.wanted.as_ref().is_some_and(|wanted| wanted.algorithm == self.line.sum.algorithm && *wanted != self.line.sum) {
                 self.ticket.ledger.differs(&self.line.path);
             }
+            self.line.pieces = self.pieces.take().map(|summing| Pieces { size: self.line.size, sums: summing.finish() });
             self.ticket.complete(Some(self.line.clone()));
         }
     }
@@ -192,8 +207,63 @@ impl Read for Measured {
             n = room;
         }
         self.hash.update(&buf[..n]);
+        self.pieces.iter_mut().for_each(|summing| summing.update(&buf[..n]));
         self.left -= n as u64;
         self.finish_if_read();
+        Ok(n)
+    }
+}
+
+/// Reads the pieces of a file that changed. Its checksum is that of the new pieces and of the old ones
+/// together.
+pub(super) struct Patched {
+    changed: Stretches,
+    numbers: std::vec::IntoIter<u64>,
+    piece: u64,
+    summing: Summing,
+    left: u64,
+    line: Line,
+    pieces: Pieces,
+    ticket: Ticket,
+}
+
+impl Patched {
+    /// `line` has the file's old pieces, as many as it has pieces now; those named by `numbers` are read.
+    pub fn new(file: File, line: Line, mut pieces: Pieces, piece: u64, numbers: Vec<u64>, ticket: Ticket) -> Patched {
+        let stretches = stretches(numbers.iter().copied(), piece, line.size);
+        let left = stretches.iter().map(|r| r.end - r.start).sum();
+        pieces.size = line.size;
+        pieces.sums.resize(usize::try_from(line.size.div_ceil(piece)).unwrap_or_default(), 0);
+        let (changed, numbers) = (Stretches::new(file, stretches), numbers.into_iter());
+        let mut reader = Patched { changed, numbers, piece, summing: Summing::new(piece), left, line, pieces, ticket };
+        reader.finish_if_read();
+        reader
+    }
+
+    fn finish_if_read(&mut self) {
+        if self.left > 0 || self.ticket.done {
+            return;
+        }
+        let summing = std::mem::replace(&mut self.summing, Summing::new(self.piece));
+        for (number, sum) in self.numbers.by_ref().zip(summing.finish()) {
+            if let Some(place) = self.pieces.sums.get_mut(number as usize) {
+                *place = sum;
+            }
+        }
+        self.line.sum = self.pieces.sum(self.piece);
+        self.line.pieces = Some(std::mem::take(&mut self.pieces));
+        self.ticket.complete(Some(self.line.clone()));
+    }
+}
+
+impl Read for Patched {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.changed.read(buf)?;
+        self.summing.update(&buf[..n]);
+        self.left -= n as u64;
+        if n > 0 {
+            self.finish_if_read();
+        }
         Ok(n)
     }
 }
@@ -280,6 +350,26 @@ mod tests {
         assert!(ledger.failure().is_none());
         read(b"abcX");
         assert!(ledger.is_of_the_earlier() && ledger.failure().unwrap().contains("base/1/2"));
+    }
+
+    #[test]
+    fn a_file_read_in_part_has_the_checksum_of_the_whole() {
+        let ledger = Arc::new(Ledger::default());
+        let (old, new) = (b"aaaabbbbccccdd".as_slice(), b"aaaaBBBBccccDDDDE".as_slice());
+        let mut whole = vec![];
+        Measured::new(file(old), Path::new("f"), 14, 0, true, ledger.ticket("f")).in_pieces(Some(4)).read_to_end(&mut whole).unwrap();
+        let earlier = ledger.take_lines().remove(0);
+        let line = Line { path: "f".into(), size: new.len() as u64, modified: 1, sum: Sum::default(), pieces: None };
+        let pieces = earlier.pieces.clone().unwrap();
+        let mut fresh = vec![];
+        Patched::new(file(new), line.clone(), pieces.clone(), 4, vec![1, 3, 4], ledger.ticket("f")).read_to_end(&mut fresh).unwrap();
+        assert_eq!(fresh, b"BBBBDDDDE");
+        let now = ledger.take_lines().remove(0);
+        assert_eq!(now.sum.hex, hex::encode(crc32c::crc32c(new).to_le_bytes()));
+        // Nothing of it changed, and it is not even looked at.
+        drop(Patched::new(file(b""), Line { size: 14, ..line }, pieces, 4, vec![], ledger.ticket("f")));
+        assert_eq!(ledger.take_lines()[0].sum.hex, hex::encode(crc32c::crc32c(old).to_le_bytes()));
+        assert!(ledger.idle_within(Duration::ZERO) && ledger.failure().is_none());
     }
 
     #[test]

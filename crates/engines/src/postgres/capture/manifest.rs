@@ -70,7 +70,7 @@ pub(super) fn parse(list: &[u8]) -> Option<Vec<Line>> {
     let line = |f: Listed| {
         let modified = jiff::fmt::strtime::parse("%Y-%m-%d %H:%M:%S", f.last_modified.strip_suffix(" GMT")?).ok()?;
         let modified = modified.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
-        Some(Line { path: f.path, size: f.size, modified, sum: Sum { algorithm: f.algorithm, hex: f.checksum } })
+        Some(Line { path: f.path, size: f.size, modified, sum: Sum { algorithm: f.algorithm, hex: f.checksum }, pieces: None })
     };
     serde_json::from_str::<List>(text).ok()?.files.into_iter().map(line).collect()
 }
@@ -86,7 +86,13 @@ mod tests {
 
     #[test]
     fn it_is_json_and_sums_itself() {
-        let line = Line { path: "a\"b".into(), size: 3, modified: 86_400, sum: Sum { algorithm: "SHA256".into(), hex: "00".into() } };
+        let line = Line {
+            path: "a\"b".into(),
+            size: 3,
+            modified: 86_400,
+            sum: Sum { algorithm: "SHA256".into(), hex: "00".into() },
+            pieces: None,
+        };
         let lines = [line.clone(), Line { path: "b".into(), sum: Sum { algorithm: "CRC32C".into(), hex: "01".into() }, ..line }];
         let text = render(&lines, &Range { timeline: 1, start: 0x200_0028, stop: 0x200_0100 });
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();

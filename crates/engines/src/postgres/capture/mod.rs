@@ -11,10 +11,12 @@
 //! One session of ours carries it all. It holds a temporary slot, which keeps the server from
 //! recycling the log; when the session ends, however it ends, the server forgets backup and slot.
 
+mod changed;
 mod earlier;
 mod late;
 mod ledger;
 mod manifest;
+mod pieces;
 mod place;
 mod walk;
 
@@ -24,9 +26,10 @@ use super::{
     survey::Survey,
     tools::{parse_lsn, position},
 };
-use earlier::Earlier;
+use changed::Relation;
+use earlier::{Earlier, Part};
 use late::Late;
-use ledger::{Ledger, Line, Measured};
+use ledger::{Ledger, Line, Measured, Patched, Sum};
 use mainstay_drivers::{
     Result,
     engine::Node,
@@ -39,6 +42,7 @@ use mainstay_model::{
     backup::{Captured, Facts},
     node::{NodeRole, Position},
 };
+use pieces::stretches;
 use std::{
     fs::{File, Metadata},
     io,
@@ -52,6 +56,10 @@ use walk::{Found, Walk};
 
 /// The list of files, in the snapshot.
 pub(super) const MANIFEST: &str = "late/backup_manifest";
+pub(super) use pieces::PIECES;
+
+/// The pieces in which the repositories of this engine keep files.
+const PIECE: u64 = 64 << 10;
 
 /// With a `gate` the backup is ended in the server, which is what decides its point, only there.
 pub(super) async fn capture(
@@ -68,7 +76,10 @@ pub(super) async fn capture(
     progress.total(expected);
     let begun = Begun::now(node, &session).await?;
     let identity = place::identity(&node.paths.data, &begun);
-    let earlier = known.and_then(|known| fitting(node, known, &begun, identity.as_deref()?));
+    let mut earlier = known.and_then(|known| fitting(node, known, &begun, identity.as_deref()?));
+    if let Some(earlier) = &mut earlier {
+        earlier.ask(&session, &begun).await;
+    }
     let captured = identity.map(|identity| Captured {
         began_at,
         identity,
@@ -138,6 +149,11 @@ struct Begun {
     segment_size: u64,
     /// Whether pages bear checksums: `on` or `off`.
     checksums: String,
+    block_bytes: u64,
+    /// Blocks in one file of a relation.
+    segment_blocks: u64,
+    /// In which pieces files are summed up, where the server can say which blocks change.
+    piece: Option<u64>,
     slot: String,
 }
 
@@ -150,7 +166,10 @@ impl Begun {
         session.execute(HOLD, &[&slot]).await.map_err(sql(doing))?;
         const BEGIN: &str = "SELECT pg_backup_start($1, true)::text, split_part(current_setting('server_version'), ' ', 1),
                                     (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
-                                    current_setting('data_checksums')";
+                                    current_setting('data_checksums'),
+                                    current_setting('summarize_wal', true) = 'on',
+                                    (SELECT setting::bigint FROM pg_settings WHERE name = 'block_size'),
+                                    (SELECT setting::bigint FROM pg_settings WHERE name = 'segment_size')";
         let row = session.query_one(BEGIN, &[&format!("mainstay {}", node.plan.name)]).await.map_err(sql(doing))?;
         let start = parse_lsn(row.get(0)).ok_or_else(|| Error::internal("pg_backup_start returned no log position"))?;
         Ok(Begun {
@@ -163,6 +182,9 @@ impl Begun {
             version: row.get(1),
             segment_size: row.get::<_, i64>(2).unsigned_abs(),
             checksums: row.get(3),
+            piece: row.get::<_, Option<bool>>(4).unwrap_or(false).then_some(PIECE),
+            block_bytes: row.get::<_, i64>(5).unsigned_abs(),
+            segment_blocks: row.get::<_, i64>(6).unsigned_abs(),
             slot,
         })
     }
@@ -288,10 +310,33 @@ impl Capture {
             let open: Opener = Box::new(|| Ok(Box::new(io::empty())));
             return Ok(Entry { path, mode, mtime, kind: EntryKind::File { size, may_vanish, open, keep: Keep::Whole } });
         }
+        if let Some(part) = self.earlier.as_ref().and_then(|e| e.part(&found)) {
+            return Ok(self.in_part(found, part, mode, mtime));
+        }
         // Read for those that lack it. That the others have the same is seen then, too.
         let keep = if same.is_some() { Keep::Whole } else { Keep::Nothing };
         let (size, open) = self.opener(&path, found, same.map(|(line, _)| line))?;
         Ok(Entry { path, mode, mtime, kind: EntryKind::File { size: Some(size), may_vanish, open, keep } })
+    }
+
+    /// A relation of which only the changed pieces are read.
+    fn in_part(&self, found: Found, part: Part, mode: u32, mtime: Time) -> Entry {
+        let (size, changed) = (found.metadata.len(), stretches(part.numbers.iter().copied(), part.piece, found.metadata.len()));
+        let keep = Keep::Except(changed);
+        self.ledger.spared(keep.bytes(size));
+        let (full, path) = (self.node.paths.data.join(&found.path), found.path.to_string_lossy().into_owned());
+        let ticket = self.ledger.ticket(&path);
+        let line = Line { path, size, modified: found.metadata.mtime(), sum: Sum::default(), pieces: None };
+        let open = move || match File::open(&full) {
+            Ok(file) => Ok(Box::new(Patched::new(file, line, part.old, part.piece, part.numbers, ticket)) as Box<dyn io::Read + Send>),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                ticket.vanished();
+                Err(e)
+            }
+            Err(e) => Err(e),
+        };
+        let kind = EntryKind::File { size: Some(size), may_vanish: true, open: Box::new(open), keep };
+        Entry { path: Path::new("data").join(&found.path), mode, mtime, kind }
     }
 
     /// Relations are opened when their turn comes. The few files that are replaced as a whole are
@@ -305,6 +350,7 @@ impl Capture {
         let full = self.node.paths.data.join(&found.path);
         let ticket = self.ledger.ticket(&found.path.to_string_lossy());
         let wanted = same.map(|line| line.sum);
+        let piece = self.begun.piece.filter(|piece| found.metadata.len() > *piece && Relation::of(&found.path).is_some());
         if !found.may_vanish() {
             let file = File::open(&full).map_err(|e| Error::from(e).context(full.display()))?;
             let metadata = file.metadata()?;
@@ -315,7 +361,7 @@ impl Capture {
         let (size, mtime) = (found.metadata.len(), found.metadata.mtime());
         let open = move || match File::open(&full) {
             Ok(file) => {
-                let reader = Measured::new(kept(file, size), &found.path, size, mtime, true, ticket).wanting(wanted);
+                let reader = Measured::new(kept(file, size), &found.path, size, mtime, true, ticket).wanting(wanted).in_pieces(piece);
                 Ok(Box::new(reader) as Box<dyn io::Read + Send>)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
