@@ -232,7 +232,7 @@ impl Backup {
         }
         let said = self.retention.as_ref().and_then(|r| r.days).map(|d| self.created_at.plus_days(d));
         let failed = (self.status == BackupStatus::Failed).then(|| self.created_at.plus_days(FAILED_DAYS));
-        [said, self.expires_at, failed].into_iter().flatten().min()
+        [said, self.expires_at].into_iter().flatten().min().or(failed)
     }
     /// Whether it counts as "last good": restorable and not suspicious.
     pub fn is_good(&self) -> bool {
