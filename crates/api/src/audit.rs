@@ -33,6 +33,8 @@ pub struct Act<'a> {
     pub actor: Option<Actor>,
     pub project: Option<Project>,
     pub object: Arc<OnceLock<Object>>,
+    /// Who a visitor turned out to be.
+    pub became: Arc<OnceLock<String>>,
     pub is_dry_run: bool,
     /// The body, without what is secret in it.
     pub asked: Value,
@@ -44,7 +46,13 @@ pub struct Act<'a> {
 impl<'a> Act<'a> {
     pub fn new(endpoint: &'a Endpoint, path: &str, peer: IpAddr) -> Self {
         let (kind, named) = named(endpoint.path, path);
-        Act { endpoint, peer, actor: None, project: None, object: Arc::default(), is_dry_run: false, asked: Value::Null, kind, named }
+        let (object, became) = (Arc::default(), Arc::default());
+        Act { endpoint, peer, actor: None, project: None, object, became, is_dry_run: false, asked: Value::Null, kind, named }
+    }
+
+    /// What the path names first.
+    pub fn named(&self) -> Option<String> {
+        self.named.first().cloned()
     }
 }
 
@@ -70,7 +78,7 @@ pub async fn write(app: &App, act: &Act<'_>, outcome: Outcome) -> Result<()> {
     let entry = AuditEntry {
         id: AuditId::new(),
         at: app.now(),
-        actor: act.actor.as_ref().map_or("anonymous".into(), |a| a.name.clone()),
+        actor: act.actor.as_ref().map(|a| &a.name).or(act.became.get()).map_or("anonymous".into(), Clone::clone),
         action: act.endpoint.id.into(),
         project: act.project.as_ref().map(|p| p.id.clone()),
         object_kind: kind,
@@ -156,7 +164,7 @@ fn decoded(segment: &str) -> String {
 
 /// Somebody may take a token for its id.
 fn without_token(text: &str) -> String {
-    if text.contains("mst_") { "(a token)".into() } else { text.into() }
+    if ["mst_", "mss_", "msl_"].iter().any(|prefix| text.contains(prefix)) { "(a token)".into() } else { text.into() }
 }
 
 #[cfg(test)]

@@ -66,7 +66,9 @@ fn method(m: Method) -> HttpMethod {
 fn operation(noun: &str, e: &Endpoint) -> utoipa::openapi::path::Operation {
     let need = match e.need {
         Need::Role(r) => format!("Needs the role {}.", r.as_str()),
-        Need::Administrator => "Needs the administrator's token.".into(),
+        Need::Administrator => "Needs an administrator of the installation.".into(),
+        Need::Known => "For everybody who is signed in or has a token.".into(),
+        Need::Open => "Needs nobody to be signed in, and the header `x-mainstay-csrf`.".into(),
     };
     let mut op = OperationBuilder::new().operation_id(Some(e.id)).tag(noun).summary(Some(e.summary)).description(Some(need));
     op = op.security(SecurityRequirement::new("token", Vec::<String>::new()));

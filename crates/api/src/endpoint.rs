@@ -17,8 +17,12 @@ use utoipa::{
 pub enum Need {
     /// At least this role in the project.
     Role(Role),
-    /// The administrator of the installation.
+    /// An administrator of the installation.
     Administrator,
+    /// Anybody who is signed in or has a token.
+    Known,
+    /// Nobody has to be known: how somebody gets in.
+    Open,
 }
 
 pub const VIEWER: Need = Need::Role(Role::Viewer);
@@ -55,6 +59,8 @@ pub struct Endpoint {
     pub precondition: Option<&'static str>,
     /// A look that is audited like an act, because of what it shows.
     pub audited: bool,
+    /// What was sent is kept out of the audit as a whole: people type passwords into the wrong field.
+    pub discreet: bool,
     pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
@@ -77,6 +83,7 @@ impl Endpoint {
             media: "application/json",
             precondition: None,
             audited: method != Method::Get,
+            discreet: false,
             schemas: vec![],
         };
         row.note::<mainstay_api_types::Problem>()
@@ -135,6 +142,9 @@ impl Endpoint {
     }
     pub fn audited(self) -> Self {
         Endpoint { audited: true, ..self }
+    }
+    pub fn discreet(self) -> Self {
+        Endpoint { discreet: true, ..self }
     }
     pub fn silent(self) -> Self {
         Endpoint { audited: false, ..self }

@@ -1,13 +1,15 @@
 //! What every request passes: host, origin, who, may they, once only; and what every answer gets.
 
 use crate::{
-    BASE, Endpoint, Shared,
+    BASE, Endpoint, Need, Shared,
     audit::{self, Act, Outcome},
-    auth::{self, Caller},
+    auth::{self, Caller, Visitor},
     body::{self, Query},
-    docs, idempotency,
+    dashboard, docs, idempotency,
     problem::{self, Carried},
+    rate::counted,
     routes,
+    tls::Peer,
 };
 use axum::{
     Router,
@@ -19,10 +21,11 @@ use axum::{
     routing::get,
 };
 use futures::FutureExt;
+use mainstay_control::Actor;
 use mainstay_model::{Error, Kind, Result};
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     panic::AssertUnwindSafe,
     sync::Arc,
 };
@@ -60,7 +63,7 @@ pub fn router(shared: Shared) -> Router {
         .merge(docs::router())
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .fallback(async || problem::Fault(Error::new(Kind::NotFound, "no_such_route", "there is nothing at this address; see /api/docs")))
+        .merge(dashboard::router())
         .method_not_allowed_fallback(async || {
             problem::Fault(Error::new(Kind::Invalid, "method_not_allowed", "this address does not take that method; see /api/docs"))
         })
@@ -77,9 +80,10 @@ async fn ready(State(shared): State<Shared>) -> problem::Answer<&'static str> {
 
 // ---- every answer ----
 
-const FIXED: [(&str, &str); 4] = [
+const FIXED: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
     ("content-security-policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+    ("cross-origin-opener-policy", "same-origin"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-resource-policy", "same-origin"),
 ];
@@ -93,7 +97,8 @@ async fn outermost(State(shared): State<Shared>, request: Request, next: Next) -
     let mut response = problem::told(answer, &id);
     let headers = response.headers_mut();
     for (name, value) in FIXED {
-        headers.insert(name, HeaderValue::from_static(value));
+        // The dashboard has a policy of its own.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -118,13 +123,13 @@ async fn guard(State(g): State<Guarded>, matched: MatchedPath, request: Request,
 }
 
 async fn guarded(shared: &Shared, endpoint: &Endpoint, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |c| c.0.ip());
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |c| c.0.0.ip());
     let mut act = Act::new(endpoint, request.uri().path(), peer);
     let (parts, content) = request.into_parts();
     let response = admit(shared, &mut act, parts, content, next).await.unwrap_or_else(carried);
     let planned = act.is_dry_run && response.status().is_success();
     // Who is nobody cannot fill the audit: a flood of strangers is told of by its first rows.
-    let unheard = act.actor.is_none() && !shared.strangers.note(peer);
+    let unheard = act.actor.is_none() && shared.strangers.note(counted(peer)).is_some();
     if !endpoint.audited || planned || unheard {
         return response;
     }
@@ -138,26 +143,53 @@ async fn guarded(shared: &Shared, endpoint: &Endpoint, request: Request, next: N
 /// Notes in `act` what becomes known on the way, so that a refusal is recorded with it.
 async fn admit(shared: &Shared, act: &mut Act<'_>, mut parts: Parts, content: Body, next: Next) -> Result<Response> {
     let endpoint = act.endpoint;
-    let actor = act.actor.insert(auth::authenticated(shared, &parts.headers, act.peer).await?).clone();
+    let actor = match endpoint.need {
+        Need::Open => {
+            auth::no_forgery(&parts.method, &parts.headers)?;
+            None
+        }
+        _ => Some(auth::authenticated(shared, &parts.method, &parts.headers, act.peer).await?),
+    };
+    act.actor = actor.clone();
     let query = Query::read(&parts.uri)?;
-    let project = act.project.insert(auth::project(&shared.app, &actor, query.get("project")).await?).clone();
-    auth::permitted(&actor, endpoint.need)?;
+    let caller = match actor.clone() {
+        Some(actor) if !matches!(endpoint.need, Need::Known) => Some(caller(shared, act, actor, &query).await?),
+        _ => None,
+    };
     query.check(endpoint)?;
     act.is_dry_run = query.is_true("dry_run");
     let bytes = if endpoint.method == crate::endpoint::Method::Get { Default::default() } else { body::read(content).await? };
     if endpoint.body.is_none() {
         body::nothing(&parts.headers, &bytes)?;
     }
-    act.asked = body::shown(&bytes);
-    let caller = Caller { actor, project, object: act.object.clone() };
-    let key = if parts.method == Method::POST { idempotency::key(&parts, &bytes, &caller.actor)? } else { None };
-    parts.extensions.insert(caller);
+    if !endpoint.discreet {
+        act.asked = body::shown(&bytes);
+    }
+    let key = match &actor {
+        Some(actor) if parts.method == Method::POST => idempotency::key(&parts, &bytes, actor)?,
+        _ => None,
+    };
+    parts.extensions.insert(Visitor { actor, peer: act.peer, object: act.object.clone(), became: act.became.clone() });
+    if let Some(caller) = caller {
+        parts.extensions.insert(caller);
+    }
     let request = Request::from_parts(parts, Body::from(bytes));
     let Some(key) = key else { return Ok(run(next, request).await) };
     match key.begin(&shared.app).await? {
         Some(answer) => Ok(answer),
         None => key.finish(&shared.app, run(next, request).await).await,
     }
+}
+
+/// Who calls in the project that is meant, if they may.
+async fn caller(shared: &Shared, act: &mut Act<'_>, mut actor: Actor, query: &Query) -> Result<Caller> {
+    // A project's own routes name it in their path.
+    let in_path = act.endpoint.path.starts_with("/projects/{id}").then(|| act.named()).flatten();
+    let project = auth::project(&shared.app, &actor, in_path.as_deref().or(query.get("project"))).await?;
+    actor.role = actor.role_in(&project.id).unwrap_or(actor.role);
+    act.project = Some(project.clone());
+    auth::permitted(&actor, act.endpoint.need)?;
+    Ok(Caller { actor, project, object: act.object.clone() })
 }
 
 /// A handler that panics has failed like any other.

@@ -12,12 +12,27 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Hosts {
     /// Where it listens, and `--public-url`: both with their port, in lower case.
     own: Vec<String>,
+    public: Option<String>,
+    /// Listens on every address of the machine. An address cannot be made to lead elsewhere as a name
+    /// can, so all of them are its names.
+    any_address: bool,
 }
 
 impl Hosts {
     pub fn new(public_url: Option<&str>, listen: Option<SocketAddr>) -> Self {
         let public = public_url.map(|url| authority_of(url).unwrap_or(url).trim_end_matches('/').to_ascii_lowercase());
-        Hosts { own: public.into_iter().chain(listen.map(|a| a.to_string())).collect() }
+        Hosts {
+            own: public.into_iter().chain(listen.map(|a| a.to_string())).collect(),
+            public: public_url.map(|url| url.trim_end_matches('/').to_string()),
+            any_address: listen.is_some_and(|a| a.ip().is_unspecified()),
+        }
+    }
+
+    /// What links begin with: the public address, else the one the request was for.
+    pub fn base(&self, headers: &HeaderMap, secure: bool) -> String {
+        let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or("localhost");
+        let scheme = if secure { "https" } else { "http" };
+        self.public.clone().unwrap_or_else(|| format!("{scheme}://{host}"))
     }
 
     /// Loopback by any port: it may be forwarded.
@@ -33,7 +48,8 @@ impl Hosts {
             return false;
         }
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        bare.eq_ignore_ascii_case("localhost")
+            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || self.any_address && !ip.is_unspecified())
     }
 
     /// An origin is ours if it is the very one the request is for; behind a proxy, the public one.

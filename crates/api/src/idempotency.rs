@@ -34,7 +34,8 @@ pub fn key(parts: &Parts, body: &Bytes, actor: &Actor) -> Result<Option<Key>> {
     if text.is_empty() || text.len() > 200 || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::invalid("Idempotency-Key", "1 to 200 visible ASCII characters"));
     }
-    let actor = actor.token.as_ref().map_or_else(|| actor.name.clone(), ToString::to_string);
+    let person = actor.person.as_ref().map(|p| p.user_id().to_string());
+    let actor = actor.token.as_ref().map(ToString::to_string).or(person).unwrap_or_else(|| actor.name.clone());
     Ok(Some(Key { key: text.into(), actor, fingerprint: fingerprint(parts, body) }))
 }
 

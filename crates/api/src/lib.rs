@@ -7,23 +7,37 @@
 mod audit;
 mod auth;
 mod body;
+mod cookies;
+mod dashboard;
 mod docs;
 mod endpoint;
+mod feed;
 mod guard;
 mod hosts;
 mod idempotency;
 mod problem;
+mod rate;
 mod routes;
+mod tls;
 mod views;
 
 pub use endpoint::{Endpoint, Need};
 pub use routes::new_storage;
 pub use views::found;
 
-use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
+use axum::{
+    Router,
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use mainstay_control::App;
 use mainstay_model::{Error, Result};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use rate::Rate;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +48,8 @@ pub const BASE: &str = "/api/v1";
 pub struct Options {
     /// Sets the Host and Origin that are taken besides loopback.
     pub public_url: Option<String>,
+    /// Serves HTTPS with it, and plain HTTP without.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// What handlers and guards share.
@@ -43,10 +59,16 @@ pub struct Shared {
     pub(crate) shutdown: CancellationToken,
     pub(crate) hosts: Arc<hosts::Hosts>,
     /// Attempts with a token that lets nobody in.
-    pub(crate) failures: Arc<auth::Rate>,
+    pub(crate) failures: Arc<Rate<IpAddr>>,
     /// Acts without a known caller.
-    pub(crate) strangers: Arc<auth::Rate>,
+    pub(crate) strangers: Arc<Rate<IpAddr>>,
+    /// Passwords tried, by address and by the name they are tried for.
+    pub(crate) tries: Arc<Rate<IpAddr>>,
+    pub(crate) tries_for: Arc<Rate<String>>,
     pub(crate) touched: Arc<auth::Touched>,
+    pub(crate) feed: Arc<feed::Feed>,
+    /// Browsers reach it by HTTPS.
+    pub(crate) secure: bool,
 }
 
 /// Every route there is.
@@ -61,18 +83,29 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// `listen` is the address it will be served at, which is one of its names.
 pub fn router(app: Arc<App>, options: &Options, listen: Option<SocketAddr>, shutdown: CancellationToken) -> Router {
-    guard::router(Shared {
+    let shared = Shared {
         app,
         shutdown,
         hosts: Arc::new(hosts::Hosts::new(options.public_url.as_deref(), listen)),
-        failures: Arc::new(auth::Rate::new(FAILURES)),
-        strangers: Arc::new(auth::Rate::new(FAILURES)),
+        failures: Arc::new(Rate::new(FAILURES)),
+        strangers: Arc::new(Rate::new(FAILURES)),
+        tries: Arc::new(Rate::new(TRIES)),
+        tries_for: Arc::new(Rate::new(TRIES_FOR)),
+        secure: options.tls.is_some() || options.public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         touched: Arc::default(),
-    })
+        feed: Arc::default(),
+    };
+    feed::start(&shared);
+    guard::router(shared)
 }
 
 /// Failed attempts of one address a minute.
 const FAILURES: u32 = 30;
+/// Wrong passwords from one address a minute.
+const TRIES: u32 = 20;
+/// Wrong passwords for one name a minute, from wherever: more than one address may use up, so that
+/// nobody is kept out by a neighbour who guesses.
+const TRIES_FOR: u32 = 200;
 
 /// How long answers under way may take after a shutdown. A download that nobody reads on must not
 /// keep the process.
@@ -85,9 +118,19 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, options: Options, shutd
         mainstay_store::idempotency::abandon_all(&mut tx).await?;
         mainstay_store::commit(tx).await?;
     }
-    let listen = listener.local_addr().ok();
-    let service: IntoMakeServiceWithConnectInfo<Router, SocketAddr> =
-        router(app, &options, listen, shutdown.clone()).into_make_service_with_connect_info();
+    let router = router(app, &options, listener.local_addr().ok(), shutdown.clone());
+    match options.tls {
+        Some(config) => run(tls::Tls::new(listener, config), router, shutdown).await,
+        None => run(listener, router, shutdown).await,
+    }
+}
+
+async fn run<L>(listener: L, router: Router, shutdown: CancellationToken) -> Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    tls::Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let service = router.into_make_service_with_connect_info::<tls::Peer>();
     let late = shutdown.clone();
     let served = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await });
     tokio::select! {

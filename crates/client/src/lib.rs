@@ -57,6 +57,11 @@ pub type Download = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 impl Client {
     /// `server` is `http://host:port`.
     pub fn new(server: &str, token: Option<&str>) -> Result<Self> {
+        Client::trusting(server, token, None)
+    }
+
+    /// `ca` holds certificates to trust beside the system's, PEM.
+    pub fn trusting(server: &str, token: Option<&str>, ca: Option<&[u8]>) -> Result<Self> {
         let url = reqwest::Url::parse(server).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
         if url.is_none_or(|u| u.query().is_some() || u.fragment().is_some()) {
             return Err(Error::invalid("server", format!("\"{}\" is not an address such as http://127.0.0.1:8420", shown(server))));
@@ -64,7 +69,11 @@ impl Client {
         if token.is_some_and(|t| !t.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(Error::invalid("token", "a token has no spaces, line breaks or characters beyond ASCII"));
         }
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).read_timeout(SILENCE).no_proxy();
+        let mut http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).read_timeout(SILENCE).no_proxy();
+        if let Some(pem) = ca {
+            let broken = |e| Error::invalid("ca_file", "this holds no certificates in PEM").with_inside(e);
+            http = http.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(broken)?);
+        }
         let http = http.build().map_err(Error::internal)?;
         Ok(Client { http, server: server.trim_end_matches('/').into(), token: token.map(Into::into), warnings: Arc::default() })
     }
@@ -171,6 +180,13 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T> {
 
 fn unreachable(e: reqwest::Error) -> Error {
     let place = e.url().map(|u| format!("{}://{}", u.scheme(), u.authority())).unwrap_or_default();
+    // The cause says what a certificate lacks; the sentence of the error itself only that it failed.
+    let causes = std::iter::successors(std::error::Error::source(&e), |e| e.source());
+    if let Some(why) = causes.map(ToString::to_string).find(|text| text.contains("certificate")) {
+        let why =
+            format!("{place} is not trusted: {why}; name its CA with --ca-file, after comparing the fingerprint `mainstay up` printed");
+        return Error::unavailable("server_not_trusted", why);
+    }
     Error::unavailable("server_unreachable", format!("no answer from {place}; is `mainstay up` running there?"))
         .with_inside(e.without_url())
 }

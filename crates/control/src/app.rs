@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mainstay_drivers::notifier::Notifiers;
-use mainstay_model::{Error, NodeId, Result, Secret, Time, TokenId, node::Observed, role::Role};
+use mainstay_model::{ClusterId, Error, NodeId, ProjectId, Result, Secret, Time, TokenId, node::Observed, role::Role};
 use mainstay_operations::{Clock, Cx, Database, Journal, Registry, Runner, RunnerOptions};
 use mainstay_rpc::{Agent, Verb, verbs::Description};
 use mainstay_store::Store;
@@ -93,11 +93,13 @@ pub struct App {
     pub drill_ended: tokio::sync::Notify,
     /// Clusters whose backups changed, for retention to look at.
     pub nudges: crate::tasks::expire::Nudges,
+    /// Clusters that a look has shown otherwise than the one before.
+    pub looks: tokio::sync::broadcast::Sender<(ClusterId, ProjectId)>,
     observed: Mutex<HashMap<NodeId, Observed>>,
     description: Mutex<Option<Description>>,
 }
 
-/// Who asks. Resolved by the API from a token; roles were checked there.
+/// Who asks. Resolved by the API from a token or a session; roles were checked there.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// `token:admin`, for the audit and the operation's `requested_by`.
@@ -106,8 +108,31 @@ pub struct Actor {
     pub administrator: bool,
     /// The project a token is bound to; `None` sees all.
     pub project: Option<mainstay_model::ProjectId>,
+    /// In the project that was asked for, once that is known.
     pub role: Role,
     pub from: Option<IpAddr>,
+    /// Where it is a person with a session, and no token.
+    pub person: Option<Box<crate::people::Person>>,
+}
+
+impl Actor {
+    /// What Mainstay does by itself.
+    pub fn mainstay() -> Self {
+        Actor { name: "mainstay".into(), token: None, administrator: true, project: None, role: Role::Owner, from: None, person: None }
+    }
+
+    /// `None` where the project is not there for them.
+    pub fn role_in(&self, project: &mainstay_model::ProjectId) -> Option<Role> {
+        match &self.person {
+            _ if self.administrator => Some(Role::Owner),
+            Some(person) => person.role_in(project),
+            None => self.project.as_ref().is_none_or(|own| own == project).then_some(self.role),
+        }
+    }
+
+    pub fn sees(&self, project: &mainstay_model::ProjectId) -> bool {
+        self.role_in(project).is_some()
+    }
 }
 
 /// Lets the journal use the store's pool and its way of starting a write.
@@ -140,6 +165,7 @@ impl App {
             control_plane_changed: tokio::sync::Notify::new(),
             drill_ended: tokio::sync::Notify::new(),
             nudges: crate::tasks::expire::Nudges::default(),
+            looks: tokio::sync::broadcast::channel(1024).0,
             observed: Mutex::default(),
             description: Mutex::default(),
         });
@@ -173,8 +199,11 @@ impl App {
         lock(&self.observed).get(node).cloned().unwrap_or_else(|| Observed::unknown(self.now(), "not looked at yet"))
     }
 
-    pub fn note_observed(&self, node: NodeId, observed: Observed) {
-        lock(&self.observed).insert(node, observed);
+    /// Whether it is another one than before, but for its moment.
+    pub fn note_observed(&self, node: NodeId, observed: Observed) -> bool {
+        let at = observed.at;
+        let before = lock(&self.observed).insert(node, observed.clone());
+        before.is_none_or(|before| Observed { at, ..before } != observed)
     }
 
     pub fn forget_observed(&self, keep: impl Fn(&NodeId) -> bool) {

@@ -252,6 +252,12 @@ impl Shared {
     }
 }
 
+/// Without a new look at the nodes.
+pub async fn as_last_seen(app: &App, cluster: Cluster) -> Result<ClusterView> {
+    view(app, cluster).await
+}
+
+/// From the latest looks.
 async fn view(app: &App, cluster: Cluster) -> Result<ClusterView> {
     let shared = Shared::of(app, &cluster.project).await?;
     view_with(app, cluster, &shared).await

@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod notices;
 pub mod notifiers;
 pub mod ops;
+pub mod people;
 pub mod plan;
 pub mod projects;
 pub mod recovered;

@@ -1,7 +1,7 @@
 //! Projects, and the recovery key each of them has.
 
-use crate::{App, recovery_keys};
-use mainstay_model::{Error, ProjectId, Result, Secret, project::Project};
+use crate::{Actor, App, recovery_keys};
+use mainstay_model::{Error, Name, ProjectId, Result, Role, Secret, project::Project};
 use mainstay_store as store;
 
 pub const DEFAULT: &str = "default";
@@ -12,6 +12,20 @@ pub(crate) async fn ensure_default(app: &App) -> Result<()> {
     let project = store::projects::ensure_default(&mut tx, app.now()).await?;
     ensure_recovery_key(app, &mut tx, &project.id).await?;
     store::commit(tx).await
+}
+
+/// A new one, with all that belongs to one. The person who makes it owns it.
+pub async fn create(app: &App, actor: &Actor, name: &str) -> Result<Project> {
+    let project = Project { id: ProjectId::new(), name: Name::parse(name)?, created_at: app.now() };
+    let mut tx = app.store.begin_write().await?;
+    store::projects::insert(&mut tx, &project).await?;
+    ensure_recovery_key(app, &mut tx, &project.id).await?;
+    crate::storages::put_local(app, &mut tx, &project).await?;
+    if let Some(person) = &actor.person {
+        store::members::put(&mut tx, &project.id, person.user_id(), Role::Owner, app.now()).await?;
+    }
+    store::commit(tx).await?;
+    Ok(project)
 }
 
 /// Drawn with the project, so that every repository can be opened with it from its first backup on.

@@ -7,6 +7,7 @@ use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
 use mainstay_model::{
     Error, Kind, Name, ProjectId, Result, Secret, StorageId,
     backup::{Check, LastCheck},
+    project::Project,
 };
 use mainstay_rpc::verbs::CheckStorage;
 use mainstay_store::{self as store, Store, storages::StorageRow};
@@ -28,8 +29,8 @@ const SECRET: &str = "storage_login";
 
 pub(crate) async fn ensure_default(app: &App) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
-    let place = Place::Local { path: app.options.default_storage.clone() };
     for project in store::projects::list(&mut tx).await? {
+        let place = Place::Local { path: local_path(app, &project) };
         match store::storages::by_name(&mut tx, &project.id, DEFAULT).await {
             // The data directory may have been moved since.
             Ok(old) => {
@@ -43,6 +44,22 @@ pub(crate) async fn ensure_default(app: &App) -> Result<()> {
         }
     }
     store::commit(tx).await
+}
+
+/// Projects lie apart: who looks through a storage for what its key opens must not read the names of
+/// another project's clusters there.
+fn local_path(app: &App, project: &Project) -> std::path::PathBuf {
+    let path = &app.options.default_storage;
+    match project.name.as_str() {
+        crate::projects::DEFAULT => path.clone(),
+        _ => path.with_file_name(format!("local-{}", project.id)),
+    }
+}
+
+/// The storage `local` of a project that is being made.
+pub(crate) async fn put_local(app: &App, tx: &mut mainstay_operations::Tx, project: &Project) -> Result<()> {
+    let place = Place::Local { path: local_path(app, project) };
+    store::storages::insert(tx, &row(&project.id, DEFAULT, &place, None, app.now())?).await
 }
 
 fn row(project: &ProjectId, name: &str, place: &Place, region: Option<String>, now: mainstay_model::Time) -> Result<StorageRow> {

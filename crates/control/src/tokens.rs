@@ -1,7 +1,7 @@
 //! API tokens: shown once, kept as a hash.
 
 use crate::{Actor, App};
-use mainstay_model::{Error, Name, ProjectId, Result, Secret, TokenId, role::Role};
+use mainstay_model::{Error, Name, ProjectId, Result, Secret, TokenId, UserId, role::Role};
 use mainstay_store::{self as store, tokens::TokenRow};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
@@ -19,6 +19,8 @@ pub struct NewToken {
     pub role: Role,
     pub project: Option<ProjectId>,
     pub expires_days: Option<i64>,
+    /// The person who asks for it, where it is one.
+    pub made_by: Option<UserId>,
 }
 
 pub async fn create(app: &App, new: NewToken) -> Result<(TokenRow, Secret)> {
@@ -26,7 +28,7 @@ pub async fn create(app: &App, new: NewToken) -> Result<(TokenRow, Secret)> {
     if new.expires_days.is_some_and(|d| !(1..=3650).contains(&d)) {
         return Err(Error::invalid("expires", "1 to 3650 days"));
     }
-    let secret = draw();
+    let secret = draw(PREFIX);
     let row = TokenRow {
         id: TokenId::new(),
         name: name.as_str().into(),
@@ -38,13 +40,15 @@ pub async fn create(app: &App, new: NewToken) -> Result<(TokenRow, Secret)> {
         expires_at: new.expires_days.map(|d| app.now().plus_days(d)),
         last_used_at: None,
         revoked_at: None,
+        made_by: new.made_by,
     };
     insert(app, &row).await?;
     Ok((row, secret))
 }
 
-fn draw() -> Secret {
-    Secret::new(format!("{PREFIX}{}", Secret::generate(43, rand::random::<u8>).reveal()))
+/// 43 characters that nobody guesses, behind what says what they are.
+pub(crate) fn draw(prefix: &str) -> Secret {
+    Secret::new(format!("{prefix}{}", Secret::generate(43, rand::random::<u8>).reveal()))
 }
 
 async fn insert(app: &App, row: &TokenRow) -> Result<()> {
@@ -61,7 +65,7 @@ pub async fn ensure_administrator(app: &App, existing: Option<&str>) -> Result<O
     {
         return Ok(None);
     }
-    let secret = draw();
+    let secret = draw(PREFIX);
     let row = TokenRow {
         id: TokenId::new(),
         name: "administrator".into(),
@@ -73,6 +77,7 @@ pub async fn ensure_administrator(app: &App, existing: Option<&str>) -> Result<O
         expires_at: None,
         last_used_at: None,
         revoked_at: None,
+        made_by: None,
     };
     insert(app, &row).await?;
     Ok(Some(secret))
@@ -87,6 +92,11 @@ pub async fn authenticate(app: &App, token: &str, from: Option<IpAddr>) -> Resul
     if row.revoked_at.is_some() || row.expires_at.is_some_and(|t| t <= app.now()) {
         return Err(refused());
     }
+    if let Some(person) = &row.made_by
+        && store::users::get(&mut conn, person).await?.disabled_at.is_some()
+    {
+        return Err(refused());
+    }
     Ok(Actor {
         name: format!("token:{}", row.name),
         token: Some(row.id),
@@ -94,6 +104,7 @@ pub async fn authenticate(app: &App, token: &str, from: Option<IpAddr>) -> Resul
         project: row.project,
         role: row.role,
         from,
+        person: None,
     })
 }
 

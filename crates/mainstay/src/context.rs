@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub struct Target {
     pub server: String,
     pub token: Option<Secret>,
+    /// Of certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What the environment says.
@@ -21,6 +23,7 @@ pub struct Environment {
     pub server: Option<String>,
     pub token: Option<String>,
     pub context_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A server and its token, as files know them.
@@ -30,6 +33,8 @@ struct Known {
     server: String,
     #[serde(default)]
     token: Option<String>,
+    #[serde(default)]
+    ca: Option<PathBuf>,
     /// Of the process that wrote it; for people.
     #[serde(default, rename = "pid")]
     _pid: Option<u32>,
@@ -43,6 +48,7 @@ impl Environment {
         Environment {
             server: text("MAINSTAY_SERVER"),
             token: text("MAINSTAY_TOKEN"),
+            ca_file: text("MAINSTAY_CA_FILE").map(PathBuf::from),
             context_file: config.map(|c| c.join("mainstay/context.json")),
         }
     }
@@ -60,9 +66,10 @@ pub fn resolve(common: &Common, environment: &Environment) -> Result<Target> {
     let first = || files.first().map(|k| k.server.clone());
     let server = common.server.clone().or(named).or_else(|| environment.server.clone()).or_else(first).ok_or_else(unknown)?;
     let fits = |k: &&&Known| plain(&k.server) == plain(&server);
-    let filed = || files.iter().find(fits).and_then(|k| k.token.clone());
+    let filed = || files.iter().find(&fits).and_then(|k| k.token.clone());
     let token = common.token.clone().or_else(|| environment.token.clone()).or_else(filed);
-    Ok(Target { server, token: token.map(Secret::new) })
+    let ca = common.ca_file.clone().or_else(|| environment.ca_file.clone()).or_else(|| files.iter().find(&fits).and_then(|k| k.ca.clone()));
+    Ok(Target { server, token: token.map(Secret::new), ca_file: ca })
 }
 
 fn plain(server: &str) -> &str {

@@ -104,6 +104,7 @@ fn configured(a: args::process::Up) -> up::Config {
         engine_user: a.engine_user,
         engine_dirs: named(a.engine_dirs),
         public_url: a.public_url,
+        tls: a.tls_cert.zip(a.tls_key),
     }
 }
 

@@ -76,7 +76,10 @@ pub fn nothing() -> serde_json::Value {
 impl Session {
     pub fn open(common: Common, begun: Begun) -> Result<Session> {
         let target = context::resolve(&common, &Environment::read())?;
-        let client = Client::new(&target.server, target.token.as_ref().map(|t| t.reveal()))?;
+        let unread =
+            |e: std::io::Error, file: &std::path::Path| Error::invalid("ca_file", format!("{} does not read: {e}", file.display()));
+        let ca = target.ca_file.as_deref().map(|file| std::fs::read(file).map_err(|e| unread(e, file))).transpose()?;
+        let client = Client::trusting(&target.server, target.token.as_ref().map(|t| t.reveal()), ca.as_deref())?;
         Ok(Session { client, common, begun, has_token: target.token.is_some() })
     }
 

@@ -77,6 +77,9 @@ id!(ScheduleId, "sc");
 id!(DrillId, "dr");
 id!(GroupId, "gr");
 id!(GroupBackupId, "gb");
+id!(UserId, "us");
+id!(SessionId, "se");
+id!(LinkId, "ln");
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,7 @@ pub mod route;
 pub mod schedule;
 pub mod secret;
 pub mod time;
+pub mod user;
 
 pub use allow_list::AllowEntry;
 pub use audit::{AuditEntry, AuditResult};
@@ -33,5 +34,6 @@ pub use error::{Error, Kind, Result};
 pub use ids::*;
 pub use name::{ClusterName, Name};
 pub use project::Project;
+pub use role::Role;
 pub use secret::Secret;
 pub use time::Time;

@@ -292,6 +292,11 @@ impl<W: Send + Sync + 'static> Runner<W> {
         self.inner.registry.get(kind)
     }
 
+    /// Ids of operations that moved. Who is slow misses some: the journal is the truth.
+    pub fn changes(&self) -> broadcast::Receiver<OperationId> {
+        self.inner.changes.subscribe()
+    }
+
     /// Tells the watchers that there is something new to read.
     pub(crate) fn publish(&self, id: &OperationId) {
         // An error only says that nobody watches.

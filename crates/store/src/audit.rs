@@ -23,6 +23,8 @@ pub struct AuditFilter {
     pub object_kind: Option<String>,
     pub object_id: Option<String>,
     pub result: Option<AuditResult>,
+    /// Where it came from.
+    pub from: Option<std::net::IpAddr>,
     /// From this moment on.
     pub since: Option<Time>,
     /// Before this moment.
@@ -109,6 +111,8 @@ pub async fn list(conn: &mut AnyConnection, filter: &AuditFilter, paging: &Pagin
         .and_if("object_kind = ?", filter.object_kind.as_deref().map(column))?
         .and_if("object_id = ?", filter.object_id.as_deref().map(column))?
         .and_if("result = ?", filter.result.map(|r| r.as_str().to_string()))?
+        // The document is the only place that has it; an address holds nothing that a pattern knows.
+        .and_if("doc LIKE ?", filter.from.map(|ip| format!("%\"from\":\"{ip}\"%")))?
         .and_if("at >= ?", filter.since.map(Time::micros))?
         .and_if("at < ?", filter.until.map(Time::micros))?
         .and_if("seq < ?", paging.after::<i64>(LIST)?)?;

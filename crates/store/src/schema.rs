@@ -4,7 +4,7 @@
 //! Mainstay would not understand what it reads and might write what the newer one cannot. Because
 //! there is no way back in the store itself, one in a file is copied before it is changed.
 
-use crate::{Kind, error::error, sqlite};
+use crate::{Kind, changes, error::error, sqlite};
 use mainstay_model::{Error, Result};
 use sqlx::{AnyConnection, AnyPool, Connection};
 
@@ -19,6 +19,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "backups", sql: include_str!("../migrations/0002_backups.sql") },
     Migration { version: 3, name: "drills", sql: include_str!("../migrations/0003_drills.sql") },
     Migration { version: 4, name: "many", sql: include_str!("../migrations/0004_many.sql") },
+    Migration { version: 5, name: "people", sql: include_str!("../migrations/0005_people.sql") },
+    Migration { version: 6, name: "changes", sql: include_str!("../migrations/0006_changes.sql") },
 ];
 
 /// Held while migrating, so that of two control planes that start at once one waits. The number
@@ -32,7 +34,11 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS store_schema (
 )";
 
 pub(crate) async fn migrate(pool: &AnyPool, kind: Kind) -> Result<()> {
-    migrate_to(pool, kind, MIGRATIONS).await
+    migrate_to(pool, kind, MIGRATIONS).await?;
+    let mut conn = pool.acquire().await.map_err(error)?;
+    let mut tx = conn.begin().await.map_err(error)?;
+    changes::watch(&mut tx, kind).await?;
+    tx.commit().await.map_err(error)
 }
 
 async fn migrate_to(pool: &AnyPool, kind: Kind, known: &[Migration]) -> Result<()> {

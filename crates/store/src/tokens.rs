@@ -1,7 +1,7 @@
 //! API tokens, by the hash of what the caller shows.
 
 use crate::error::{error, taken};
-use mainstay_model::{Error, ProjectId, Result, Time, TokenId, role::Role};
+use mainstay_model::{Error, ProjectId, Result, Time, TokenId, UserId, role::Role};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct TokenRow {
     pub expires_at: Option<Time>,
     pub last_used_at: Option<Time>,
     pub revoked_at: Option<Time>,
+    /// The person who made it, where it was one: with the person it goes.
+    pub made_by: Option<UserId>,
 }
 
 impl TokenRow {
@@ -45,12 +47,13 @@ fn read(row: &AnyRow) -> Result<TokenRow> {
         expires_at: time(7)?,
         last_used_at: time(8)?,
         revoked_at: time(9)?,
+        made_by: text(10)?.map(|t| UserId::parse(&t).ok_or_else(damaged)).transpose()?,
     })
 }
 
 pub async fn insert(conn: &mut AnyConnection, token: &TokenRow) -> Result<()> {
-    let sql = "INSERT INTO tokens (id, name, project, role, is_administrator, hash, created_at, expires_at, last_used_at, revoked_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let sql = "INSERT INTO tokens (id, name, project, role, is_administrator, hash, created_at, expires_at, last_used_at, revoked_at, made_by) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     sqlx::query(sql)
         .bind(token.id.as_str())
         .bind(token.name.as_str())
@@ -62,6 +65,7 @@ pub async fn insert(conn: &mut AnyConnection, token: &TokenRow) -> Result<()> {
         .bind(token.expires_at.map(Time::micros))
         .bind(token.last_used_at.map(Time::micros))
         .bind(token.revoked_at.map(Time::micros))
+        .bind(token.made_by.as_ref().map(UserId::as_str))
         .execute(conn)
         .await
         .map(drop)
@@ -70,7 +74,7 @@ pub async fn insert(conn: &mut AnyConnection, token: &TokenRow) -> Result<()> {
 
 /// Whatever its state; see [`TokenRow::is_valid`].
 pub async fn by_hash(conn: &mut AnyConnection, hash: &str) -> Result<Option<TokenRow>> {
-    let sql = "SELECT id, name, project, role, is_administrator, hash, created_at, expires_at, last_used_at, revoked_at \
+    let sql = "SELECT id, name, project, role, is_administrator, hash, created_at, expires_at, last_used_at, revoked_at, made_by \
                FROM tokens WHERE hash = $1";
     let row = sqlx::query(sql).bind(hash).fetch_optional(conn).await.map_err(error)?;
     row.as_ref().map(read).transpose()
@@ -78,7 +82,7 @@ pub async fn by_hash(conn: &mut AnyConnection, hash: &str) -> Result<Option<Toke
 
 /// All, oldest first, revoked ones included.
 pub async fn list(conn: &mut AnyConnection) -> Result<Vec<TokenRow>> {
-    let sql = "SELECT id, name, project, role, is_administrator, hash, created_at, expires_at, last_used_at, revoked_at \
+    let sql = "SELECT id, name, project, role, is_administrator, hash, created_at, expires_at, last_used_at, revoked_at, made_by \
                FROM tokens ORDER BY created_at, id";
     sqlx::query(sql).fetch_all(conn).await.map_err(error)?.iter().map(read).collect()
 }
@@ -88,6 +92,22 @@ pub async fn revoke(conn: &mut AnyConnection, id: &TokenId, now: Time) -> Result
     let update = sqlx::query("UPDATE tokens SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1").bind(id.as_str()).bind(now.micros());
     let done = update.execute(conn).await.map_err(error)?;
     if done.rows_affected() == 0 { Err(Error::not_found("token", id.as_str())) } else { Ok(()) }
+}
+
+/// Those a person made in a project that may more than `role`; all of them where there is none.
+pub async fn revoke_above(conn: &mut AnyConnection, project: &ProjectId, made_by: &UserId, role: Option<Role>, now: Time) -> Result<()> {
+    for token in list(conn).await? {
+        let too_much = role.is_none_or(|r| token.role > r);
+        if token.made_by.as_ref() == Some(made_by) && token.project.as_ref() == Some(project) && too_much {
+            revoke(conn, &token.id, now).await?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn revoke_made_by(conn: &mut AnyConnection, made_by: &UserId, now: Time) -> Result<()> {
+    let sql = "UPDATE tokens SET revoked_at = coalesce(revoked_at, $2) WHERE made_by = $1";
+    sqlx::query(sql).bind(made_by.as_str()).bind(now.micros()).execute(conn).await.map(drop).map_err(error)
 }
 
 /// Whether [`touch`] would write anything: ask before a write is begun for it.

@@ -4,7 +4,8 @@ mod support;
 
 use futures::future::BoxFuture;
 use mainstay_model::{
-    AlertId, AuditResult, ClusterId, Error, Kind as ErrorKind, NoticeId, NotifierId, ProjectId, Secret, StorageId, TokenId,
+    AlertId, AuditResult, ClusterId, Error, Kind as ErrorKind, LinkId, NoticeId, NotifierId, ProjectId, Secret, SessionId, StorageId,
+    TokenId, UserId,
     alert::{Alert, AlertKind, Condition},
     backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
     cluster::Bin,
@@ -14,10 +15,11 @@ use mainstay_model::{
     restore::RestoreStatus,
     retention::BackupPolicy,
     role::Role,
+    user::{Link, LinkKind, Session, User},
 };
 use mainstay_store::{
-    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, nodes,
-    notifiers, outbox, projects, restores, retention, secrets, sqlite_url, storages, tokens,
+    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, links,
+    members, nodes, notifiers, outbox, projects, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
 };
 use std::collections::BTreeSet;
 use support::*;
@@ -45,6 +47,8 @@ const BODIES: &[(&str, Body)] = bodies![
     retention_queries,
     secret_queries,
     token_queries,
+    user_queries,
+    session_queries,
     audit_queries,
     audit_tampering,
     idempotency_queries,
@@ -453,6 +457,7 @@ async fn token_queries(p: Place) {
         expires_at: Some(at(100)),
         last_used_at: None,
         revoked_at: None,
+        made_by: None,
     };
     let (mut bound, free) = (row("h1", Some(project), false), row("h2", None, true));
     write!(p.store, |tx| {
@@ -478,6 +483,118 @@ async fn token_queries(p: Place) {
     assert!(!bound.is_valid(at(1)) && free.is_valid(at(99)) && !free.is_valid(at(100)));
     let mut tx = p.store.begin_write().await.unwrap();
     conflict(tokens::insert(&mut tx, &row("h2", None, false)).await, "already_exists");
+}
+
+fn user(name: &str) -> User {
+    User {
+        id: UserId::new(),
+        name: name.into(),
+        email: format!("{name}@db.example"),
+        administrator: false,
+        created_at: NOW,
+        disabled_at: None,
+        last_seen_at: None,
+        preferences: Default::default(),
+    }
+}
+
+fn session(user: &User) -> Session {
+    Session {
+        id: SessionId::new(),
+        user: user.id.clone(),
+        created_at: NOW,
+        last_seen_at: NOW,
+        expires_at: NOW.plus_days(7),
+        from: "127.0.0.1".into(),
+        agent: "x".into(),
+    }
+}
+
+async fn user_queries(p: Place) {
+    let project = project(&p.store).await;
+    let (ada, bob) = (user("Ada"), user("Bob"));
+    write!(p.store, |tx| {
+        assert_eq!(users::count(&mut tx).await, Ok(0));
+        users::insert(&mut tx, &ada, "hash-a").await.unwrap();
+        users::insert(&mut tx, &bob, "hash-b").await.unwrap();
+    });
+    for twin in [user("ADA"), User { email: "BOB@DB.example".into(), ..user("Eve") }] {
+        let mut tx = p.store.begin_write().await.unwrap();
+        conflict(users::insert(&mut tx, &twin, "x").await, "user_taken");
+    }
+    let mut conn = p.store.read().await.unwrap();
+    for named in ["ada", "ADA@db.example", " Ada "] {
+        assert_eq!(users::named(&mut conn, named).await.unwrap(), Some((ada.clone(), "hash-a".into())), "{named}");
+    }
+    assert_eq!(users::named(&mut conn, "nobody").await, Ok(None));
+    drop(conn);
+    write!(p.store, |tx| {
+        users::set_password(&mut tx, &ada.id, "hash-c").await.unwrap();
+        users::update(&mut tx, &User { administrator: true, ..ada.clone() }).await.unwrap();
+        members::put(&mut tx, &project.id, &ada.id, Role::Viewer, NOW).await.unwrap();
+        members::put(&mut tx, &project.id, &ada.id, Role::Owner, NOW.plus_seconds(1)).await.unwrap();
+        members::put(&mut tx, &project.id, &bob.id, Role::Viewer, NOW.plus_seconds(2)).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(users::password(&mut conn, &ada.id).await, Ok("hash-c".into()));
+    assert_eq!(users::list(&mut conn).await.unwrap().len(), 2);
+    let found = members::of_project(&mut conn, &project.id).await.unwrap();
+    assert_eq!(found.iter().map(|m| (m.user.name.as_str(), m.role)).collect::<Vec<_>>(), [("Ada", Role::Owner), ("Bob", Role::Viewer)]);
+    assert_eq!(members::of_user(&mut conn, &bob.id).await, Ok(vec![(project.id.clone(), Role::Viewer)]));
+    drop(conn);
+    write!(p.store, |tx| {
+        members::remove(&mut tx, &project.id, &ada.id).await.unwrap();
+        users::delete(&mut tx, &bob.id).await.unwrap();
+        not_found(users::get(&mut tx, &bob.id).await);
+        assert_eq!(members::of_project(&mut tx, &project.id).await, Ok(vec![]));
+    });
+}
+
+async fn session_queries(p: Place) {
+    let project = project(&p.store).await;
+    let (ada, bob) = (user("Ada"), user("Bob"));
+    let (one, two, other) = (session(&ada), session(&ada), session(&bob));
+    let link = Link {
+        id: LinkId::new(),
+        kind: LinkKind::Invitation,
+        project: Some(project.id.clone()),
+        role: Some(Role::Viewer),
+        email: Some("x@db.example".into()),
+        user: None,
+        created_at: NOW,
+        expires_at: NOW.plus_days(1),
+        made_by: "user:Ada".into(),
+    };
+    let reset = Link { id: LinkId::new(), kind: LinkKind::Password, project: None, user: Some(bob.id.clone()), ..link.clone() };
+    write!(p.store, |tx| {
+        users::insert(&mut tx, &ada, "a").await.unwrap();
+        users::insert(&mut tx, &bob, "b").await.unwrap();
+        for (s, hash) in [(&one, "h1"), (&two, "h2"), (&other, "h3")] {
+            sessions::insert(&mut tx, s, hash).await.unwrap();
+        }
+        links::insert(&mut tx, &link, "l1").await.unwrap();
+        links::insert(&mut tx, &reset, "l2").await.unwrap();
+        assert_eq!(sessions::by_hash(&mut tx, "h3").await, Ok(Some(other.clone())));
+        assert_eq!(sessions::of_user(&mut tx, &ada.id).await.unwrap().len(), 2);
+        assert_eq!(links::by_hash(&mut tx, "l1", NOW).await, Ok(Some(link.clone())));
+        assert_eq!(links::by_hash(&mut tx, "l1", NOW.plus_days(2)).await, Ok(None));
+        assert_eq!(links::of_project(&mut tx, &project.id, NOW).await, Ok(vec![link.clone()]));
+        assert_eq!(links::of_nobody(&mut tx).await, Ok(vec![reset.clone()]));
+
+        sessions::touch(&mut tx, &one.id, NOW.plus_seconds(9)).await.unwrap();
+        assert_eq!(sessions::end_of_user(&mut tx, &ada.id, Some(&one.id)).await, Ok(1));
+        assert_eq!(links::remove(&mut tx, &link.id).await, Ok(true));
+        assert_eq!(links::remove(&mut tx, &link.id).await, Ok(false), "used once");
+        users::delete(&mut tx, &bob.id).await.unwrap();
+    });
+    write!(p.store, |tx| {
+        assert_eq!(sessions::get(&mut tx, &one.id).await.unwrap().unwrap().last_seen_at, NOW.plus_seconds(9));
+        assert_eq!(sessions::get(&mut tx, &other.id).await, Ok(None), "sessions go with the person");
+        assert_eq!(links::of_nobody(&mut tx).await, Ok(vec![]));
+        sessions::end(&mut tx, &two.id).await.unwrap();
+        assert_eq!(sessions::forget_ended(&mut tx, NOW.plus_seconds(10), NOW.plus_seconds(9)).await, Ok(1));
+        assert_eq!(links::forget_expired(&mut tx, NOW.plus_days(9)).await, Ok(0));
+    });
 }
 
 async fn audit_queries(p: Place) {

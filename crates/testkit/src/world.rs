@@ -15,7 +15,7 @@ pub use clients::{Ack, Clients};
 use crate::{FakeNotifiers, FakeWorld, fake_engine::read_log, lock};
 use mainstay_agent::{Agent, Parts as AgentParts};
 use mainstay_control::{Actor, App, Options, Parts, backups, clusters, clusters::NewCluster, projects, topology::Topology};
-use mainstay_model::{Error, NodeId, OperationId, Result, backup::Backup, cluster::Cluster, project::Project, role::Role};
+use mainstay_model::{Error, NodeId, OperationId, Result, backup::Backup, cluster::Cluster, project::Project};
 use mainstay_operations::{Clock, Retry, Runner, RunnerOptions, Status, SystemClock, View};
 use mainstay_store::{Sealer, Store};
 use std::{
@@ -212,7 +212,7 @@ impl Drop for World {
 }
 
 pub fn somebody() -> Actor {
-    Actor { name: "token:test".into(), token: None, administrator: true, project: None, role: Role::Owner, from: None }
+    Actor { name: "token:test".into(), ..Actor::mainstay() }
 }
 
 pub async fn project(app: &App) -> Result<Project> {

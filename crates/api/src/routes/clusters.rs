@@ -78,7 +78,7 @@ pub(super) fn tag(c: &Cluster) -> String {
 }
 
 /// A host whose agent does not answer has no known name, and its clusters are shown all the same.
-pub(super) async fn host(s: &Shared) -> String {
+pub(crate) async fn host(s: &Shared) -> String {
     s.app.description().await.map_or_else(|_| "unknown".into(), |d| d.host_name)
 }
 

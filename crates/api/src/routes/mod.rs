@@ -3,23 +3,34 @@
 mod alerts;
 mod assertions;
 mod audit;
+mod audit_export;
 mod backups;
 mod clusters;
 mod drills;
 mod engines;
+mod events;
 mod groups;
+mod me;
+mod members;
 mod nodes;
 mod notifiers;
 mod operations;
+mod plans;
 mod projects;
 mod recovery;
 mod restores;
 mod retention;
 mod schedules;
+mod session;
 mod settings;
 mod storages;
 mod tokens;
+mod users;
 
+pub(crate) use clusters::host;
+pub(crate) use members::view as member;
+pub(crate) use notifiers::view as notifier;
+pub(crate) use schedules::view as schedule;
 pub use storages::new_storage;
 
 use crate::{
@@ -42,8 +53,13 @@ use sha2::{Digest, Sha256};
 
 pub fn all() -> Vec<Noun> {
     vec![
+        session::routes(),
+        me::routes(),
         projects::routes(),
+        members::routes(),
+        users::routes(),
         engines::routes(),
+        plans::routes(),
         clusters::routes(),
         settings::routes(),
         nodes::routes(),
@@ -58,6 +74,7 @@ pub fn all() -> Vec<Noun> {
         schedules::routes(),
         storages::routes(),
         operations::routes(),
+        events::routes(),
         tokens::routes(),
         notifiers::routes(),
         alerts::routes(),

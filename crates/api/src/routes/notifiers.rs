@@ -54,7 +54,7 @@ pub fn routes() -> Noun {
         )
 }
 
-fn view(v: NotifierView) -> dto::Notifier {
+pub(crate) fn view(v: NotifierView) -> dto::Notifier {
     let (failing_since, error) = v.row.failing.map_or((None, None), |f| (Some(f.since), Some(f.error)));
     dto::Notifier {
         id: v.row.id.to_string(),

@@ -3,15 +3,16 @@
 use super::{accepted, etag, part, with_etag};
 use crate::{
     Shared,
-    auth::{self, Caller},
+    auth::{self, Caller, Visitor},
     body::{Json as Body, Query},
-    endpoint::{ADMIN, Endpoint, Method::*, Noun, OWNER, VIEWER},
+    endpoint::{ADMIN, Endpoint, Method::*, Need, Noun, OWNER, VIEWER},
     problem::Answer,
     views,
 };
 use axum::{
     Extension, Json,
     extract::{Path, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use mainstay_api_types as dto;
@@ -21,7 +22,13 @@ use mainstay_store as store;
 
 pub fn routes() -> Noun {
     Noun::new("projects")
-        .route(Endpoint::new(Get, "/projects", "listProjects", "Projects you can see", VIEWER).list::<dto::Project>(), list)
+        .route(Endpoint::new(Get, "/projects", "listProjects", "Projects you can see", Need::Known).list::<dto::Project>(), list)
+        .route(
+            Endpoint::new(Post, "/projects", "createProject", "A new project; whoever makes it owns it", Need::Administrator)
+                .body::<dto::CreateProject>()
+                .created::<dto::Project>(),
+            create,
+        )
         .route(Endpoint::new(Get, "/projects/{id}", "showProject", "One project", VIEWER).reply::<dto::Project>(), show)
         .route(
             Endpoint::new(
@@ -78,17 +85,24 @@ async fn view(s: &Shared, project: Project) -> Result<dto::Project> {
     Ok(views::project(project, mark.is_some()))
 }
 
-async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
+async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b): Body<dto::CreateProject>) -> Answer {
+    let project = projects::create(&s.app, &c.actor, &b.name).await?;
+    c.on("project", project.id.as_str(), project.name.as_str());
+    Ok((StatusCode::CREATED, Json(view(&s, project).await?)).into_response())
+}
+
+async fn list(State(s): State<Shared>, Extension(v): Extension<Visitor>, q: Query) -> Answer {
+    let actor = v.known()?;
     let mut items = Vec::new();
     for project in projects::list(&s.app).await? {
-        if c.actor.project.as_ref().is_none_or(|own| own == &project.id) {
+        if actor.sees(&project.id) {
             items.push(view(&s, project).await?);
         }
     }
     Ok(part(&q, items, |p| &p.id)?.into_response())
 }
 
-async fn seen(s: &Shared, c: &Caller, id: &str) -> Result<Project> {
+pub(super) async fn seen(s: &Shared, c: &Caller, id: &str) -> Result<Project> {
     let project = auth::seen(&s.app, &c.actor, id).await?;
     c.on("project", project.id.as_str(), project.name.as_str());
     Ok(project)

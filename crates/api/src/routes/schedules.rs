@@ -72,7 +72,7 @@ pub fn routes() -> Noun {
         .route(switch("/schedules/{id}/resume", "resumeSchedule", "Make backups again; none is made up for"), resume)
 }
 
-fn view(v: ScheduleView) -> dto::Schedule {
+pub(crate) fn view(v: ScheduleView) -> dto::Schedule {
     let run = |(run, status): (mainstay_model::schedule::ScheduleRun, _)| dto::ScheduleRun {
         at: run.nominal,
         status: run.status,

@@ -17,7 +17,7 @@ use axum::{
 };
 use mainstay_api_types as dto;
 use mainstay_control::tokens::{self, NewToken};
-use mainstay_model::{Error, Kind, TokenId};
+use mainstay_model::{Error, Kind, Role, TokenId};
 use mainstay_store::tokens::TokenRow;
 
 pub fn routes() -> Noun {
@@ -48,7 +48,12 @@ async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b
         Some(name) => auth::seen(&s.app, &c.actor, name).await.map_err(|e| e.with_field("project"))?,
         None => c.project.clone(),
     };
-    let new = NewToken { name: b.name, role: b.role, project: Some(project.id), expires_days: b.expires };
+    // Owner here is not owner there.
+    if !c.actor.role_in(&project.id).is_some_and(|role| role.covers(Role::Owner)) {
+        return Err(Error::forbidden(format!("this needs the role owner in {}", project.name)).into());
+    }
+    let made_by = c.actor.person.as_ref().map(|p| p.user_id().clone());
+    let new = NewToken { name: b.name, role: b.role, project: Some(project.id), expires_days: b.expires, made_by };
     let (row, secret) = tokens::create(&s.app, new).await?;
     c.on("token", row.id.as_str(), &row.name);
     Ok((StatusCode::CREATED, Json(dto::TokenCreated { id: row.id.to_string(), token: secret.reveal().into() })).into_response())

@@ -69,6 +69,10 @@ async fn every_object_of_another_project() {
             assert_eq!(unknown["code"], problem["code"], "{}", endpoint.id);
             tried += 1;
         }
+        // What belongs to no project is not another one's.
+        if matches!(endpoint.need, mainstay_api::Need::Open | mainstay_api::Need::Known) {
+            continue;
+        }
         // Naming the other project does not help either.
         let path = endpoint.path.replace("{id}", "shop").replace("{node}", &node).replace("{name}", "memo");
         let (status, _) = send(format!("{path}?project=default"), content).await;

@@ -3,10 +3,12 @@
 
 mod access;
 mod documents;
+mod events;
 mod isolation;
 mod journey;
 mod notices;
 mod once;
+mod people;
 mod requests;
 mod retention;
 mod schedules;

@@ -139,7 +139,7 @@ async fn over(performer: Arc<dyn Performer>, world: Option<FakeWorld>) -> Served
 
 impl Served {
     pub async fn token(&self, name: &str, role: Role, project: &Project) -> String {
-        let new = tokens::NewToken { name: name.into(), role, project: Some(project.id.clone()), expires_days: None };
+        let new = tokens::NewToken { name: name.into(), role, project: Some(project.id.clone()), expires_days: None, made_by: None };
         tokens::create(&self.app, new).await.unwrap().1.reveal().to_string()
     }
 

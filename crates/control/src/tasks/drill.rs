@@ -11,7 +11,6 @@ use mainstay_model::{
     backup::Backup,
     cluster::{Cluster, Wanted},
     drill::{DrillRecord, DrillResult},
-    role::Role,
 };
 use mainstay_operations::{Filter, Operation};
 use mainstay_rpc::verbs::Describe;
@@ -158,7 +157,7 @@ async fn leave_out(app: &App, backup: &Backup, why: String) -> Result<()> {
 
 /// `false` where somebody works with the backup just now: it is some other time's turn.
 async fn begin(app: &App, due: &Due) -> Result<bool> {
-    let by = Actor { name: "mainstay".into(), token: None, administrator: true, project: None, role: Role::Owner, from: None };
+    let by = Actor::mainstay();
     match backups::drill(app, &by, &due.backup).await {
         Ok(id) => {
             tracing::info!("drilling backup {} of {}: {} ({id})", due.backup.id, due.backup.cluster_name, due.why);

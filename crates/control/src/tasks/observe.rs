@@ -45,8 +45,13 @@ pub async fn look(app: &App, topology: &Topology) -> Result<Vec<Observed>> {
         .map(|n| seen.remove(n.id.as_str()).unwrap_or_else(|| Observed::unknown(now, "the agent said nothing of it")))
         .collect();
     let looks = with_lag(topology, looks);
+    let mut is_other = false;
     for (node, look) in topology.nodes.iter().zip(&looks) {
-        app.note_observed(node.id.clone(), look.clone());
+        is_other |= app.note_observed(node.id.clone(), look.clone());
+    }
+    if is_other {
+        // An error only says that nobody wants to know.
+        let _ = app.looks.send((topology.cluster.id.clone(), topology.cluster.project.clone()));
     }
     Ok(looks)
 }

@@ -8,6 +8,7 @@ pub mod group;
 pub mod node;
 pub mod notifier;
 pub mod nouns;
+pub mod people;
 pub mod process;
 pub mod recover;
 pub mod restore;
@@ -81,6 +82,10 @@ pub enum Command {
     Operation(nouns::Operation),
     /// Projects and their recovery keys
     Project(nouns::Project),
+    /// Who may do what in a project
+    Member(people::Member),
+    /// People who can sign in to this installation
+    User(people::User),
     /// Tokens for scripts and people
     Token(nouns::Token),
     /// Who did what, and when
@@ -105,6 +110,9 @@ pub struct Common {
     /// API token
     #[arg(long)]
     pub token: Option<String>,
+    /// Certificates to trust beside the system's, PEM [else MAINSTAY_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Project that names are looked up in [default: default]
     #[arg(long)]
     pub project: Option<String>,
@@ -135,6 +143,7 @@ impl Common {
             output: self.output.or(outer.output),
             server: self.server.or(outer.server),
             token: self.token.or(outer.token),
+            ca_file: self.ca_file.or(outer.ca_file),
             project: self.project.or(outer.project),
             data_dir: self.data_dir.or(outer.data_dir),
             wait: self.wait || outer.wait,
@@ -147,7 +156,7 @@ impl Common {
 }
 
 /// The nouns whose verbs talk to a server.
-const NOUNS: [&str; 15] = [
+const NOUNS: [&str; 17] = [
     "engine",
     "cluster",
     "node",
@@ -157,6 +166,8 @@ const NOUNS: [&str; 15] = [
     "storage",
     "operation",
     "project",
+    "member",
+    "user",
     "token",
     "audit",
     "recover",

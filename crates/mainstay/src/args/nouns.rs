@@ -186,6 +186,12 @@ pub enum ProjectVerb {
         /// The project's name or id
         name: String,
     },
+    /// Make a project; who makes it owns it
+    #[command(after_help = "Example:\n  mainstay project create shop")]
+    Create {
+        /// 3 to 40 lower-case letters, digits and dashes
+        name: String,
+    },
     RecoveryKey(RecoveryKey),
 }
 
@@ -231,7 +237,7 @@ pub struct Token {
     pub verb: TokenVerb,
 }
 
-fn roles() -> PossibleValuesParser {
+pub(super) fn roles() -> PossibleValuesParser {
     PossibleValuesParser::new(Role::ALL.map(Role::as_str))
 }
 
@@ -266,11 +272,48 @@ pub struct Audit {
     pub verb: AuditVerb,
 }
 
+#[derive(Debug, Args)]
+pub struct AuditFilters {
+    /// Only by this one, such as user:Ada or token:nightly
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Only this action, such as deleteCluster
+    #[arg(long)]
+    pub action: Option<String>,
+    /// Only on this object: its id, or the name of a cluster or storage
+    #[arg(long)]
+    pub object: Option<String>,
+    /// Only what ended so
+    #[arg(long, value_parser = ["done", "refused", "failed"])]
+    pub result: Option<String>,
+    /// Only from this address
+    #[arg(long, value_name = "IP")]
+    pub from: Option<String>,
+    /// From this moment on, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this moment
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
     /// Every act and every refused one, the newest first
-    #[command(after_help = "Example:\n  mainstay audit list --output json")]
-    List,
+    #[command(after_help = "Examples:\n  mainstay audit list --output json\n  mainstay audit list --actor user:Ada --result refused")]
+    List(AuditFilters),
+    /// Write the entries to a file
+    #[command(after_help = "Example:\n  mainstay audit export --file audit.csv --since 2026-11-01T00:00:00Z")]
+    Export {
+        /// Where to; an existing file is replaced with --yes only
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// How
+        #[arg(long, value_parser = ["csv", "json"], default_value = "csv")]
+        format: String,
+        #[command(flatten)]
+        filters: AuditFilters,
+    },
     /// Check that no entry was changed or taken out
     #[command(after_help = "Exits 8 where one was.\n\nExample:\n  mainstay audit verify")]
     Verify,

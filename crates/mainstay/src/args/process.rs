@@ -13,12 +13,14 @@ Databases and their endpoints go on when Mainstay stops; `mainstay down --engine
 Examples:
   mainstay up
   mainstay up --data-dir /srv/mainstay --listen 127.0.0.1:9000
-  mainstay up --endpoint-address 10.0.0.5       clients on other machines reach the clusters there")]
+  mainstay up --endpoint-address 10.0.0.5       clients on other machines reach the clusters there
+  mainstay up --listen 10.0.0.5:8420            HTTPS, with a certificate of this installation's own CA
+  mainstay up --listen 10.0.0.5:8420 --tls-cert full.pem --tls-key key.pem")]
 pub struct Up {
     /// Where everything is kept [default: $XDG_DATA_HOME/mainstay, as root /var/lib/mainstay]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Address of the API
+    /// Address of the API and the dashboard; beyond this machine it is HTTPS
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420")]
     pub listen: SocketAddr,
     /// Open the clusters' endpoints on this address of the machine, one port each
@@ -33,6 +35,12 @@ pub struct Up {
     /// The address browsers and scripts use, where it is not --listen
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// Certificate for HTTPS, PEM, with those between it and its root
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// What to log, such as debug or info,mainstay_control=debug
     #[arg(long, value_name = "FILTER", default_value = "info,rustic_core=warn")]
     pub log: String,

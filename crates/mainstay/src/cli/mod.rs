@@ -12,6 +12,7 @@ mod download;
 mod drill;
 mod engine;
 mod group;
+mod member;
 mod node;
 mod notifier;
 mod operation;
@@ -23,6 +24,7 @@ mod restore;
 mod schedule;
 mod storage;
 mod token;
+mod user;
 
 use crate::{args::Command, exit::Outcome, session::Session};
 use mainstay_model::Error;
@@ -42,6 +44,8 @@ pub async fn run(s: &Session, command: Command) -> Outcome {
         Command::Alert(a) => alert::run(s, a.verb).await,
         Command::Operation(a) => operation::run(s, a.verb).await,
         Command::Project(a) => project::run(s, a.verb).await,
+        Command::Member(a) => member::run(s, a.verb).await,
+        Command::User(a) => user::run(s, a.verb).await,
         Command::Token(a) => token::run(s, a.verb).await,
         Command::Audit(a) => audit::run(s, a.verb).await,
         Command::Up(_) | Command::Down(_) | Command::Gateway(_) | Command::Demo(_) | Command::Recover(_) | Command::Openapi => {

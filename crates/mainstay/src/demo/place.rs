@@ -67,10 +67,11 @@ impl Place {
             engine_user: None,
             engine_dirs: engine_dirs.into_iter().filter(|d| !d.as_os_str().is_empty()).collect(),
             public_url: None,
+            tls: None,
         };
         let (tell, told) = oneshot::channel();
-        let serving = up::serve(config, self.shutdown.clone(), move |address, _| {
-            let _ = tell.send(address);
+        let serving = up::serve(config, self.shutdown.clone(), move |ready| {
+            let _ = tell.send(ready.address);
         });
         // Kept at once: whoever cleans up has to find it, even where this is not waited for.
         *self.server() = Some(tokio::spawn(serving));

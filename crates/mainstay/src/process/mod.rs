@@ -4,6 +4,7 @@ pub mod data_dir;
 pub mod down;
 pub mod gateway;
 pub mod recover;
+pub mod tls;
 pub mod up;
 
 use mainstay_model::{Error, Result, error::shown};

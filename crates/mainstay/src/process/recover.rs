@@ -207,11 +207,12 @@ impl Server {
             engine_user: None,
             engine_dirs: vec![],
             public_url: None,
+            tls: None,
         };
         let shutdown = CancellationToken::new();
         let (tell, told) = oneshot::channel();
-        let serving = up::serve(config, shutdown.clone(), move |address, _| {
-            let _ = tell.send(address);
+        let serving = up::serve(config, shutdown.clone(), move |ready| {
+            let _ = tell.send(ready.address);
         });
         let task = tokio::spawn(serving);
         let Ok(address) = told.await else {

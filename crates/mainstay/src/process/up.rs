@@ -1,16 +1,16 @@
 //! `mainstay up`: control plane and agent in one process. The agent is served on a Unix socket and
 //! reached through it, as one on another host would be.
 
-use super::{data_dir, gateway, shutdown_on_signals};
+use super::{data_dir, gateway, shutdown_on_signals, tls};
 use crate::output::{self, note};
 use mainstay_agent::{Agent, Gateway, ensure_gateway};
-use mainstay_control::{App, Options, Parts, tasks, tokens};
+use mainstay_control::{App, Options, Parts, people, tasks, tokens};
 use mainstay_drivers::runtime::Runtime;
 use mainstay_model::{Error, Result, Secret};
 use mainstay_operations::{RunnerOptions, SystemClock};
 use mainstay_store::Store;
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,6 +27,8 @@ pub struct Config {
     pub engine_user: Option<String>,
     pub engine_dirs: Vec<PathBuf>,
     pub public_url: Option<String>,
+    /// Certificate and key, where HTTPS is served with one's own.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// How long after a signal the process waits for what it is doing before it leaves it to be adopted.
@@ -35,7 +37,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// Serves until a signal. Engines and the gateway go on after it.
 pub async fn run(config: Config) -> Result<()> {
     let data_dir = config.data_dir.clone();
-    serve(config, shutdown_on_signals()?, |address, data_dir| announce(data_dir, address)).await?;
+    serve(config, shutdown_on_signals()?, announce).await?;
     note(format!(
         "Mainstay stopped. Databases and their endpoints go on; `mainstay down --engines --data-dir {}` stops them.",
         data_dir.display()
@@ -43,12 +45,24 @@ pub async fn run(config: Config) -> Result<()> {
     Ok(())
 }
 
+/// What is told once it serves.
+pub struct Ready<'a> {
+    pub address: SocketAddr,
+    pub url: String,
+    pub data_dir: &'a Path,
+    /// Of the CA that has signed its certificate, where that is its own.
+    pub fingerprint: Option<&'a str>,
+    /// Lets the first administrator in, while there is nobody.
+    pub first_link: Option<Secret>,
+}
+
 /// Serves until `shutdown`; says once where.
-pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(SocketAddr, &Path) + Send) -> Result<()> {
-    refuse_plain_http_to_others(&config)?;
+pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(Ready<'_>) + Send) -> Result<()> {
     let data_dir = data_dir::prepare(&config.data_dir)?;
     let _lock = data_dir::Lock::take(&data_dir)?;
     let sealer = data_dir::sealer(&data_dir)?;
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let tls = tls::prepare(&config, &data_dir, &host_name)?;
     let listener = listen(config.listen).await?;
     let agent = serve_agent(&config, &data_dir).await?;
     let store = Store::open(&mainstay_store::sqlite_url(&data_dir.join("mainstay.db"))?, sealer).await?;
@@ -57,9 +71,14 @@ pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOn
     let journal = stop_with_the_journal(&app, &shutdown);
     tasks::start(&app, &shutdown);
     write_token(&app, &data_dir).await?;
-    record_address(&data_dir, listener.local_addr()?)?;
-    ready(listener.local_addr()?, &data_dir);
-    let options = mainstay_api::Options { public_url: config.public_url.clone() };
+    let address = listener.local_addr()?;
+    let url = url_here(address, tls.is_some());
+    let (authority, fingerprint) = tls.as_ref().and_then(|t| t.own.as_ref()).map(|(file, print)| (file, print.as_str())).unzip();
+    record_address(&data_dir, &url, authority.map(PathBuf::as_path))?;
+    let first_link = people::ensure_first_link(&app).await?;
+    let base = config.public_url.clone().unwrap_or(url);
+    ready(Ready { address, url: base, data_dir: &data_dir, fingerprint, first_link });
+    let options = mainstay_api::Options { public_url: config.public_url.clone(), tls: tls.map(|t| t.config) };
     let served = mainstay_api::serve(listener, app.clone(), options, shutdown.clone()).await;
     shutdown.cancel();
     let _ = tokio::time::timeout(LINGER, runner).await;
@@ -83,15 +102,14 @@ fn stop_with_the_journal(app: &Arc<App>, shutdown: &CancellationToken) -> JoinHa
     })
 }
 
-fn refuse_plain_http_to_others(config: &Config) -> Result<()> {
-    if config.listen.ip().is_loopback() {
-        return Ok(());
-    }
-    let why = format!(
-        "{} can be reached from other machines, where tokens must not travel in the clear; listen on a loopback address",
-        config.listen
-    );
-    Err(Error::invalid("listen", why))
+/// Where the server is reached from this machine.
+fn url_here(address: SocketAddr, tls: bool) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("{}://{}", if tls { "https" } else { "http" }, SocketAddr::new(ip, address.port()))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -203,14 +221,25 @@ async fn write_token(app: &App, data_dir: &Path) -> Result<()> {
 }
 
 /// For command lines that are given nothing but the machine they run on.
-fn record_address(data_dir: &Path, address: SocketAddr) -> Result<()> {
-    let text = serde_json::json!({ "server": format!("http://{address}"), "pid": std::process::id() });
+fn record_address(data_dir: &Path, url: &str, authority: Option<&Path>) -> Result<()> {
+    let text = serde_json::json!({ "server": url, "pid": std::process::id(), "ca": authority });
     data_dir::write_secret(&data_dir.join("server.json"), text.to_string().as_bytes())
 }
 
-fn announce(data_dir: &Path, address: SocketAddr) {
-    let line =
-        format!("Mainstay serves at http://{address} (data directory {}, administrator's token in admin.token there)", data_dir.display());
+fn announce(ready: Ready<'_>) {
+    let Ready { url, data_dir, fingerprint, first_link, .. } = ready;
+    let mut lines =
+        vec![format!("Mainstay serves at {url} (data directory {}, administrator's token in admin.token there)", data_dir.display())];
+    lines.extend(fingerprint.map(|print| {
+        format!(
+            "Its certificate is signed by its own CA, {}/tls/ca.pem, SHA-256 {print}: compare it before you trust it",
+            data_dir.display()
+        )
+    }));
+    lines.extend(
+        first_link
+            .map(|link| format!("Set up the administrator in a browser, once and within an hour: {url}/welcome#token={}", link.reveal())),
+    );
     // Whoever started it may have closed the other end; that stops nothing.
-    let _ = output::write(&line);
+    let _ = output::write(&lines.join("\n"));
 }
