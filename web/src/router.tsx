@@ -160,9 +160,15 @@ const alerts = createRoute({ getParentRoute: () => projectRoute, path: '/alerts'
 
 const bin = createRoute({ getParentRoute: () => projectRoute, path: '/bin', component: lazyRouteComponent(() => import('./routes/Bin'), 'Bin') });
 
+const groups = createRoute({ getParentRoute: () => projectRoute, path: '/groups', component: lazyRouteComponent(() => import('./routes/Groups'), 'Groups') });
+
+const recovery = createRoute({ getParentRoute: () => projectRoute, path: '/recovery', component: lazyRouteComponent(() => import('./routes/Recovery'), 'Recovery') });
+
+const tokens = createRoute({ getParentRoute: () => projectRoute, path: '/tokens', component: lazyRouteComponent(() => import('./routes/Tokens'), 'Tokens') });
+
 /** Tabs of a cluster, and nouns of a project beside its clusters. */
 const tabs = [overview, nodes, backups, restores, metrics, access, settings, clusterAudit] as const;
-const pages = [projectBackups, storages, operations, alerts, bin, audit] as const;
+const pages = [projectBackups, storages, operations, alerts, bin, audit, groups, recovery, tokens] as const;
 
 const tree = root.addChildren([
   signIn,

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { alertsQuery } from '~/features/alerts';
 import { clustersQuery } from '~/features/clusters';
 import { recentOperationsQuery } from '~/features/operations';
+import { projectQuery } from '~/features/projects';
 import { storagesQuery, unwell } from '~/features/storages';
 import { count } from '~/shared/lib/bytes';
 import { active } from '~/shared/ui/OperationBar';
@@ -40,4 +41,10 @@ export function OperationsMark({ project }: { project: string }) {
 export function AlertsMark({ project }: { project: string }) {
   const open = useQuery(alertsQuery(project)).data?.items.filter((a) => a.state !== 'cleared').length ?? 0;
   return open > 0 ? <Mark number={open} trouble={count(open, 'alert')} /> : null;
+}
+
+/** Without the key nothing in the storages can be read when the machine is lost. */
+export function RecoveryMark({ project }: { project: string }) {
+  const { data } = useQuery(projectQuery(project));
+  return data && !data.recovery_key_exported ? <Mark trouble="no recovery key exported" /> : null;
 }

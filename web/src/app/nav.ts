@@ -1,7 +1,7 @@
 import type { TablerIcon } from '@tabler/icons-react';
-import { IconActivity, IconBell, IconDatabase, IconDatabaseExport, IconFileText, IconServer2, IconTrash } from '@tabler/icons-react';
+import { IconActivity, IconBell, IconDatabase, IconDatabaseExport, IconFileText, IconKey, IconLifebuoy, IconServer2, IconStack2, IconTrash } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
-import { AlertsMark, ClustersMark, OperationsMark, StoragesMark } from './marks';
+import { AlertsMark, ClustersMark, OperationsMark, RecoveryMark, StoragesMark } from './marks';
 
 export interface Noun {
   path: string;
@@ -22,9 +22,12 @@ export const nouns: readonly Noun[] = [
     Mark: ClustersMark,
   },
   { path: 'backups', label: 'Backups', icon: IconDatabaseExport, key: 'b' },
+  { path: 'groups', label: 'Groups', icon: IconStack2 },
   { path: 'storages', label: 'Storages', icon: IconServer2, key: 's', Mark: StoragesMark },
   { path: 'operations', label: 'Operations', icon: IconActivity, key: 'o', Mark: OperationsMark },
   { path: 'alerts', label: 'Alerts', icon: IconBell, Mark: AlertsMark },
   { path: 'bin', label: 'Recycle bin', icon: IconTrash },
   { path: 'audit', label: 'Audit', icon: IconFileText, key: 'a' },
+  { path: 'tokens', label: 'Tokens', icon: IconKey },
+  { path: 'recovery', label: 'Recovery kit', icon: IconLifebuoy, Mark: RecoveryMark },
 ];

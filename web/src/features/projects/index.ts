@@ -1,0 +1,1 @@
+export { projectQuery } from './queries';

@@ -1,0 +1,5 @@
+import { GroupsPage } from '~/features/groups/ui/GroupsPage';
+
+export function Groups() {
+  return <GroupsPage />;
+}

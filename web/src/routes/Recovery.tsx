@@ -1,0 +1,5 @@
+import { RecoveryPage } from '~/features/recovery/ui/RecoveryPage';
+
+export function Recovery() {
+  return <RecoveryPage />;
+}

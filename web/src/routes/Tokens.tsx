@@ -1,0 +1,5 @@
+import { TokensPage } from '~/features/tokens/ui/TokensPage';
+
+export function Tokens() {
+  return <TokensPage />;
+}
