@@ -5,7 +5,7 @@
 #   scripts/setup.sh demo    and the engines: PostgreSQL, and Valkey or else Redis
 #   scripts/setup.sh test    and what the tests compare with: restic, borg, an SSH server that is not
 #                            started, Chromium, file systems that share blocks, Valkey and PostgreSQL 17
-#                            unpacked beside the checkout
+#                            unpacked and an S3 server installed beside the checkout
 #
 # The packages' own services are kept from starting; package sources are not changed.
 set -euo pipefail
@@ -40,6 +40,7 @@ if [ "$level" = test ]; then
   command -v redis-server >/dev/null || want redis-server
   command -v redis-cli >/dev/null || want redis-tools
   command -v psql >/dev/null || want postgresql-client
+  python3 -c 'import ensurepip, venv' 2>/dev/null || want python3 python3-venv
   want libjemalloc2 liblzf1
   command -v chromium >/dev/null || want chromium
   [ -x /sbin/mkfs.btrfs ] || want btrfs-progs
@@ -92,5 +93,8 @@ fi
 if [ "$level" = test ] && ! ls /usr/lib/postgresql/1[7-9]/bin/postgres >/dev/null 2>&1; then
   # The conformance suite looks for engines below .deps by itself.
   scripts/fetch-postgres.sh .deps/postgresql17 || say "PostgreSQL 17 could not be fetched; what needs it is not tried"
+fi
+if [ "$level" = test ]; then
+  scripts/fetch-moto.sh .deps/moto || say "the S3 server could not be fetched; its tests are counted as skipped"
 fi
 exit 0
