@@ -73,6 +73,7 @@ table! {
     DiscoverStorage => discover_storage,
     AdoptRepository => adopt_repository,
     CheckKey => check_key,
+    ExportKey => export_key,
     StoreControlPlane => store_control_plane,
     ReclaimNode => reclaim_node,
     DownloadSnapshot => download_snapshot,

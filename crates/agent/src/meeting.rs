@@ -11,7 +11,7 @@
 use mainstay_drivers::{
     engine::{Engine, Held, Node},
     gate::Gate,
-    progress::Progress,
+    progress::{Progress, Snapshot},
     storage::{Entry, Keeper, Source},
 };
 use mainstay_model::{Error, Result, backup::Facts};
@@ -25,6 +25,8 @@ use tokio::{runtime::Handle, sync::Notify};
 
 /// How often one who waits looks whether it was cancelled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often one who waits says so: who says nothing for long is taken to hang.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The meetings under way, by name.
 #[derive(Default)]
@@ -166,7 +168,12 @@ impl Member {
     /// Waits on a storage's thread until `is` says so; whatever ends the meeting badly ends this.
     fn wait(&self, is: impl Fn(&Phase) -> bool) -> Result<()> {
         let mut state = self.meeting.state();
+        let (began, mut told) = (Instant::now(), Duration::ZERO);
         loop {
+            if began.elapsed() >= told + TELL_EVERY {
+                told = began.elapsed();
+                self.tell(&state, told);
+            }
             match &state.phase {
                 Phase::Bad(e) => return Err(e.clone()),
                 phase if is(phase) => return Ok(()),
@@ -182,6 +189,12 @@ impl Member {
             }
             state = self.meeting.changed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// A slower member may take hours over what the others have done: waiting for it is no standstill.
+    fn tell(&self, state: &State, waited: Duration) {
+        let sentence = format!("waits for {} of {} members, for {} min", state.came, self.meeting.party.members, waited.as_secs() / 60);
+        self.progress.show(&Snapshot { sentence, ..self.progress.look() });
     }
 
     fn is_late(&self, state: &State) -> bool {

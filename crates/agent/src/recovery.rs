@@ -15,7 +15,7 @@ use mainstay_drivers::{
     },
 };
 use mainstay_model::{ClusterId, ClusterName, Error, Kind, ProjectId, Result, Secret, Time, backup::BackupKind};
-use mainstay_rpc::verbs::{AdoptRepository, CheckKey, DiscoverStorage, Done};
+use mainstay_rpc::verbs::{AdoptRepository, CheckKey, DiscoverStorage, Done, ExportKey};
 
 /// Clocks differ; a backup of tomorrow is none.
 const AHEAD_SECONDS: f64 = 86_400.0;
@@ -154,6 +154,12 @@ impl Agent {
 impl Agent {
     pub(crate) async fn check_key(&self, verb: CheckKey, _: &Act) -> Result<Done> {
         self.opened(&verb.repository).await?.try_key(&verb.repository.keys.own).await.map(|()| Done {})
+    }
+}
+
+impl Agent {
+    pub(crate) async fn export_key(&self, verb: ExportKey, _: &Act) -> Result<Option<Secret>> {
+        self.opened(&verb.repository).await?.key_export().await
     }
 }
 

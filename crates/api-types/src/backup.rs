@@ -84,7 +84,20 @@ pub struct CopyBackup {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Commands {
     pub backup: String,
+    /// Of the first copy that can say.
     pub commands: Vec<String>,
+    /// Of every good copy.
+    #[serde(default)]
+    pub copies: Vec<CopyCommands>,
+}
+
+/// What to type to restore from one copy.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CopyCommands {
+    pub storage: String,
+    pub commands: Vec<String>,
+    /// Why they cannot be said now.
+    pub error: Option<String>,
 }
 
 /// What holds for all backups of a cluster, apart from its schedules.

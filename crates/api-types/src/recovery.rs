@@ -60,6 +60,9 @@ pub struct Found {
     pub error: Option<String>,
     /// Newest first.
     pub backups: Vec<FoundBackup>,
+    /// In which of several storages, where several were looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -139,4 +142,48 @@ pub struct RecoveryCheck {
     pub at: Time,
     pub ok: bool,
     pub detail: String,
+}
+
+/// What a recovery kit says it is; another number is another shape.
+pub const KIT_FORMAT: &str = "mainstay-recovery-kit/1";
+
+/// Everything a recovery from nothing needs. It opens every backup of the project and logs in to every
+/// storage: a secret as a whole.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryKit {
+    /// `mainstay-recovery-kit/1`
+    pub format: String,
+    pub project: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Time,
+    /// What to type, for whoever finds it.
+    pub read_me: Vec<String>,
+    /// The recovery key: a restic password.
+    pub key: String,
+    /// The storages as they are added, with what logs in.
+    pub storages: Vec<AddStorage>,
+    /// What Borg has a person keep of each repository.
+    pub borg: Vec<KitBorgKey>,
+    /// For the newest backup of each cluster: how to restore it without Mainstay.
+    pub by_hand: Vec<KitCommands>,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct KitBorgKey {
+    pub storage: String,
+    pub repository: String,
+    pub passphrase: String,
+    /// As `borg key export` writes it; `borg key import` takes it.
+    pub key_export: Option<String>,
+    /// Why the export could not be had.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct KitCommands {
+    pub cluster: String,
+    pub backup: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub made_at: Time,
+    pub copies: Vec<crate::CopyCommands>,
 }

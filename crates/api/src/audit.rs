@@ -1,9 +1,9 @@
 //! Every act and every refused one, written before the reply goes out.
 
 use crate::{Endpoint, guard};
-use axum::response::Response;
+use axum::{extract::Request, response::Response};
 use mainstay_control::{Actor, App};
-use mainstay_model::{AuditEntry, AuditId, AuditResult, Result, project::Project};
+use mainstay_model::{AuditEntry, AuditId, AuditResult, Error, Result, error::shown, project::Project};
 use serde_json::{Value, json};
 use std::{
     net::IpAddr,
@@ -88,8 +88,36 @@ pub async fn write(app: &App, act: &Act<'_>, outcome: Outcome) -> Result<()> {
         from: Some(act.peer.to_string()),
         detail: outcome.detail,
     };
+    append(app, &entry).await
+}
+
+/// A request that came by a name which is not ours, or from another site's page: no route was asked,
+/// and nobody was asked who they are.
+pub fn turned_away(app: &App, request: &Request, peer: IpAddr, why: &Error) -> AuditEntry {
+    let header = |name: &str| request.headers().get(name).map(|v| shown(&String::from_utf8_lossy(v.as_bytes())));
+    let path = without_token(&shown(request.uri().path()));
+    let detail = json!({
+        "code": why.code, "message": why.message, "method": request.method().as_str(), "path": path,
+        "host": header("host"), "origin": header("origin"),
+    });
+    AuditEntry {
+        id: AuditId::new(),
+        at: app.now(),
+        actor: "anonymous".into(),
+        action: "turnedAway".into(),
+        project: None,
+        object_kind: "request".into(),
+        object_id: None,
+        object_name: None,
+        result: AuditResult::Refused,
+        from: Some(peer.to_string()),
+        detail,
+    }
+}
+
+pub async fn append(app: &App, entry: &AuditEntry) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
-    mainstay_store::audit::append(&mut tx, &entry).await?;
+    mainstay_store::audit::append(&mut tx, entry).await?;
     mainstay_store::commit(tx).await
 }
 

@@ -22,7 +22,7 @@ use axum::{
 };
 use futures::FutureExt;
 use mainstay_control::Actor;
-use mainstay_model::{Error, Kind, Result};
+use mainstay_model::{AuditEntry, Error, Kind, Result};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr},
@@ -71,8 +71,12 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// Ready when the store answers and the agent does.
+/// Ready when what an earlier process left is taken over, the store answers, and the agent does.
 async fn ready(State(shared): State<Shared>) -> problem::Answer<&'static str> {
+    if !shared.app.runner.has_recovered() {
+        let why = "operations that an earlier process left are being taken over; wait a moment";
+        return Err(Error::unavailable("recovering", why).into());
+    }
     mainstay_control::projects::list(&shared.app).await?;
     shared.app.agent.look(&mainstay_rpc::verbs::RouteStatuses {}).await?;
     Ok("ready\n")
@@ -92,7 +96,11 @@ async fn outermost(State(shared): State<Shared>, request: Request, next: Next) -
     let id = hex::encode(rand::random::<[u8; 8]>());
     let answer = match shared.hosts.check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(e) => carried(e),
+        Err(e) => {
+            let peer = peer_of(&request);
+            let entry = shared.strangers.note(peer).then(|| audit::turned_away(&shared.app, &request, peer, &e));
+            turned_away(&shared, entry, e).await
+        }
     };
     let mut response = problem::told(answer, &id);
     let headers = response.headers_mut();
@@ -105,6 +113,20 @@ async fn outermost(State(shared): State<Shared>, request: Request, next: Next) -
         headers.insert("x-request-id", value);
     }
     response
+}
+
+/// Refused before anybody looked who it is. It is written down like every refused act, and a flood of
+/// it by its first rows.
+async fn turned_away(shared: &Shared, entry: Option<AuditEntry>, e: Error) -> Response {
+    let Some(entry) = entry else { return carried(e) };
+    match audit::append(&shared.app, &entry).await {
+        Ok(()) => carried(e),
+        Err(unwritten) => carried(unwritten.context("the refusal could not be written to the audit")),
+    }
+}
+
+fn peer_of(request: &Request) -> IpAddr {
+    request.extensions().get::<ConnectInfo<Peer>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |c| c.0.0.ip())
 }
 
 // ---- every route of the API ----
@@ -123,7 +145,7 @@ async fn guard(State(g): State<Guarded>, matched: MatchedPath, request: Request,
 }
 
 async fn guarded(shared: &Shared, endpoint: &Endpoint, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<Peer>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |c| c.0.0.ip());
+    let peer = peer_of(&request);
     let mut act = Act::new(endpoint, request.uri().path(), peer);
     let (parts, content) = request.into_parts();
     let response = admit(shared, &mut act, parts, content, next).await.unwrap_or_else(carried);

@@ -15,6 +15,7 @@ mod feed;
 mod guard;
 mod hosts;
 mod idempotency;
+mod kit;
 mod problem;
 mod rate;
 mod routes;

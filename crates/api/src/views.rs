@@ -371,6 +371,7 @@ pub fn found(r: FoundRepository) -> dto::Found {
         opens: r.opens,
         error: r.error,
         backups: r.backups.into_iter().rev().map(found_backup).collect(),
+        storage: None,
     }
 }
 

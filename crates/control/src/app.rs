@@ -34,6 +34,8 @@ pub struct Options {
     pub drill_interval_days: i64,
     /// How old a backup is at least when it is tried by itself.
     pub drill_quiet_seconds: i64,
+    /// How long after its failure a copy is tried again for the first time.
+    pub copy_again_seconds: i64,
     /// Where endpoints listen instead of the loopback block, for clients on other machines.
     pub endpoint_address: Option<IpAddr>,
     /// Below the agent's data directory: where copies of the control plane are laid for the agent to
@@ -60,6 +62,7 @@ impl Default for Options {
             schedule_jitter_seconds: 30,
             drill_interval_days: 7,
             drill_quiet_seconds: 3600,
+            copy_again_seconds: 600,
             endpoint_address: None,
             own_addresses: vec![],
             control_plane_copies: None,
@@ -91,6 +94,8 @@ pub struct App {
     pub control_plane_changed: tokio::sync::Notify,
     /// Woken when a drill ended: what comes of it is not put off, and the next cluster has its turn.
     pub drill_ended: tokio::sync::Notify,
+    /// Woken when an operation ended: what holds now may be another thing.
+    pub something_ended: tokio::sync::Notify,
     /// Clusters whose backups changed, for retention to look at.
     pub nudges: crate::tasks::expire::Nudges,
     /// Clusters that a look has shown otherwise than the one before.
@@ -164,6 +169,7 @@ impl App {
             schedules_changed: tokio::sync::Notify::new(),
             control_plane_changed: tokio::sync::Notify::new(),
             drill_ended: tokio::sync::Notify::new(),
+            something_ended: tokio::sync::Notify::new(),
             nudges: crate::tasks::expire::Nudges::default(),
             looks: tokio::sync::broadcast::channel(1024).0,
             observed: Mutex::default(),

@@ -367,9 +367,24 @@ pub async fn file_name(app: &App, backup: &Backup) -> Result<String> {
     Ok(format!("{}-{}.{extension}", backup.cluster_name, backup.id))
 }
 
-/// What to type to restore without Mainstay, for each copy.
-pub async fn commands(app: &App, backup: &Backup) -> Result<Vec<String>> {
-    let (repository, snapshot) = good_copy(app, backup, None).await?;
+/// What to type to restore without Mainstay from one copy, or why that cannot be said now.
+pub struct ByHand {
+    pub storage: String,
+    pub commands: Result<Vec<String>>,
+}
+
+/// For each good copy: a storage that does not answer keeps nobody from the others.
+pub async fn commands(app: &App, backup: &Backup) -> Result<Vec<ByHand>> {
+    let mut all = Vec::new();
+    for copy in backup.copies.iter().filter(|c| c.is_good()) {
+        let commands = commands_for(app, backup, copy).await;
+        all.push(ByHand { storage: copy.storage_name.clone(), commands });
+    }
+    if all.is_empty() { Err(not_restorable(backup)) } else { Ok(all) }
+}
+
+async fn commands_for(app: &App, backup: &Backup, copy: &Copy) -> Result<Vec<String>> {
+    let (repository, snapshot) = good_copy(app, backup, Some(&copy.storage)).await?;
     let verb = ManualCommands { engine: backup.engine.clone(), version: backup.engine_version.clone(), repository, snapshot };
     app.agent.look(&verb).await
 }

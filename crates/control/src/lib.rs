@@ -23,6 +23,7 @@ pub mod projects;
 pub mod recovered;
 pub mod recovery;
 pub mod recovery_keys;
+pub mod recovery_kit;
 pub mod recycle_bin;
 pub mod restores;
 pub mod retention;

@@ -20,6 +20,7 @@ pub struct Notices;
 impl Listener<App> for Notices {
     /// What goes wrong in here goes wrong alone: it is taken back by itself, and the end stands.
     async fn ended(&self, ended: &Ended<'_>, app: &App, tx: &mut Tx) -> Result<()> {
+        app.something_ended.notify_one();
         let mut inner = tx.begin().await.map_err(store::error)?;
         match told(ended, app, &mut inner).await {
             Ok(()) => inner.commit().await.map_err(store::error),

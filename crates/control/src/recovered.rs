@@ -6,7 +6,7 @@
 //! copies that are not where they should be are called lost. Everything else is left to what is seen:
 //! engines that run are found by their nodes' directories, the others are shown as what they are.
 
-use crate::{app::StoreDatabase, backups, ops::back_up, storages};
+use crate::{app::StoreDatabase, backups, ops::back_up, storages, tokens};
 use mainstay_drivers::storage::{Place, StorageSpec, Storages};
 use mainstay_model::{
     ClusterId, Error, Name, ProjectId, Result, StorageId, Time,
@@ -51,6 +51,7 @@ pub async fn settle(opened: &Store, storages: &dyn Storages, origin: &Origin<'_>
     let mut settled = Settled { interrupted_operations: journal.interrupt_all(&why, now).await?, ..Settled::default() };
     let mut tx = opened.begin_write().await?;
     move_storages(&mut tx, origin).await?;
+    revoke_the_file(&mut tx, now).await?;
     end_backups(&mut tx, now).await?;
     end_restores(&mut tx, now).await?;
     for cluster in store::clusters::all_alive(&mut tx).await? {
@@ -76,6 +77,17 @@ async fn move_storages(tx: &mut Tx, origin: &Origin<'_>) -> Result<()> {
             let name = if row.name.as_str() == storages::DEFAULT && !here { unused(tx, &row).await? } else { row.name.clone() };
             let place = serde_json::to_value(place).map_err(Error::internal)?;
             store::storages::update(tx, &StorageRow { name, place, ..row }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The administrator's token lay on the machine that is lost, in a file that somebody may find. The
+/// recovered one makes its own.
+async fn revoke_the_file(tx: &mut Tx, now: Time) -> Result<()> {
+    for token in store::tokens::list(tx).await? {
+        if token.is_administrator && token.name == tokens::FILE && token.revoked_at.is_none() {
+            store::tokens::revoke(tx, &token.id, now).await?;
         }
     }
     Ok(())

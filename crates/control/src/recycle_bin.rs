@@ -97,6 +97,7 @@ pub async fn undelete(app: &App, by: &Actor, deleted: &Cluster, wanted: Option<&
         backup: backup.id.clone(),
         storage: copy.storage.clone(),
         node: nodes[0].id.clone(),
+        party: None,
     };
     let state = undelete_cluster::State { restore: data, was: Box::new(deleted.clone()) };
     let submit = ops::submission::<undelete_cluster::UndeleteCluster>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;

@@ -188,7 +188,7 @@ impl Prepared {
 pub(crate) async fn prepare(app: &App, by: &Actor, project: &ProjectId, planned: Planned, party: Option<&str>) -> Result<Prepared> {
     match planned.target.clone() {
         Some(target) => prepare_into(app, by, planned, target, party),
-        None => prepare_new(app, by, project, planned).await,
+        None => prepare_new(app, by, project, planned, party).await,
     }
 }
 
@@ -229,7 +229,7 @@ fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party:
     Ok(Prepared { row, submit, target: Target::Existing(target) })
 }
 
-async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned) -> Result<Prepared> {
+async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned, party: Option<&str>) -> Result<Prepared> {
     let project = projects::resolve(app, project.as_str()).await?;
     let major = planned.backup.engine_version.split('.').next().unwrap_or_default().to_string();
     let (entry, version) = engines::choose(app, &planned.backup.engine, Some(&major), Mode::Single).await?;
@@ -248,7 +248,7 @@ async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planne
     let accounts = clusters::new_accounts(app, &cluster).await?;
     let row = begun(app, &planned.backup.id, &cluster, false);
     let node = nodes[0].id.clone();
-    let state = restore_new::State::new(
+    let new = restore_new::State::new(
         cluster.id.clone(),
         node,
         deployment.port,
@@ -256,6 +256,7 @@ async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planne
         planned.backup.id.clone(),
         planned.plan.storage.clone(),
     );
+    let state = restore_new::State { party: party.map(Into::into), ..new };
     let submit = ops::submission::<restore_new::RestoreNew>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
     Ok(Prepared { row, submit, target: Target::New { cluster: Box::new(cluster), nodes, accounts } })
 }

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 /// Says what it is to people and to scanners that look for leaked secrets.
 const PREFIX: &str = "mst_";
+/// The one that lies in a file of the data directory.
+pub(crate) const FILE: &str = "administrator";
 
 pub fn hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
@@ -68,7 +70,7 @@ pub async fn ensure_administrator(app: &App, existing: Option<&str>) -> Result<O
     let secret = draw(PREFIX);
     let row = TokenRow {
         id: TokenId::new(),
-        name: "administrator".into(),
+        name: FILE.into(),
         project: None,
         role: Role::Owner,
         is_administrator: true,

@@ -457,6 +457,12 @@ pub trait Storage: Send + Sync {
         false
     }
 
+    /// What a repository of this kind needs besides a key, should its own copy of it be lost: Borg's key
+    /// export. `None` where a key is enough.
+    async fn key_export(&self) -> Result<Option<Secret>> {
+        Ok(None)
+    }
+
     /// `restic -r … ` commands for a person who has the recovery key in `key_file`.
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String>;
 }

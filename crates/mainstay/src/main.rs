@@ -105,6 +105,7 @@ fn configured(a: args::process::Up) -> up::Config {
         engine_dirs: named(a.engine_dirs),
         public_url: a.public_url,
         tls: a.tls_cert.zip(a.tls_key),
+        copy_again_after: a.copy_again_after,
     }
 }
 

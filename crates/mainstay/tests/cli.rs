@@ -118,6 +118,7 @@ const VERBS: &[&str] = &[
     "project list",
     "project show default",
     "project recovery-key default --file /tmp/mainstay-cli-nowhere/x",
+    "project recovery-key default --file /tmp/mainstay-cli-nowhere/x --with-storages",
     "token create abc --role viewer",
     "token list",
     "token revoke tk",

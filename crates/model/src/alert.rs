@@ -23,6 +23,8 @@ pub enum AlertKind {
     StorageUnwell,
     /// A notifier's messages do not arrive.
     NotifierUnwell,
+    /// Mainstay's own backup in a storage is older than it may be.
+    ControlPlaneLate,
 }
 
 impl AlertKind {
@@ -36,13 +38,14 @@ impl AlertKind {
             AlertKind::RunMissed => "run_missed",
             AlertKind::StorageUnwell => "storage_unwell",
             AlertKind::NotifierUnwell => "notifier_unwell",
+            AlertKind::ControlPlaneLate => "control_plane_late",
         }
     }
 
     /// What people are told when it is raised: some have a switch of their own.
     pub fn notice(self) -> NoticeKind {
         match self {
-            AlertKind::BackupOverdue => NoticeKind::BackupOverdue,
+            AlertKind::BackupOverdue | AlertKind::ControlPlaneLate => NoticeKind::BackupOverdue,
             AlertKind::StorageUnwell => NoticeKind::StorageUnwell,
             _ => NoticeKind::AlertRaised,
         }

@@ -68,6 +68,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
         for ready in self.inner.journal.ready(&self.inner.me, self.now()).await? {
             self.take(ready);
         }
+        self.inner.recovered.cancel();
         Ok(())
     }
 

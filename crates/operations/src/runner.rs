@@ -154,6 +154,8 @@ pub(crate) struct Inner<W> {
     pub dead: CancellationToken,
     pub fatal: Mutex<Option<Error>>,
     pub stopping: CancellationToken,
+    /// What an earlier runner left was adopted.
+    pub recovered: CancellationToken,
     pub tasks: TaskTracker,
 }
 
@@ -187,6 +189,7 @@ impl<W: Send + Sync + 'static> Runner<W> {
             dead: CancellationToken::new(),
             fatal: Mutex::default(),
             stopping: CancellationToken::new(),
+            recovered: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
         Ok(Runner { inner: Arc::new(inner) })
@@ -259,6 +262,12 @@ impl<W: Send + Sync + 'static> Runner<W> {
     pub async fn died(&self) -> Option<Error> {
         self.inner.dead.cancelled().await;
         lock(&self.inner.fatal).clone()
+    }
+
+    /// Whether this runner has started, and has taken over what an earlier one left. Before that nobody
+    /// works on what the journal calls running.
+    pub fn has_recovered(&self) -> bool {
+        self.inner.recovered.is_cancelled()
     }
 
     /// Resolves when nothing of this runner runs any more, after a shutdown or its death.

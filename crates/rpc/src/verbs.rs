@@ -120,6 +120,8 @@ verbs! {
     AdoptRepository { repository: RepositoryRef, recovery: Secret } -> FoundRepository;
     /// Opens the repository anew with its own key, as one would who has nothing else.
     CheckKey { repository: RepositoryRef } -> Done;
+    /// What the repository's format has a person keep besides a key, if it does.
+    ExportKey { repository: RepositoryRef } -> Option<Secret>;
     /// Stores the copy of the control plane that lies in `control-plane/<backup id>` of this agent's
     /// data directory, and keeps the newest `keep` of the repository.
     StoreControlPlane { repository: RepositoryRef, label: SnapshotLabel, keep: u64 } -> Stored;

@@ -219,7 +219,7 @@ impl Storages for OpenStorages {
                 let link = self.link(spec, &place)?;
                 self.pool.run(Lane::Ask, move |_| Sftp::repositories(link)).await
             }
-            Place::Borg(place) => self.borg(&spec.place)?.discover(&place).await,
+            Place::Borg(place) => self.borg(&spec.place)?.discover(spec, &place).await,
         }
     }
 

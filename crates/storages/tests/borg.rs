@@ -331,6 +331,31 @@ async fn a_host_with_another_key_and_a_key_that_is_not_let_in_are_refused() {
     assert_eq!(error.kind, Kind::Forbidden, "{error:?}");
 }
 
+/// `borg serve` lists nothing, so a list is kept beside the repositories, and whoever has lost everything
+/// else finds them by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_on_another_host_are_found_without_a_catalogue() {
+    let Some(sshd) = Sshd::start(false) else { return };
+    let storages = storages(sshd.dir.path());
+    let one = sshd.reference(PAGES);
+    assert_eq!(storages.discover(&one.storage).await.unwrap_err().code, "not_listable");
+    let other = RepositoryRef { cluster: mainstay_model::ClusterId::new(), ..one.clone() };
+    let (first, second) = tokio::join!(storages.open(&one, true), storages.open(&other, true));
+    (first.unwrap(), second.unwrap());
+    storages.open(&one, true).await.unwrap();
+    // Another process on another machine.
+    let far = tempfile::tempdir().unwrap();
+    let stranger = borg::storages(far.path());
+    let mut found = stranger.discover(&one.storage).await.unwrap();
+    let mut there = vec![(one.project.clone(), one.cluster.clone()), (other.project.clone(), other.cluster.clone())];
+    (found.sort(), there.sort());
+    assert_eq!(found, there);
+    let report = stranger.check(&one.storage).await.unwrap();
+    assert!(report.rows.iter().any(|r| r.name == "index" && r.ok && r.detail.starts_with("2 ")), "{:?}", report.rows);
+    storages.remove(&other).await.unwrap();
+    assert_eq!(stranger.discover(&one.storage).await.unwrap(), [(one.project.clone(), one.cluster.clone())]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_is_tried_before_it_is_used() {
     let Some(bed) = bed().await else { return };

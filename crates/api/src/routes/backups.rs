@@ -6,6 +6,7 @@ use crate::{
     auth::Caller,
     body::{Json as Body, Query},
     endpoint::{ADMIN, Endpoint, Method::*, Noun, OPERATOR, VIEWER},
+    kit,
     problem::Answer,
     views,
 };
@@ -267,6 +268,7 @@ async fn download(State(s): State<Shared>, Extension(c): Extension<Caller>, Path
 
 async fn commands(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let backup = get(&s, &c, &id).await?;
-    let commands = backups::commands(&s.app, &backup).await?;
-    Ok(Json(dto::Commands { backup: backup.id.to_string(), commands }).into_response())
+    let copies: Vec<_> = backups::commands(&s.app, &backup).await?.into_iter().map(kit::commands).collect();
+    let commands = copies.iter().find(|c| c.error.is_none()).map(|c| c.commands.clone()).unwrap_or_default();
+    Ok(Json(dto::Commands { backup: backup.id.to_string(), commands, copies }).into_response())
 }

@@ -6,6 +6,7 @@ use crate::{
     auth::{self, Caller, Visitor},
     body::{Json as Body, Query},
     endpoint::{ADMIN, Endpoint, Method::*, Need, Noun, OWNER, VIEWER},
+    kit,
     problem::Answer,
     views,
 };
@@ -16,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mainstay_api_types as dto;
-use mainstay_control::{projects, recovery_keys};
+use mainstay_control::{projects, recovery_keys, recovery_kit};
 use mainstay_model::{OperationId, ProjectId, Result, Secret, project::Project};
 use mainstay_store as store;
 
@@ -40,6 +41,17 @@ pub fn routes() -> Noun {
             )
             .reply::<dto::RecoveryKey>(),
             recovery_key,
+        )
+        .route(
+            Endpoint::new(
+                Post,
+                "/projects/{id}/recovery-kit",
+                "exportRecoveryKit",
+                "The recovery key, and every storage with what logs in: all that a recovery from nothing needs",
+                OWNER,
+            )
+            .reply::<dto::RecoveryKit>(),
+            export_kit,
         )
         .route(
             Endpoint::new(Get, "/projects/{id}/recovery-keys", "listRecoveryKeys", "Who can open the backups without Mainstay", ADMIN)
@@ -118,6 +130,13 @@ async fn recovery_key(State(s): State<Shared>, Extension(c): Extension<Caller>, 
     let key = projects::recovery_key(&s.app, &project.id).await?;
     mark_exported(&s, &project.id).await?;
     Ok(Json(dto::RecoveryKey { project: project.name.to_string(), key: key.reveal().into() }).into_response())
+}
+
+async fn export_kit(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer<Response> {
+    let project = seen(&s, &c, &id).await?;
+    let made = recovery_kit::make(&s.app, &project).await?;
+    mark_exported(&s, &project.id).await?;
+    Ok(Json(kit::of(&project, made)).into_response())
 }
 
 async fn keys(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {

@@ -103,7 +103,7 @@ fn the_table_says_what_was_agreed() {
         ),
         (
             Need::Role(Role::Owner),
-            "deleteCluster undeleteCluster exportRecoveryKey addRecoveryKey rotateRecoveryKey removeRecoveryKey inviteMember listInvitations withdrawInvitation setMemberRole removeMember lookForBackups recoverCluster addStorage removeStorage addNotifier setNotifier removeNotifier listTokens createToken revokeToken",
+            "deleteCluster undeleteCluster exportRecoveryKey exportRecoveryKit addRecoveryKey rotateRecoveryKey removeRecoveryKey inviteMember listInvitations withdrawInvitation setMemberRole removeMember lookForBackups recoverCluster addStorage removeStorage addNotifier setNotifier removeNotifier listTokens createToken revokeToken",
         ),
         (Need::Known, "showMe patchMe changePassword listSessions endSession endOtherSessions signOut listProjects"),
         (Need::Open, "signIn lookAtLink acceptLink"),
@@ -146,6 +146,35 @@ async fn acts_and_refusals_are_in_the_audit_and_the_chain_holds() {
     assert!(seen.to_string().contains("viewer-one"), "{seen}");
     let (status, verified) = s.admin("POST", "/audit/verify", json!({})).await;
     assert!(status == 200 && verified["rows"].as_u64().unwrap() >= 5, "{verified}");
+}
+
+/// Nobody was asked who they are, and still it is known that somebody tried.
+#[tokio::test]
+async fn what_is_turned_away_at_the_door_is_written_down() {
+    let s = serve().await;
+    let foreign = s.send("POST", "/clusters", Some(&s.admin), Some(json!({})), &[("origin", "https://evil.example")]).await;
+    assert_eq!(foreign.status(), 403);
+    let renamed = s.send("GET", "/clusters", Some(&s.admin), None, &[("host", "evil.example")]).await;
+    assert_eq!(renamed.status(), 421);
+    let all = s.audit("action=turnedAway").await;
+    assert_eq!(all.len(), 2, "{all:?}");
+    for (row, part) in all.iter().zip([r#""host":"evil.example""#, r#""origin":"https://evil.example""#]) {
+        assert!(row[0] == "anonymous" && row[2] == "refused" && row[4].contains(part), "{row:?}");
+        assert!(!row[4].contains("mst_"), "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kit_holds_what_logs_in_and_the_audit_does_not() {
+    let s = serve().await;
+    s.admin("POST", "/clusters", json!({ "name": "shop", "engine": "ledger" })).await;
+    let (status, kit) = s.admin("POST", "/projects/default/recovery-kit", json!({})).await;
+    assert!(status == 200 && kit["format"] == "mainstay-recovery-kit/1", "{kit}");
+    let key = mainstay_control::projects::recovery_key(&s.app, &s.project.id).await.unwrap();
+    assert!(kit["key"] == key.reveal() && kit["storages"][0]["name"] == "local", "{kit}");
+    let everything = s.get("/audit").await.to_string();
+    assert!(everything.contains("exportRecoveryKit") && !everything.contains(key.reveal()), "a secret in the audit");
+    assert_eq!(s.get("/projects/default").await["recovery_key_exported"], true);
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ async fn load(cx: &Cx<App>, s: &State) -> Result<GroupBackup> {
 async fn parts(cx: &Cx<App>, s: &State) -> Result<()> {
     let mut whole = load(cx, s).await?;
     loop {
-        let Err(e) = together(cx, &whole).await else { return Ok(()) };
+        let members: Vec<_> = whole.parts.iter().map(|part| part.operation.clone()).collect();
+        let Err(e) = together::waiting(cx, &members, together(cx, &whole)).await else { return Ok(()) };
         end_all(cx, &whole).await?;
         if !MISSED.contains(&e.code.as_str()) || whole.round + 1 >= ROUNDS {
             return Err(Error::failed("part_failed", e.message));

@@ -54,7 +54,7 @@ impl Operation for RecoverCluster {
     type World = App;
     type State = State;
     const KIND: &'static str = "recover_cluster";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const STEPS: &'static [Step] = &ALL;
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {

@@ -3,8 +3,8 @@
 //!
 //! The restores are operations of their own, each under its cluster's lock, submitted in the write
 //! that submitted this one. They keep step ([`super::together`]): until this operation has written
-//! down that all go on, each of them can turn back and none has let a client in. New clusters that
-//! were made when another one fails stay, and are named.
+//! down that all go on, each of them can turn back and none has let a client in. New clusters wait with
+//! their endpoints closed, and are gone again where another one fails.
 
 use super::together::{self, GATHER, MEET};
 use crate::App;
@@ -51,7 +51,10 @@ impl Operation for RestoreGroup {
         match step {
             "beside" => together::all_at(cx, &operations(s), GATHER).await,
             "swapped" => together::all_at(cx, &operations(s), MEET).await,
-            "members" => try_join_all(s.restores.iter().map(|one| outcome(cx, one))).await.map(drop),
+            "members" => {
+                let all = try_join_all(s.restores.iter().map(|one| outcome(cx, one)));
+                together::waiting(cx, &operations(s), all).await.map(drop)
+            }
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }

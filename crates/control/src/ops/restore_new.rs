@@ -1,7 +1,11 @@
 //! Restore to a new cluster: the data comes first, then a normal single-node cluster with
 //! credentials of its own around it.
 
-use super::{create_cluster, placing::Placing};
+use super::{
+    create_cluster,
+    placing::Placing,
+    together::{self, MEET},
+};
 use crate::{App, app::act, backups, routes, topology::Topology};
 use async_trait::async_trait;
 use mainstay_model::{BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, restore::RestoreStatus};
@@ -17,6 +21,9 @@ pub struct State {
     pub backup: BackupId,
     pub storage: StorageId,
     pub node: NodeId,
+    /// Under which the members of a group know each other, where it is one of them.
+    #[serde(default)]
+    pub party: Option<String>,
 }
 
 pub struct RestoreNew;
@@ -28,7 +35,7 @@ impl Operation for RestoreNew {
     type World = App;
     type State = State;
     const KIND: &'static str = "restore_new";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const STEPS: &'static [Step] = &[
         Step::db("take_addresses", "Take an address for the node and the endpoint", Undo::Nothing("given back when the operation ends")),
         Step::effect("find_ports", "Find free ports", Undo::Nothing("only looks")),
@@ -37,6 +44,7 @@ impl Operation for RestoreNew {
         Step::effect("restore", "Restore the data and check it", GOES),
         Step::effect("swap_in", "Make it the node's data", GOES),
         Step::effect("start", "Start the node with the new cluster's credentials", GOES),
+        Step::effect(MEET, "Wait for the other members of a group", Undo::With),
         Step::effect("open_endpoint", "Open the endpoint", Undo::With),
         Step::db("ready", "Mark the cluster as running", Undo::Nothing("removed when the operation ends")),
     ];
@@ -48,6 +56,7 @@ impl Operation for RestoreNew {
             "restore" => restore(cx, s).await,
             "swap_in" => swap_in(cx, s).await,
             "start" => start(cx, s).await,
+            MEET => together::wait(cx, s.party.as_deref(), step).await,
             "open_endpoint" => create_cluster::open_endpoint(cx, &s.create).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
@@ -65,6 +74,7 @@ impl Operation for RestoreNew {
     async fn undo(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
             "prepare_node" => act(cx, RemoveNode { node: s.node.clone() }).await.map(drop),
+            MEET => together::may_turn_back(cx, s.party.as_deref()).await,
             "open_endpoint" => routes::close(cx, &s.create.cluster).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
@@ -99,7 +109,7 @@ pub(super) async fn end_restore(end: End<'_>, cx: &Cx<App>, tx: &mut Tx, id: &Re
 impl State {
     pub fn new(cluster: ClusterId, node: NodeId, default_port: u16, restore: RestoreId, backup: BackupId, storage: StorageId) -> Self {
         let create = create_cluster::State { cluster, default_port, placing: Placing::default(), with_read_only: false };
-        State { create, restore, backup, storage, node }
+        State { create, restore, backup, storage, node, party: None }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::App;
 use mainstay_model::{Error, OperationId, Result};
-use mainstay_operations::{Cx, Status, StepStatus, Tx, View};
+use mainstay_operations::{Cx, Status, StepStatus, StepView, Tx, View};
 use mainstay_store as store;
 use std::time::Duration;
 
@@ -101,13 +101,34 @@ fn alive(view: &View) -> Result<()> {
     Err(Error::failed("member_failed", format!("the restore to {cluster} ({}) did not succeed: {}", view.id, view.sentence)))
 }
 
-/// New clusters have no such step: they are there when they are done.
+/// New clusters have nothing to swap and know one of the two places only: who stands at the second is
+/// past the first.
 fn is_at(view: &View, step: &str) -> bool {
-    view.status == Status::Succeeded || view.steps.iter().any(|s| s.name == step && s.status != StepStatus::Pending)
+    let begun = |s: &StepView| (s.name == step || s.name == MEET) && s.status != StepStatus::Pending;
+    view.status == Status::Succeeded || view.steps.iter().any(begun)
 }
 
 pub async fn may_swap(tx: &mut Tx, party: &str) -> Result<()> {
     store::kv::put(tx, &key(party), SWAP).await
+}
+
+/// Says once a second how many of several are still under way, until `done` is: whoever waits for hours
+/// must not be taken to hang.
+pub async fn waiting<T>(cx: &Cx<App>, members: &[OperationId], done: impl Future<Output = T>) -> T {
+    tokio::pin!(done);
+    let mut seconds = 0u64;
+    loop {
+        let mut left = 0;
+        for member in members {
+            let over = cx.world.runner.get(member).await.is_ok_and(|view| view.status.is_final());
+            left += usize::from(!over);
+        }
+        cx.progress(None, &format!("{left} of {} members are under way ({seconds} s)", members.len()));
+        tokio::select! {
+            outcome = &mut done => return outcome,
+            () = tokio::time::sleep(Duration::from_secs(1)) => seconds += 1,
+        }
+    }
 }
 
 /// Refused where it was given up: members may have turned back.

@@ -15,7 +15,7 @@ use mainstay_model::{
 use std::collections::{BTreeMap, HashMap};
 
 /// What [`conditions`] decides: an alert of these kinds holds exactly when it says so.
-pub const KINDS: [AlertKind; 7] = [
+pub const KINDS: [AlertKind; 8] = [
     AlertKind::BackupOverdue,
     AlertKind::BackupFailed,
     AlertKind::BackupPartial,
@@ -23,6 +23,7 @@ pub const KINDS: [AlertKind; 7] = [
     AlertKind::DrillOverdue,
     AlertKind::RunMissed,
     AlertKind::StorageUnwell,
+    AlertKind::ControlPlaneLate,
 ];
 
 /// Absent for this many intervals, a good backup is overdue.
@@ -216,6 +217,23 @@ fn unwell(place: &Place) -> Option<Condition> {
         cluster_name: None,
         sentence: format!("storage {} is unwell: {why}", place.name),
     })
+}
+
+/// A storage that fails its check and lacks copies is one matter, told under the kind it became known
+/// by: nobody is told twice of one broken disk.
+pub fn one_matter_each(holding: Vec<Condition>, is_open: impl Fn(&Condition) -> bool) -> Vec<Condition> {
+    let (mut unwell, mut rest): (Vec<_>, Vec<_>) = holding.into_iter().partition(|c| c.kind == AlertKind::StorageUnwell);
+    for lacking in rest.iter_mut().filter(|c| c.kind == AlertKind::BackupPartial) {
+        let Some(at) = unwell.iter().position(|c| c.object == lacking.object) else { continue };
+        let (first, second) = if is_open(&unwell[at]) && !is_open(lacking) {
+            (unwell.swap_remove(at), lacking.sentence.clone())
+        } else {
+            (lacking.clone(), unwell.swap_remove(at).sentence)
+        };
+        *lacking = Condition { sentence: format!("{}; {second}", first.sentence), ..first };
+    }
+    rest.extend(unwell);
+    rest
 }
 
 fn of_storage(look: &Look, copy: &mainstay_model::backup::Copy) -> Condition {
@@ -426,6 +444,32 @@ mod tests {
         assert_eq!(
             (all.len(), all[0].kind, all[0].sentence.as_str()),
             (1, AlertKind::StorageUnwell, "storage far is unwell: write: it is full")
+        );
+    }
+
+    #[test]
+    fn a_broken_storage_is_one_matter_under_the_kind_it_became_known_by() {
+        let far = StorageId::new();
+        let copies = [(&far, BackupStatus::Failed)];
+        let lacking = look(hours_ago(24), vec![], Found { newest: Some(backup(BackupStatus::Partial, &copies)), ..good(1) });
+        let rows = vec![Check::new("write", false, "it is full")];
+        let place = |id: &StorageId| Place {
+            project: ProjectId::new(),
+            id: id.clone(),
+            name: "far".into(),
+            last_check: Some(LastCheck { at: now(), ok: false, rows: rows.clone() }),
+        };
+        let (both, other) = (conditions(&[lacking], &[place(&far), place(&StorageId::new())], now()), AlertKind::StorageUnwell);
+        let told = |open: Option<AlertKind>| {
+            let all = one_matter_each(both.clone(), |c| Some(c.kind) == open);
+            assert_eq!(all.len(), 2, "{all:?}");
+            let one = all.iter().find(|c| c.object == far.as_str()).unwrap();
+            assert!(one.sentence.contains("it is full") && one.sentence.contains("it is away"), "{}", one.sentence);
+            one.kind
+        };
+        assert_eq!(
+            [told(None), told(Some(AlertKind::BackupPartial)), told(Some(other))],
+            [AlertKind::BackupPartial, AlertKind::BackupPartial, other]
         );
     }
 }

@@ -12,10 +12,15 @@ use mainstay_model::{
     backup::{Backup, BackupStatus, Check, Copy},
 };
 use mainstay_store as store;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 const TRIES: u32 = 5;
-const FIRST_SECONDS: i64 = 600;
+/// How often is looked, where the first try is not asked for sooner.
+const LOOK_SECONDS: i64 = 300;
+
+pub(crate) fn period(app: &App) -> Duration {
+    Duration::from_secs((app.options.copy_again_seconds / 3).clamp(1, LOOK_SECONDS) as u64)
+}
 
 pub async fn all(app: &Arc<App>) -> Result<()> {
     let filter = store::backups::BackupFilter { status: Some(BackupStatus::Partial), ..Default::default() };
@@ -23,7 +28,7 @@ pub async fn all(app: &Arc<App>) -> Result<()> {
     for backup in partial {
         let others = store::backups::of_cluster(&mut *app.store.read().await?, &backup.cluster).await?;
         let ended = backup.finished_at.unwrap_or(backup.created_at);
-        let due = |c: &&Copy| is_due(c, ended, app.now()) && !is_superseded(c, &backup, &others);
+        let due = |c: &&Copy| is_due(c, ended, app.now(), app.options.copy_again_seconds) && !is_superseded(c, &backup, &others);
         if let Some(copy) = backup.copies.iter().find(due)
             && let Err(e) = complete(app, &backup, copy).await
             && e.kind != Kind::Conflict
@@ -34,8 +39,8 @@ pub async fn all(app: &Arc<App>) -> Result<()> {
     Ok(())
 }
 
-fn is_due(copy: &Copy, ended: Time, now: Time) -> bool {
-    let wait = FIRST_SECONDS * 4_i64.pow(copy.tries.min(TRIES));
+fn is_due(copy: &Copy, ended: Time, now: Time, first_seconds: i64) -> bool {
+    let wait = first_seconds * 4_i64.pow(copy.tries.min(TRIES));
     let open = copy.status == BackupStatus::Failed && copy.snapshot.is_none() && copy.tries < TRIES;
     open && now.seconds_since(copy.tried_at.unwrap_or(ended)) >= wait as f64
 }
@@ -87,7 +92,7 @@ mod tests {
     #[test]
     fn tries_come_later_and_later_and_end() {
         let minutes = |m: i64| Time(m * 60_000_000);
-        let due = |copy: &Copy, now| is_due(copy, minutes(0), minutes(now));
+        let due = |copy: &Copy, now| is_due(copy, minutes(0), minutes(now), 600);
         assert!(!due(&failed(0, None), 9) && due(&failed(0, None), 10));
         let once = failed(1, Some(minutes(10)));
         assert!(!due(&once, 49) && due(&once, 50));

@@ -30,8 +30,8 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
     tokio::spawn(drill::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));
-    tokio::spawn(every(Duration::from_secs(300), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));
-    tokio::spawn(every(Duration::from_secs(60), shutdown.clone(), app.clone(), |app| async move { overdue::all(&app).await }));
+    tokio::spawn(every(complete::period(app), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));
+    tokio::spawn(overdue::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { deliver::forget(&app).await }));
     let people = |app: Arc<App>| async move { crate::people::forget(&app).await };
     tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), people));

@@ -1,11 +1,13 @@
 //! The watchdog over backups: looks at what there is, and says what is missing.
 //!
 //! It shares nothing with the scheduler and with operations but the rows they leave, so that what
-//! keeps them from working does not keep it from saying so.
+//! keeps them from working does not keep it from saying so: an operation's end makes it look sooner,
+//! and it looks every minute without any.
 
 use crate::{
     App, alerts,
     plan::overdue::{self, Found, Look, Place},
+    tasks::self_backup,
 };
 use mainstay_model::{
     ClusterId, Result, ScheduleId, Time,
@@ -17,14 +19,40 @@ use mainstay_model::{
 };
 use mainstay_store::{self as store, storages::StorageRow};
 use sqlx::AnyConnection;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+const PERIOD: Duration = Duration::from_secs(60);
+/// Operations end in flocks; and the end that woke us has to be committed.
+const SOON: Duration = Duration::from_secs(2);
+
+pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
+    let mut tick = interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tick.tick() => {}
+            () = app.something_ended.notified() => if shutdown.run_until_cancelled(sleep(SOON)).await.is_none() {
+                return;
+            },
+        }
+        if let Err(e) = all(&app).await {
+            tracing::warn!(inside = e.inside, "what is wrong with the backups was not looked for, trying again: {e}");
+        }
+    }
+}
 
 pub async fn all(app: &App) -> Result<()> {
     let looks = look(&mut *app.store.read().await?).await?;
     let places = store::storages::all(&mut *app.store.read().await?).await?.into_iter().map(place).collect::<Vec<_>>();
     let mut holding = overdue::conditions(&looks, &places, app.now());
     holding.extend(undecided(app, &looks).await?);
-    alerts::settle(app, &overdue::KINDS, &holding).await
+    holding.extend(self_backup::late(app).await?);
+    let open = store::alerts::all_open(&mut *app.store.read().await?).await?;
+    let is_open = |c: &Condition| open.iter().any(|a| c.is(a.condition.kind, &a.condition.object));
+    alerts::settle(app, &overdue::KINDS, &overdue::one_matter_each(holding, is_open)).await
 }
 
 fn place(row: StorageRow) -> Place {

@@ -12,7 +12,10 @@ use mainstay_drivers::{
     engine::Chunking,
     storage::{CONTROL_PLANE, RepositoryKeys, RepositoryRef, SNAPSHOT, SnapshotLabel, Stored},
 };
-use mainstay_model::{BackupId, ClusterId, Error, OperationId, ProjectId, Result, Time};
+use mainstay_model::{
+    BackupId, ClusterId, Error, OperationId, ProjectId, Result, Time,
+    alert::{AlertKind, Condition},
+};
 use mainstay_operations::Filter;
 use mainstay_rpc::verbs::StoreControlPlane;
 use mainstay_store::{self as store, storages::StorageRow};
@@ -272,6 +275,37 @@ pub async fn list(app: &App) -> Result<Vec<CopyView>> {
         all.push(CopyView { storage_name: row.name.to_string(), last, late, tried_at, error });
     }
     Ok(all)
+}
+
+/// A condition for each storage whose newest copy is late. Where no copies are made none is late.
+pub(crate) async fn late(app: &App) -> Result<Vec<Condition>> {
+    if app.options.control_plane_copies.is_none() {
+        return Ok(vec![]);
+    }
+    let (mark, now) = (mark(app).await?, app.now());
+    let mut all = Vec::new();
+    for row in all_storages(app).await? {
+        let standing = standing(app, &row).await?;
+        if is_late(&standing, &mark, row.created_at, now) {
+            all.push(condition(&row, &standing));
+        }
+    }
+    Ok(all)
+}
+
+fn condition(row: &StorageRow, standing: &Standing) -> Condition {
+    let last = standing.last.as_ref().map_or("it has none".into(), |l| format!("its last one is of {}", l.at));
+    let why = standing.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
+    Condition {
+        project: row.project.clone(),
+        kind: AlertKind::ControlPlaneLate,
+        object_kind: "storage".into(),
+        object: row.id.to_string(),
+        object_name: row.name.to_string(),
+        cluster: None,
+        cluster_name: None,
+        sentence: format!("storage {} should have a newer backup of Mainstay itself, but {last}{why}", row.name),
+    }
 }
 
 /// Whether the newest copy is older than it may be. A storage that never had one has had time since

@@ -202,15 +202,19 @@ Keep the file away from this machine: with it and a storage everything can be re
 `mainstay recover` or by restic, and without it nothing can, should this machine be lost. The key of the
 project default opens Mainstay's own backups too.
 
+With --with-storages the file is a recovery kit, and `mainstay recover --key KIT` needs nothing else. It
+holds the passwords of the storages too: keep it like the databases themselves.
+
 A key that is removed or rotated opens no repository any more, without anything being stored again; the
 same goes for keys of another installation in repositories that were taken over from it.
 
 Examples:
   mainstay project recovery-key default --file recovery.key
+  mainstay project recovery-key default --file recovery.kit --with-storages
   mainstay project recovery-key default --add safe --file safe.key
   mainstay project recovery-key default --list
   mainstay project recovery-key default --rotate --file recovery.key")]
-#[command(group = clap::ArgGroup::new("what").args(["add", "remove", "list", "rotate"]))]
+#[command(group = clap::ArgGroup::new("what").args(["add", "remove", "list", "rotate", "with_storages"]))]
 pub struct RecoveryKey {
     /// The project's name or id
     pub name: String,
@@ -229,6 +233,9 @@ pub struct RecoveryKey {
     /// Replace the project's first key and write the new one
     #[arg(long)]
     pub rotate: bool,
+    /// Write a recovery kit: the key, and every storage with what logs in, Borg's keys, and the commands
+    #[arg(long)]
+    pub with_storages: bool,
 }
 
 #[derive(Debug, Args)]

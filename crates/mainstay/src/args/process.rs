@@ -41,8 +41,11 @@ pub struct Up {
     /// The certificate's private key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Make good for a copy that failed after this many seconds, and then after four times as long each time
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub copy_again_after: u32,
     /// What to log, such as debug or info,mainstay_control=debug
-    #[arg(long, value_name = "FILTER", default_value = "info,rustic_core=warn")]
+    #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
 }
 

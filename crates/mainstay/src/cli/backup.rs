@@ -10,7 +10,7 @@ use crate::{
     output::{Format, Row, Show, bytes, card, clean, grid, local, note, or_dash, seconds, word, yes_no},
     session::{Ask, Session, nothing},
 };
-use mainstay_api_types::{Backup, Commands, Confirm, CopyBackup, CreateBackup};
+use mainstay_api_types::{Backup, Commands, Confirm, CopyBackup, CopyCommands, CreateBackup};
 use mainstay_client::segment;
 use mainstay_model::backup::BackupStatus;
 
@@ -51,7 +51,7 @@ async fn show(s: &Session, id: &str) -> Outcome {
     s.show(&backup)?;
     if s.format() == Format::Table && backup.copies.iter().any(|c| c.snapshot.is_some()) {
         let commands: Commands = s.get(format!("{}/commands", path(id))).await?;
-        crate::output::write(&format!("\nWithout Mainstay:\n{}", commands.people()))?;
+        crate::output::write(&format!("\n{}", commands.people()))?;
     }
     Ok(Exit::Done)
 }
@@ -174,8 +174,16 @@ impl Show for Backup {
     }
 }
 
+fn by_hand(copy: &CopyCommands) -> String {
+    let lines = match &copy.error {
+        Some(why) => format!("  cannot be said now: {}", clean(why)),
+        None => copy.commands.iter().map(|c| format!("  {}", clean(c))).collect::<Vec<_>>().join("\n"),
+    };
+    format!("Without Mainstay, from storage {}:\n{lines}\n", copy.storage)
+}
+
 impl Show for Commands {
     fn people(&self) -> String {
-        self.commands.iter().map(|c| format!("  {}", clean(c))).collect::<Vec<_>>().join("\n")
+        self.copies.iter().map(by_hand).collect::<Vec<_>>().join("\n")
     }
 }

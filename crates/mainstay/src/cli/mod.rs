@@ -12,6 +12,7 @@ mod download;
 mod drill;
 mod engine;
 mod group;
+mod kit;
 mod member;
 mod node;
 mod notifier;

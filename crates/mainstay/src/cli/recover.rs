@@ -1,6 +1,6 @@
 //! `mainstay recover`: asked of a server where one is meant, done in this process where there is none.
 
-use super::cluster;
+use super::{cluster, kit};
 use crate::{
     args::{Common, nouns::Place, recover::Recover},
     exit::{Exit, Failure, Outcome},
@@ -18,22 +18,76 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 pub async fn run(common: Common, a: Recover) -> Outcome {
-    let key = read_key(&a.key)?;
-    if !a.control_plane
-        && let Some(s) = asked(&common)?
-    {
-        let from = source(a.from.as_deref(), a.place, true)?;
-        return at_server(&s, from, &Wanted { cluster: a.cluster, backup: a.backup, name: a.name }, &key).await;
+    let key = kit::read(&a.key)?;
+    let server = if a.control_plane { None } else { asked(&common)? };
+    let sources = sources(a.from.as_deref(), a.place, key.storages, server.is_some())?;
+    let wanted = Wanted { cluster: a.cluster, backup: a.backup, name: a.name };
+    let looking = Looking { server: server.as_ref(), key: &key.key };
+    let what = match &wanted.cluster {
+        _ if a.control_plane => kit::Wanted::ControlPlane,
+        Some(name) => kit::Wanted::Cluster(name),
+        None => return listed(&looking.all(&sources).await?, common.output.unwrap_or_default()),
+    };
+    let from = looking.choose(sources, &what, wanted.backup.as_deref()).await?;
+    match &server {
+        _ if a.control_plane => control_plane(&common, spec(from)?, wanted.backup.as_deref(), &key.key).await,
+        Some(s) => at_server(s, from, &wanted, &key.key).await,
+        None => here(common, from, &wanted, &key.key).await,
     }
-    let from = source(a.from.as_deref(), a.place, false)?;
-    match a.cluster {
-        _ if a.control_plane => control_plane(&common, spec(from)?, a.backup.as_deref(), &key).await,
-        None => {
-            let found = recover::look(&spec(from)?, &key).await?;
-            let found: Vec<Found> = found.into_iter().map(mainstay_api::found).collect();
-            listed(&found, common.output.unwrap_or_default())
+}
+
+/// Who looks: the server that is meant, else this process.
+struct Looking<'a> {
+    server: Option<&'a Session>,
+    key: &'a Secret,
+}
+
+impl Looking<'_> {
+    async fn at(&self, from: Source) -> Outcome<Vec<Found>> {
+        let Some(s) = self.server else {
+            return Ok(recover::look(&spec(from)?, self.key).await?.into_iter().map(mainstay_api::found).collect());
+        };
+        let (storage, place) = from.parts();
+        let body = LookForBackups { storage, place, key: self.key.reveal().to_string() };
+        Ok(s.send::<WhatIsThere>(&Ask::post("/recoveries/look", &body), false).await?.items)
+    }
+
+    /// Of several, those that can be looked into; with none of them the last one's trouble.
+    async fn each(&self, sources: &[Source]) -> Outcome<Vec<(usize, Vec<Found>)>> {
+        let (mut all, mut trouble) = (vec![], None);
+        for (at, source) in sources.iter().enumerate() {
+            match self.at(source.clone()).await {
+                Ok(found) => all.push((at, found)),
+                Err(why) if sources.len() == 1 => return Err(why),
+                Err(why) => {
+                    kit::left_out(source.name(), &why);
+                    trouble = Some(why);
+                }
+            }
         }
-        cluster => here(common, from, &Wanted { cluster, backup: a.backup, name: a.name }, &key).await,
+        match trouble {
+            Some(why) if all.is_empty() => Err(why),
+            _ => Ok(all),
+        }
+    }
+
+    async fn all(&self, sources: &[Source]) -> Outcome<Vec<Found>> {
+        let mut all = vec![];
+        for (at, found) in self.each(sources).await? {
+            let storage = (sources.len() > 1).then(|| sources[at].name().to_string());
+            all.extend(found.into_iter().map(|f| Found { storage: storage.clone(), ..f }));
+        }
+        Ok(all)
+    }
+
+    /// The one there is, else the one with the newest of what is wanted.
+    async fn choose(&self, mut sources: Vec<Source>, what: &kit::Wanted<'_>, backup: Option<&str>) -> Outcome<Source> {
+        if sources.len() > 1 {
+            let at = kit::newest(&self.each(&sources).await?, what, backup)?;
+            sources = vec![sources.swap_remove(at)];
+            note(format!("from storage {}", sources[0].name()));
+        }
+        sources.pop().ok_or_else(|| Failure::usage("no storage is named"))
     }
 }
 
@@ -45,6 +99,7 @@ struct Wanted {
 }
 
 /// Where from.
+#[derive(Clone)]
 enum Source {
     /// A storage of the server.
     Storage(String),
@@ -52,12 +107,33 @@ enum Source {
 }
 
 impl Source {
+    fn name(&self) -> &str {
+        match self {
+            Source::Storage(name) => name,
+            Source::Place(place) => &place.name,
+        }
+    }
+
     fn parts(self) -> (Option<String>, Option<AddStorage>) {
         match self {
             Source::Storage(name) => (Some(name), None),
             Source::Place(place) => (None, Some(*place)),
         }
     }
+}
+
+/// What was named; with a kit and nothing named, every storage of it.
+fn sources(from: Option<&str>, place: Option<Place>, kit: Vec<AddStorage>, of_a_server: bool) -> Outcome<Vec<Source>> {
+    if let Some(named) = kit.iter().find(|s| from == Some(s.name.as_str())) {
+        return Ok(vec![Source::Place(Box::new(named.clone()))]);
+    }
+    if from.is_some() || place.is_some() {
+        return Ok(vec![source(from, place, of_a_server)?]);
+    }
+    if kit.is_empty() {
+        return Err(Failure::usage("say where the backups lie: --from or --kind, or a recovery kit as --key"));
+    }
+    Ok(kit.into_iter().map(|s| Source::Place(Box::new(s))).collect())
 }
 
 /// A place that is no storage yet gets a name of its own should it become one.
@@ -79,15 +155,6 @@ fn spec(from: Source) -> Outcome<StorageSpec> {
     match from {
         Source::Place(place) => Ok(mainstay_control::storages::unlisted(&mainstay_api::new_storage(*place)?)?),
         Source::Storage(name) => Err(Failure::usage(format!("no server is named whose storage {name} could be"))),
-    }
-}
-
-/// The text of the key file, which is a restic password file.
-fn read_key(file: &Path) -> Outcome<Secret> {
-    let text = std::fs::read_to_string(file).map_err(|e| Error::from(e).context(format!("the key file {}", file.display())))?;
-    match text.trim() {
-        "" => Err(Failure::usage(format!("the key file {} is empty", file.display()))),
-        key => Ok(Secret::new(key)),
     }
 }
 
@@ -115,12 +182,9 @@ fn asked(common: &Common) -> Outcome<Option<Session>> {
 async fn at_server(s: &Session, from: Source, wanted: &Wanted, key: &Secret) -> Outcome {
     let (storage, place) = from.parts();
     let key = key.reveal().to_string();
-    let Some(cluster) = &wanted.cluster else {
-        let found: WhatIsThere = s.send(&Ask::post("/recoveries/look", &LookForBackups { storage, place, key }), false).await?;
-        return listed(&found.items, s.format());
-    };
+    let cluster = wanted.cluster.as_deref().unwrap_or_default();
     let (backup, name) = (wanted.backup.clone(), wanted.name.clone());
-    let body = mainstay_api_types::Recover { storage, place, key, cluster: cluster.clone(), backup, name };
+    let body = mainstay_api_types::Recover { storage, place, key, cluster: cluster.into(), backup, name };
     let Some(operation) = s.perform(Ask::post("/recoveries", &body)).await? else { return Ok(Exit::Done) };
     let back = cluster::get(s, cluster::id_in(&operation, "cluster", cluster)).await?;
     s.show(&back)?;
@@ -212,7 +276,7 @@ fn listed(found: &[Found], format: output::Format) -> Outcome {
 
 impl Row for Found {
     const NONE: &'static str = "no backups lie there";
-    const HEADER: &'static [&'static str] = &["holds", "cluster", "engine", "backups", "newest", "size", "opens", "id"];
+    const HEADER: &'static [&'static str] = &["holds", "cluster", "engine", "backups", "newest", "size", "opens", "id", "storage"];
     fn cells(&self) -> Vec<String> {
         let good: Vec<_> = self.backups.iter().filter(|b| b.error.is_none()).collect();
         let engine = self.engine.as_deref().map(|e| format!("{e} {}", self.engine_version.as_deref().unwrap_or_default()));
@@ -227,6 +291,7 @@ impl Row for Found {
             or_dash(good.first().map(|b| b.data_bytes), bytes),
             self.error.as_deref().filter(|_| self.opens).map_or_else(|| yes_no(self.opens), clean),
             self.cluster_id.clone(),
+            clean(self.storage.as_deref().unwrap_or("-")),
         ]
     }
 }

@@ -3,10 +3,10 @@
 use crate::{
     args::nouns::RecoveryKey as Wanted,
     exit::{Exit, Failure, Outcome},
-    output::{Show, card, grid, local, note, or_dash, yes_no},
+    output::{Show, card, clean, grid, local, note, or_dash, yes_no},
     session::{Ask, Session, nothing},
 };
-use mainstay_api_types::{AddRecoveryKey, Operation, RecoveryKey, RecoveryKeyMade, RecoveryKeys};
+use mainstay_api_types::{AddRecoveryKey, Operation, RecoveryKey, RecoveryKeyMade, RecoveryKeys, RecoveryKit};
 use mainstay_client::segment;
 use mainstay_model::Error;
 use serde::Serialize;
@@ -40,6 +40,7 @@ pub async fn run(s: &Session, a: Wanted) -> Outcome {
     let file = a.file.clone().ok_or_else(|| Failure::usage("name a --file to write the key to"))?;
     refuse_existing(&file)?;
     match (&a.add, a.rotate) {
+        (None, false) if a.with_storages => kit(s, &path, &a.name, file).await,
         (None, false) => export(s, &path, &a.name, file).await,
         (Some(name), _) => {
             let ask = Ask::post(format!("{path}/recovery-keys"), &AddRecoveryKey { name: name.clone() });
@@ -66,6 +67,20 @@ async fn export(s: &Session, path: &str, name: &str, file: PathBuf) -> Outcome {
     let Some(key) = s.at_once::<RecoveryKey>(ask, &would).await? else { return Ok(Exit::Done) };
     write_key(&file, &key.key)?;
     written(s, KeyWritten { project: key.project, file })
+}
+
+async fn kit(s: &Session, path: &str, name: &str, file: PathBuf) -> Outcome {
+    let ask = Ask::post(format!("{path}/recovery-kit"), &nothing());
+    let would = format!("write the recovery key of {name}, and its storages with what logs in, to {}", file.display());
+    let Some(kit) = s.at_once::<RecoveryKit>(ask, &would).await? else { return Ok(Exit::Done) };
+    write_key(&file, &serde_json::to_string_pretty(&kit).map_err(Error::internal)?)?;
+    for key in kit.borg.iter().filter(|k| k.key_export.is_none()) {
+        let why = key.error.as_deref().unwrap_or("it is not known why");
+        note(format!("without the key export of {}: {}", clean(&key.repository), clean(why)));
+    }
+    let names: Vec<&str> = kit.storages.iter().map(|s| s.name.as_str()).collect();
+    note(format!("it logs in to {}; `mainstay recover --key {}` needs nothing else", names.join(", "), file.display()));
+    written(s, KeyWritten { project: kit.project, file })
 }
 
 /// Written before it is waited for: it is shown this once.

@@ -50,7 +50,7 @@ impl Place {
             return Err(Error::invalid("data_dir", why));
         }
         let dir = data_dir::prepare(&dir)?;
-        process::log_to_file("info,rustic_core=warn", std::fs::File::create(dir.join("demo.log"))?)?;
+        process::log_to_file("info", std::fs::File::create(dir.join("demo.log"))?)?;
         Ok(Place { dir, made, shutdown: CancellationToken::new(), server: Mutex::new(None) })
     }
 
@@ -68,6 +68,7 @@ impl Place {
             engine_dirs: engine_dirs.into_iter().filter(|d| !d.as_os_str().is_empty()).collect(),
             public_url: None,
             tls: None,
+            copy_again_after: 600,
         };
         let (tell, told) = oneshot::channel();
         let serving = up::serve(config, self.shutdown.clone(), move |ready| {

@@ -208,6 +208,7 @@ impl Server {
             engine_dirs: vec![],
             public_url: None,
             tls: None,
+            copy_again_after: 600,
         };
         let shutdown = CancellationToken::new();
         let (tell, told) = oneshot::channel();

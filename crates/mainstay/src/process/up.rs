@@ -29,6 +29,7 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Certificate and key, where HTTPS is served with one's own.
     pub tls: Option<(PathBuf, PathBuf)>,
+    pub copy_again_after: u32,
 }
 
 /// How long after a signal the process waits for what it is doing before it leaves it to be adopted.
@@ -198,6 +199,7 @@ async fn open_app(config: &Config, data_dir: &Path, listen: SocketAddr, store: S
         own_addresses: vec![listen],
         default_storage: local_storage(data_dir),
         control_plane_copies: Some(data_dir.join(mainstay_agent::COPIES)),
+        copy_again_seconds: config.copy_again_after.into(),
         ..Options::default()
     };
     let agent = mainstay_rpc::Agent::on_socket(socket)?;

@@ -1,7 +1,7 @@
 //! Groups: a bank whose money moves between two clusters is backed up while it works, and comes back
 //! as of one point.
 
-use crate::support::{Load, Mainstay, Resp};
+use crate::support::{Load, Mainstay, Resp, files};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -96,6 +96,31 @@ fn a_working_bank_comes_back_at_one_point() {
     assert_eq!(refused.code, 4, "{}", refused.err);
     m.cli(&["group", "delete", "store", "--yes"]);
     assert_eq!(m.cli(&["group", "list"]), serde_json::json!([]));
+}
+
+/// Both members or none: the one that could be restored is not left over.
+#[test]
+fn new_clusters_come_together_or_not_at_all() {
+    let m = Mainstay::start();
+    group(&m);
+    m.psql("shop", "create table t as select generate_series(1, 1000) n");
+    m.redis("cache", &["set", "a", "1"]);
+    let id = m.cli(&["group", "backup", "store"])["id"].as_str().unwrap().to_string();
+    let cache = m.cli(&["cluster", "show", "cache"])["id"].as_str().unwrap().to_string();
+    let packs = files(&m.data().join("storages/local")).into_iter().filter(|f| f.to_string_lossy().contains(&format!("{cache}/data/")));
+    for pack in packs {
+        let mut bytes = std::fs::read(&pack).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        std::fs::remove_file(&pack).unwrap();
+        std::fs::write(&pack, bytes).unwrap();
+    }
+    let refused = m.say(&["group", "restore", &id, "--new-suffix", "-new"]);
+    assert!(refused.code != 0 && refused.err.contains("cache-new"), "{} {}", refused.code, refused.err);
+    for name in ["shop-new", "cache-new"] {
+        assert_eq!(m.say(&["cluster", "show", name]).code, 3, "{name} is left over");
+    }
+    assert_eq!(m.remnants().iter().filter(|n| n.starts_with("nodes/")).count(), 3);
 }
 
 #[test]

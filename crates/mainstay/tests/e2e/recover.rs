@@ -1,6 +1,6 @@
 //! The worst day: the machine's data is gone, and what is left is a storage and a recovery key.
 
-use crate::support::{BIN, Mainstay, Said, said, until};
+use crate::support::{BIN, Mainstay, Said, lose, said, until};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -33,17 +33,6 @@ impl Kept {
     fn recovered(&self, data: &Path, args: &[&str]) -> Said {
         said(self.recover(data, args).output().unwrap())
     }
-}
-
-/// Ends everything at once and removes the whole data directory, as a lost disk would.
-fn lose(m: &mut Mainstay) {
-    m.kill();
-    for (pid, _) in m.processes() {
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
-    until("everything has ended", || m.processes().is_empty());
-    std::fs::remove_dir_all(m.data()).unwrap();
 }
 
 /// Has the control plane copy itself, and looks that it is said where.

@@ -18,6 +18,8 @@ pub const BIN: &str = env!("CARGO_BIN_EXE_mainstay");
 pub struct Mainstay {
     pub dir: PathBuf,
     pub url: String,
+    /// What `up` is told beside where it is.
+    flags: Vec<String>,
     up: Option<Child>,
 }
 
@@ -36,18 +38,28 @@ impl Said {
 
 impl Mainstay {
     pub fn start() -> Self {
-        Self::start_in(&std::env::temp_dir())
+        Self::begin(&std::env::temp_dir(), &[])
     }
 
     /// With its data directory in a place that a test chose, for its file system.
     pub fn start_in(parent: &Path) -> Self {
+        Self::begin(parent, &[])
+    }
+
+    /// With further flags to `up`.
+    pub fn start_with(flags: &[&str]) -> Self {
+        Self::begin(&std::env::temp_dir(), flags)
+    }
+
+    fn begin(parent: &Path, flags: &[&str]) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = parent.join(format!("mainstay-e2e-{}-{n}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut m = Mainstay { dir, url: format!("http://127.0.0.1:{port}"), up: None };
+        let mut m =
+            Mainstay { dir, url: format!("http://127.0.0.1:{port}"), flags: flags.iter().map(|f| f.to_string()).collect(), up: None };
         m.up();
         m
     }
@@ -61,7 +73,7 @@ impl Mainstay {
         let log = std::fs::File::options().create(true).append(true).open(self.dir.join("up.log")).unwrap();
         let listen = self.url.strip_prefix("http://").unwrap();
         let mut command = Command::new(BIN);
-        command.args(["up", "--data-dir"]).arg(self.data()).args(["--listen", listen]);
+        command.args(["up", "--data-dir"]).arg(self.data()).args(["--listen", listen]).args(&self.flags);
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.up = Some(child);
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -360,6 +372,17 @@ pub fn redis_load(c: Credentials) -> Load {
         }
         acked
     })
+}
+
+/// Ends everything at once and removes the whole data directory, as a lost disk would.
+pub fn lose(m: &mut Mainstay) {
+    m.kill();
+    for (pid, _) in m.processes() {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    until("everything has ended", || m.processes().is_empty());
+    std::fs::remove_dir_all(m.data()).unwrap();
 }
 
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {

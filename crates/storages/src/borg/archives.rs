@@ -1,7 +1,10 @@
 //! What archives there are. A backup is one whose name is a backup's id; its comment is its label.
 
 use super::{Repo, child::QUICK};
-use mainstay_drivers::storage::{Snapshot, SnapshotLabel};
+use mainstay_drivers::{
+    runtime::ExecOutput,
+    storage::{Snapshot, SnapshotLabel},
+};
 use mainstay_model::{BackupId, Error, Result, Time};
 use serde::Deserialize;
 
@@ -70,11 +73,17 @@ pub fn published(all: &[Archive]) -> Result<Vec<Snapshot>> {
     Ok(list)
 }
 
+/// How Borg is asked which archives there are.
+pub const LIST: [&str; 4] = ["list", "--json", "--format", "{comment}{end}"];
+
+pub fn all_of(out: &ExecOutput) -> Result<Vec<Archive>> {
+    let said: Archives = serde_json::from_slice(&out.stdout).map_err(Error::internal)?;
+    Ok(said.archives)
+}
+
 impl Repo {
     pub async fn archives(&self) -> Result<Vec<Archive>> {
-        let out = self.run(&["list", "--json", "--format", "{comment}{end}"], std::slice::from_ref(&self.url), QUICK).await?;
-        let said: Archives = serde_json::from_slice(&out.stdout).map_err(Error::internal)?;
-        Ok(said.archives)
+        all_of(&self.run(&LIST, std::slice::from_ref(&self.url), QUICK).await?)
     }
 
     /// Fails with `NotFound` for what is no published backup.

@@ -4,34 +4,20 @@
 //! Where the host does not let go of it the place is append-only. That is a good place, and one where
 //! old backups are removed by hand; the probe is then used again the next time.
 
-use super::{
-    Borg,
-    address::Address,
-    child::{Call, Input, QUICK, words},
-    trouble,
-};
+use super::{Borg, address::Address, index::Index, plain::Plain, trouble};
 use crate::{
     place::check as directory,
     pool::{Lane, Pool},
 };
-use mainstay_drivers::{
-    runtime::ExecOutput,
-    storage::{BorgPlace, StorageReport, StorageSpec},
-};
-use mainstay_model::{Error, Kind, Result, Secret, backup::Check};
+use mainstay_drivers::storage::{BorgPlace, StorageReport, StorageSpec};
+use mainstay_model::{Error, Kind, Result, backup::Check};
 use std::sync::Arc;
 
 const PROBE: &str = "mainstay-probe";
 
-struct Probe<'a> {
-    borg: &'a Borg,
-    pool: &'a Pool,
-    address: Arc<Address>,
-    login: Option<Secret>,
-    url: String,
-}
+struct Probe(Plain);
 
-pub async fn check(borg: &Borg, pool: &Pool, spec: &StorageSpec, place: &BorgPlace) -> Result<StorageReport> {
+pub async fn check(borg: &Arc<Borg>, pool: &Pool, spec: &StorageSpec, place: &BorgPlace) -> Result<StorageReport> {
     let mut report = StorageReport { rows: Vec::new(), free_bytes: None, total_bytes: None };
     let address = match Address::parse(place) {
         Ok(address) => Arc::new(address),
@@ -47,19 +33,19 @@ pub async fn check(borg: &Borg, pool: &Pool, spec: &StorageSpec, place: &BorgPla
     if report.rows.iter().any(|row| !row.ok && row.name != "space") {
         return Ok(report);
     }
-    let probe = Probe { borg, pool, url: address.url(PROBE), address, login: spec.secret.clone() };
-    report.rows.extend(probe.rows().await);
+    let url = address.url(PROBE);
+    let plain = Plain { borg: borg.clone(), pool: pool.clone(), url, address, login: spec.secret.clone() };
+    let index = Index::of(&plain);
+    report.rows.extend(Probe(plain).rows().await);
+    if let Some(index) = index
+        && report.rows.iter().all(|row| row.ok)
+    {
+        report.rows.push(index.row().await);
+    }
     Ok(report)
 }
 
-impl Probe<'_> {
-    async fn run(&self, head: &[&str], tail: &[String], stdin: &str) -> Result<ExecOutput> {
-        let room = self.borg.room(self.pool, &self.address, self.login.clone()).await?;
-        let call = Call { room, args: words(head, tail), input: Input::Bytes(stdin.into()), timeout: QUICK };
-        let out = self.borg.exec(call).await?;
-        trouble::judge(head[0], &self.url, &out).map(|()| out)
-    }
-
+impl Probe {
     /// Ends with the first that is not good.
     async fn rows(&self) -> Vec<Check> {
         let mut rows = Vec::new();
@@ -67,11 +53,11 @@ impl Probe<'_> {
             Ok(version) => rows.push(Check::new("borg", true, version)),
             Err(e) => return vec![Check::new("borg", false, e.message)],
         }
-        if let Err(e) = self.make().await {
+        if let Err(e) = self.0.make().await {
             rows.push(Check::new("reachable", false, e.message));
             return rows;
         }
-        rows.push(Check::new("reachable", true, format!("a repository can be made at {}", self.url)));
+        rows.push(Check::new("reachable", true, format!("a repository can be made at {}", self.0.url)));
         match self.exercise().await {
             Ok(()) => rows.push(Check::new("writable", true, "an archive was written, read back and compared")),
             Err(e) => rows.push(Check::new("writable", false, e.message)),
@@ -81,8 +67,8 @@ impl Probe<'_> {
     }
 
     async fn version(&self) -> Result<String> {
-        let room = self.borg.room(self.pool, &self.address, self.login.clone()).await?;
-        let version = self.borg.version(room).await?;
+        let room = self.0.borg.room(&self.0.pool, &self.0.address, self.0.login.clone()).await?;
+        let version = self.0.borg.version(room).await?;
         let mut numbers = version.trim_start_matches("borg ").split('.').map(|n| n.parse::<u32>().unwrap_or(0));
         match (numbers.next(), numbers.next()) {
             (Some(1), Some(minor)) if minor >= 2 => Ok(version),
@@ -93,27 +79,19 @@ impl Probe<'_> {
         }
     }
 
-    async fn make(&self) -> Result<()> {
-        let made = self.run(&["init", "--make-parent-dirs", "--encryption=none"], std::slice::from_ref(&self.url), "").await;
-        match made {
-            Err(e) if e.inside.as_deref().is_some_and(|text| text.contains("already exists")) => Ok(()),
-            done => done.map(|_| ()),
-        }
-    }
-
     async fn exercise(&self) -> Result<()> {
         let content = format!("probe {:032x}", rand::random::<u128>());
-        let archive = format!("{}::{:016x}", self.url, rand::random::<u64>());
-        self.run(&["create", "--stdin-name=probe"], &[archive.clone(), "-".into()], &content).await?;
-        let out = self.run(&["extract", "--stdout"], &[archive], "").await?;
+        let archive = format!("{}::{:016x}", self.0.url, rand::random::<u64>());
+        self.0.run(&["create", "--stdin-name=probe"], &[archive.clone(), "-".into()], &content).await?;
+        let out = self.0.run(&["extract", "--stdout"], &[archive], "").await?;
         match out.stdout == content.as_bytes() {
             true => Ok(()),
-            false => Err(Error::integrity(format!("{} does not give back what was written; check its disk", self.url))),
+            false => Err(Error::integrity(format!("{} does not give back what was written; check its disk", self.0.url))),
         }
     }
 
     async fn lets_go(&self) -> Check {
-        match self.run(&["delete"], std::slice::from_ref(&self.url), "").await {
+        match self.0.run(&["delete"], std::slice::from_ref(&self.0.url), "").await {
             Ok(_) => Check::new("deletion", true, "the probe was removed again"),
             Err(e) if e.kind == Kind::NotFound => Check::new("deletion", true, "the probe is gone"),
             Err(e) if trouble::is_append_only(&e) => Check::new(

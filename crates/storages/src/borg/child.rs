@@ -30,7 +30,7 @@ pub const LONG: Duration = Duration::from_secs(7 * 24 * 3600);
 /// owner was on this very host and is gone; after that it sleeps a tenth of this before it goes on.
 const LOCK_WAIT: &str = "5";
 /// How long we begin anew while somebody else holds it.
-const LOCK_PATIENCE: Duration = Duration::from_secs(300);
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 const SETTLE: Duration = Duration::from_secs(5);
 
 const PLACES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
@@ -219,7 +219,7 @@ impl Repo {
         self.borg.room(&self.pool, &self.address, self.login.clone()).await
     }
 
-    fn call(&self, room: &Arc<Room>, args: Vec<String>, timeout: Duration) -> Call {
+    pub fn call(&self, room: &Arc<Room>, args: Vec<String>, timeout: Duration) -> Call {
         Call { room: room.clone(), args, input: Input::Passphrase(self.passphrase.clone()), timeout }
     }
 

@@ -13,7 +13,7 @@ use super::{
     pipe::{self, Writer},
     read::to_its_end,
     room::trouble as io_trouble,
-    trouble::{WRONG_KEY, broken, is_append_only as says_append_only},
+    trouble::{WRONG_KEY, broken, is_append_only as says_append_only, judge},
     upkeep,
 };
 use crate::pool::Lane;
@@ -26,6 +26,7 @@ const MARK: &str = "key-";
 /// The one archive beside a key, and the one file in it.
 const ARCHIVE: &str = "key";
 pub const FILE: &str = "passphrase";
+const EXPORT: &str = "key-export";
 
 impl Repo {
     /// Tells keys apart without telling anything about them: they are random, and as long as hashes.
@@ -57,6 +58,16 @@ impl Repo {
         let none = || Error::forbidden(format!("the Borg repository at {} does not open with this key", self.url)).with_code(WRONG_KEY);
         let passphrase = self.passphrase_by(key).await.map_err(|e| if e.kind == Kind::NotFound { none() } else { e })?;
         Ok(Repo { passphrase, ..self.clone() })
+    }
+
+    /// As Borg writes it down for people: sealed with the passphrase, and all there is to do without the
+    /// repository's own copy.
+    pub async fn key_export(&self) -> Result<Secret> {
+        let room = self.room().await?;
+        let args = ["key", "export"].map(String::from).into_iter().chain([self.url.clone(), format!("../{EXPORT}")]);
+        let out = self.borg.exec(self.call(&room, args.collect(), QUICK)).await?;
+        judge("key export", &self.url, &out)?;
+        room.read(EXPORT).map(Secret::new)
     }
 
     /// Makes these keys open it too, the passphrase itself aside.

@@ -18,8 +18,10 @@ mod address;
 mod archives;
 mod check;
 mod child;
+mod index;
 mod keys;
 mod pipe;
+mod plain;
 mod put;
 mod read;
 mod room;
@@ -35,6 +37,7 @@ use crate::{
 use address::Address;
 use async_trait::async_trait;
 use child::QUICK;
+use index::Index;
 use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
@@ -43,7 +46,8 @@ use mainstay_drivers::{
         StorageReport, StorageSpec, StorageUsage, Stored,
     },
 };
-use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result, Secret, backup::Facts};
+use mainstay_model::{ClusterId, Kind, ProjectId, Result, Secret, backup::Facts};
+use plain::Plain;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -99,14 +103,16 @@ impl Shelf {
         check::check(&self.borg, &self.pool, spec, place).await
     }
 
-    /// What lies on another host is behind `borg serve`, which lists nothing.
-    pub async fn discover(&self, place: &BorgPlace) -> Result<Vec<(ProjectId, ClusterId)>> {
-        match Address::parse(place)? {
-            Address::Local(path) => self.pool.run(Lane::Ask, move |_| crate::place::local::repositories(&path)).await,
-            Address::Ssh { .. } => Err(Error::conflict(
-                "not_listable",
-                "which repositories lie on another host cannot be asked of borg there; name the cluster",
-            )),
+    pub async fn discover(&self, spec: &StorageSpec, place: &BorgPlace) -> Result<Vec<(ProjectId, ClusterId)>> {
+        let address = Address::parse(place)?;
+        if let Address::Local(path) = address {
+            return self.pool.run(Lane::Ask, move |_| crate::place::local::repositories(&path)).await;
+        }
+        let url = address.url("");
+        let plain = Plain { borg: self.borg.clone(), pool: self.pool.clone(), address: Arc::new(address), login: spec.secret.clone(), url };
+        match Index::of(&plain) {
+            Some(index) => index.list().await,
+            None => Ok(vec![]),
         }
     }
 
@@ -140,20 +146,50 @@ impl Shelf {
         }
         let alone = repo.site.gate.clone().write_owned().await;
         let repo = repo.opened(&keys, create).await?;
+        if create {
+            self.noted(&repo, repository).await;
+        }
         lock(&repo.site.opened).insert(way, repo.passphrase.clone());
         drop(alone);
         Ok(Arc::new(BorgStorage { repo, keys }))
+    }
+
+    /// A backup without its place in the index is a backup all the same: it is only harder to find for
+    /// whoever has lost everything else. The next opening tries again, and `storage check` says it.
+    async fn noted(&self, repo: &Repo, repository: &RepositoryRef) {
+        let Some(index) = Index::of(&repo.plain()) else { return };
+        if let Err(e) = index.note(&repository.project, &repository.cluster).await {
+            tracing::warn!(inside = e.inside, "the repository at {} was not noted in the index of its place: {e}", repo.url);
+        }
     }
 
     pub async fn remove(&self, repository: &RepositoryRef, place: &BorgPlace) -> Result<()> {
         let repo = self.repo(repository, place)?;
         let _alone = repo.site.gate.clone().write_owned().await;
         lock(&repo.site.opened).clear();
-        upkeep::destroy(repo, &repository.keys).await
+        let index = Index::of(&repo.plain());
+        upkeep::destroy(repo, &repository.keys).await?;
+        // A name that leads nowhere misleads nobody.
+        if let Some(index) = index
+            && let Err(e) = index.forget(&repository.project, &repository.cluster).await
+        {
+            tracing::warn!(inside = e.inside, "a removed repository is still in the index of its place: {e}");
+        }
+        Ok(())
     }
 }
 
 impl Repo {
+    fn plain(&self) -> Plain {
+        Plain {
+            borg: self.borg.clone(),
+            pool: self.pool.clone(),
+            address: self.address.clone(),
+            login: self.login.clone(),
+            url: self.url.clone(),
+        }
+    }
+
     /// Whatever is found missing makes the next opening look afresh.
     fn noticed<T>(&self, outcome: Result<T>) -> Result<T> {
         if outcome.as_ref().is_err_and(|e| e.kind == Kind::NotFound && e.code == trouble::NO_REPOSITORY) {
@@ -277,11 +313,21 @@ impl Storage for BorgStorage {
         self.repo.noticed(upkeep::usage(&self.repo).await)
     }
 
+    async fn key_export(&self) -> Result<Option<Secret>> {
+        let _with_others = self.repo.site.gate.read().await;
+        self.repo.noticed(self.repo.key_export().await).map(Some)
+    }
+
     /// Of several recovery keys, for the first.
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {
         let (repo, target) = (&self.repo, quoted(target));
         let open_with = |file: &str| format!("export BORG_PASSCOMMAND={}", quoted(&format!("cat {}", quoted(file))));
-        let mut lines = vec![open_with(key_file)];
+        let mut lines = match repo.address.login() {
+            // The key file is the user's own.
+            Some(_) => vec!["export BORG_RSH='ssh -i SSH_KEY_FILE'".to_owned()],
+            None => vec![],
+        };
+        lines.push(open_with(key_file));
         if let Some(recovery) = self.keys.recovery.first() {
             let passphrase = format!("{key_file}.borg");
             let from = quoted(&repo.passphrase_for(recovery));

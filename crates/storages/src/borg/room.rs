@@ -52,6 +52,12 @@ impl Room {
         self.path.join("tree")
     }
 
+    /// What Borg left under a name, `../name` to it.
+    pub fn read(&self, name: &str) -> Result<String> {
+        let path = self.path.join(name);
+        fs::read_to_string(&path).map_err(|e| trouble("reading", &path, &e))
+    }
+
     pub fn pipe(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         pipe::make(&path, 0o600).map_err(|e| trouble("making", &path, &e))?;
