@@ -1,7 +1,6 @@
 import createClient, { type Middleware } from 'openapi-fetch';
 import { heard, lost, setConnection } from './connection';
 import { ApiProblem, problemOf, Unreachable } from './problem';
-import type { Ahead } from './ahead';
 import type { paths } from './schema';
 
 /** Where somebody who is not signed in is expected; a 401 there opens nothing. */
@@ -32,7 +31,7 @@ const house: Middleware = {
 };
 
 // `fetch` is looked up at each call, so that a test can stand in for it.
-export const api = createClient<paths & Ahead>({ baseUrl: '/', fetch: (request) => globalThis.fetch(request), credentials: 'same-origin' });
+export const api = createClient<paths>({ baseUrl: '/', fetch: (request) => globalThis.fetch(request), credentials: 'same-origin' });
 api.use(house);
 
 interface Answer<T> {

@@ -51,8 +51,3 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
 export function isProblem(error: unknown, status?: number): error is ApiProblem {
   return error instanceof ApiProblem && (status === undefined || error.status === status);
 }
-
-/** Whether the server knows no such route: an older one, and what needs it is not drawn. */
-export function notThere(error: unknown): boolean {
-  return isProblem(error, 404) && (error.code === 'no_such_route' || error.code === 'route_not_found');
-}

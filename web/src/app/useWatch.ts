@@ -25,6 +25,8 @@ export function useWatch(project: string) {
         if (isMine(o.id)) tell(o);
       }
     }
+    // Settings and lists that hang on a cluster have no events of their own.
+    if (over) void client.invalidateQueries({ queryKey: [project, 'clusters', 'part'] });
     // Without a stream nobody says what an operation changed.
     if (over && connection().link !== 'live') void client.invalidateQueries({ queryKey: [project] });
   }, [data, client, project]);

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react';
 import { Anchor, Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { Link, useNavigate } from '@tanstack/react-router';
-import type { LinkShown } from '~/api/ahead';
+import type { LinkShown } from '~/api/schema';
 import { isProblem } from '~/api/problem';
 import { useAcceptLink, useLinkLook, useWait } from '~/features/auth';
 import { useTitle } from '~/shared/lib/title';
@@ -53,8 +53,8 @@ function Spent() {
 }
 
 function introduction(link: LinkShown): string {
-  if (link.project) return `${link.project} invited you as ${link.role ?? 'viewer'}.`;
-  if (link.email) return `Choose a new password for ${link.email}.`;
+  if (link.kind === 'invitation') return `${link.project} invited you as ${link.role ?? 'viewer'}.`;
+  if (link.kind === 'password') return `Choose a new password for ${link.email}.`;
   return `You are setting up the administrator of ${link.host}. This link works once.`;
 }
 
@@ -62,18 +62,18 @@ function Accept({ token, link }: { token: string; link: LinkShown }) {
   const accept = useAcceptLink();
   const wait = useWait(accept.error);
   const navigate = useNavigate();
-  const first = !link.project && !link.email;
+  const first = link.kind === 'first';
+  const named = !link.known && link.kind !== 'password';
   const form = useForm({
     initialValues: { name: '', email: '', password: '' },
     validateInputOnBlur: true,
     validate: {
-      name: (v) => (!link.known && (first || link.project) && v.trim() === '' ? 'Say how you want to be called.' : null),
+      name: (v) => (named && v.trim() === '' ? 'Say how you want to be called.' : null),
       email: (v) => (first && !/^\S+@\S+$/.test(v) ? 'Use an e-mail address, like ann@example.org.' : null),
       password: (v) => (!link.known && v.length < 12 ? 'Use 12 characters or more.' : null),
     },
   });
   const send = form.onSubmit((v) => {
-    const named = !link.known && (first || link.project);
     accept.mutate(
       { token, password: v.password, ...(named ? { name: v.name.trim() } : {}), ...(first ? { email: v.email.trim() } : {}) },
       {
@@ -82,15 +82,15 @@ function Accept({ token, link }: { token: string; link: LinkShown }) {
       },
     );
   });
-  const button = first ? 'Create administrator' : link.project ? 'Join' : 'Set password';
+  const button = first ? 'Create administrator' : link.kind === 'invitation' ? 'Join' : 'Set password';
   const shown = isProblem(accept.error, 429) ? new Error(`Too many tries. Try again in ${wait} s.`) : isProblem(accept.error, 422) && accept.error.field ? undefined : accept.error;
   return (
     <form onSubmit={send} noValidate>
       <Stack gap="md">
         <Text>{introduction(link)}</Text>
-        {!link.known && (first || link.project) ? <TextInput label="Name" autoComplete="name" {...form.getInputProps('name')} /> : null}
+        {named ? <TextInput label="Name" autoComplete="name" {...form.getInputProps('name')} /> : null}
         {first ? <TextInput label="E-mail" type="email" autoComplete="username" {...form.getInputProps('email')} /> : null}
-        {link.known ? <Text c="dimmed">You are known here as {link.email}: give the password you have.</Text> : null}
+        {link.known && !first ? <Text c="dimmed">You are known here as {link.email}: give the password you have.</Text> : null}
         <PasswordInput
           label="Password"
           description={link.known ? undefined : '12 characters or more'}

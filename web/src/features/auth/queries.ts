@@ -1,8 +1,6 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
-import { ofToken } from '~/api/ahead';
 import { api, ask } from '~/api/client';
 import { setConnection } from '~/api/connection';
-import { notThere } from '~/api/problem';
 import { setDrift } from '~/shared/lib/now';
 
 /** Who asks, and the role in each project. Not a project's: it outlives a change of project. */
@@ -10,10 +8,7 @@ export const meQuery = queryOptions({
   queryKey: ['me'],
   queryFn: async () => {
     const sent = Date.now();
-    const me = await ask(api.GET('/api/v1/me')).catch(async (error: unknown) => {
-      if (!notThere(error)) throw error;
-      return ofToken((await ask(api.GET('/api/v1/projects', { params: { query: {} } }))).items);
-    });
+    const me = await ask(api.GET('/api/v1/me'));
     setConnection({ signedOut: false });
     // Half of the way there and back is the best guess at what the server's clock says now.
     setDrift(Date.parse(me.server_time) - (sent + Date.now()) / 2);

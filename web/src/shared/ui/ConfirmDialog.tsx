@@ -27,6 +27,9 @@ interface Props {
   focus?: 'cancel' | 'action';
 }
 
+/** Mantine lets nobody choose the role; a question about loss is an alert. */
+const urgent = (dialog: HTMLElement | null) => dialog?.setAttribute('role', 'alertdialog');
+
 /** Says it, shows it, then asks; the button wakes when the name was typed. */
 export function ConfirmDialog(props: Props) {
   const { opened, onClose, title, busy, size = 520 } = props;
@@ -38,7 +41,7 @@ export function ConfirmDialog(props: Props) {
   return (
     <Modal.Root opened={opened} onClose={close} size={size} centered fullScreen={small} transitionProps={{ duration: 120 }} closeOnClickOutside={false}>
       <Modal.Overlay backgroundOpacity={0.4} />
-      <Modal.Content {...{ role: 'alertdialog' }} data-modal-content>
+      <Modal.Content ref={urgent} data-modal-content>
         <Modal.Header role="none">
           <Modal.Title>{title}</Modal.Title>
         </Modal.Header>
