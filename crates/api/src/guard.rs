@@ -98,7 +98,8 @@ async fn outermost(State(shared): State<Shared>, request: Request, next: Next) -
         Ok(()) => next.run(request).await,
         Err(e) => {
             let peer = peer_of(&request);
-            let entry = shared.strangers.note(peer).then(|| audit::turned_away(&shared.app, &request, peer, &e));
+            let heard = shared.strangers.note(counted(peer)).is_none();
+            let entry = heard.then(|| audit::turned_away(&shared.app, &request, peer, &e));
             turned_away(&shared, entry, e).await
         }
     };
