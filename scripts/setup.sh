@@ -45,6 +45,7 @@ if [ "$level" = test ]; then
   command -v chromium >/dev/null || want chromium
   [ -x /sbin/mkfs.btrfs ] || want btrfs-progs
   [ -x /sbin/mkfs.xfs ] || want xfsprogs
+  want python3-venv
 fi
 
 install_packages() {

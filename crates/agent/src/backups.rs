@@ -16,10 +16,10 @@ use mainstay_drivers::{
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, ListSnapshots, ManualCommands, RemoveRepository,
-    RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, ListSnapshots, LockSnapshot, Locked, ManualCommands,
+    RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// How the commands for a person name what only that person knows.
 const KEY_FILE: &str = "RECOVERY-KEY-FILE";
@@ -101,6 +101,12 @@ impl Agent {
     pub(crate) async fn verify_snapshot(&self, verb: VerifySnapshot, act: &Act) -> Result<Verified> {
         let bytes = self.opened(&verb.repository).await?.verify(&verb.snapshot, verb.depth, &act.progress).await?;
         Ok(Verified { bytes })
+    }
+
+    pub(crate) async fn lock_snapshot(&self, verb: LockSnapshot, _: &Act) -> Result<Locked> {
+        let keep = Duration::from_secs(verb.keep_seconds);
+        let until = self.opened(&verb.repository).await?.lock(&verb.snapshot, keep).await?;
+        Ok(Locked { until })
     }
 
     pub(crate) async fn snapshot_facts(&self, verb: SnapshotFacts, _: &Act) -> Result<Facts> {

@@ -64,6 +64,7 @@ table! {
     Capture => capture,
     CopySnapshot => copy_snapshot,
     VerifySnapshot => verify_snapshot,
+    LockSnapshot => lock_snapshot,
     SnapshotFacts => snapshot_facts,
     ListSnapshots => list_snapshots,
     DeleteSnapshots => delete_snapshots,

@@ -51,6 +51,11 @@ pub struct BackupCopy {
     pub error: Option<String>,
     /// The snapshot's id in the repository, for `restic`.
     pub snapshot: Option<String>,
+    /// Nobody can remove it from the storage before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub locked_until: Option<Time>,
+    /// Why it is not locked though its storage can.
+    pub lock_error: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

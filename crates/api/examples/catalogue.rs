@@ -101,6 +101,7 @@ fn backup(cluster: &Cluster, schedule: &Schedule, storage: &StorageRow, created_
         error: failed.then(|| "it does not answer".into()),
         tries: 0,
         tried_at: None,
+        lock: None,
     };
     Backup {
         id: BackupId::new(),

@@ -147,6 +147,8 @@ fn copy(c: mainstay_model::backup::Copy) -> dto::BackupCopy {
         verified_at: c.verified_at,
         error: c.error,
         snapshot: c.snapshot,
+        locked_until: c.lock.as_ref().and_then(|l| l.until),
+        lock_error: c.lock.and_then(|l| l.error),
     }
 }
 

@@ -165,6 +165,7 @@ pub(crate) fn copy(row: &store::storages::StorageRow) -> Copy {
         error: None,
         tries: 0,
         tried_at: None,
+        lock: None,
     }
 }
 
@@ -322,6 +323,10 @@ pub async fn drill(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId
 pub async fn delete(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
     if backup.pinned {
         return Err(Error::conflict("backup_pinned", format!("backup {} is pinned; unpin it first", backup.id)));
+    }
+    if let Some(until) = backup.locked_until(app.now()) {
+        let why = format!("backup {} is locked until {until}: its storage lets nobody remove it before", backup.id);
+        return Err(Error::conflict("backup_locked", why));
     }
     if backup.status == BackupStatus::Running {
         return Err(Error::conflict("backup_running", format!("backup {} is being made; cancel its operation instead", backup.id)));

@@ -33,7 +33,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    pub async fn load(conn: &mut Tx, id: &ClusterId) -> Result<Catalogue> {
+    pub async fn load(conn: &mut Tx, id: &ClusterId, now: Time) -> Result<Catalogue> {
         let cluster = store::clusters::get(conn, id).await?;
         let policy = store::retention::policy(conn, id).await?;
         let backups = store::backups::of_cluster(conn, id).await?;
@@ -41,6 +41,7 @@ impl Catalogue {
         held.extend(store::restores::in_use(conn).await?.into_iter().map(|b| (b, Hold::InUse)));
         let copied = |b: &&Backup| b.copies.iter().any(|c| c.status == BackupStatus::Running);
         held.extend(backups.iter().filter(copied).map(|b| (b.id.clone(), Hold::InUse)));
+        held.extend(backups.iter().filter_map(|b| Some((b.id.clone(), Hold::Locked(b.locked_until(now)?)))));
         held.extend(backups.iter().filter(|b| b.pinned).map(|b| (b.id.clone(), Hold::Pinned)));
         let schedules = store::schedules::of_cluster(conn, id).await?;
         let of = |s: mainstay_model::schedule::Schedule| {
@@ -160,7 +161,7 @@ pub async fn explain(app: &App, backups: &[Backup]) -> Result<Vec<Explained>> {
     }
     let now = app.now();
     for id in clusters {
-        match Catalogue::load(&mut conn, id).await {
+        match Catalogue::load(&mut conn, id, now).await {
             Ok(catalogue) => said.extend(explained(&catalogue, now)),
             Err(e) if e.kind == mainstay_model::Kind::NotFound => {}
             Err(e) => return Err(e),
@@ -208,7 +209,7 @@ pub struct Preview {
 
 /// What `policy` would delete in its next run that the policy of today would not wait for.
 pub async fn preview(app: &App, cluster: &ClusterId, policy: &BackupPolicy) -> Result<Preview> {
-    let catalogue = Catalogue::load(&mut *app.store.read().await?, cluster).await?;
+    let catalogue = Catalogue::load(&mut *app.store.read().await?, cluster, app.now()).await?;
     let now = app.now();
     let plan = catalogue.plan_under(policy, Clock { now, last: Some(now) });
     Ok(previewed(&catalogue, plan))
@@ -277,7 +278,7 @@ pub(crate) async fn mark(
     confirmed: bool,
 ) -> Result<(usize, Option<plan::Brake>)> {
     let mut tx = app.store.begin_write().await?;
-    let mut catalogue = Catalogue::load(&mut tx, cluster).await?;
+    let mut catalogue = Catalogue::load(&mut tx, cluster, app.now()).await?;
     catalogue.pins.suspended = suspended;
     let plan = catalogue.plan(clock);
     if plan.brake.is_some() && !confirmed || !catalogue.is_settled() {

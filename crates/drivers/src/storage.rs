@@ -17,6 +17,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// One storage as configured by a user.
@@ -428,6 +429,13 @@ pub trait Storage: Send + Sync {
 
     /// Bytes that were read and found good; an [`mainstay_model::Kind::Integrity`] error names what is not.
     async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64>;
+
+    /// Keeps the snapshot, and all it needs, from being removed by anybody for so long, by the place's
+    /// own clock. `None` where the place can do no such thing. Again makes it longer, never shorter.
+    async fn lock(&self, snapshot: &str, keep: Duration) -> Result<Option<Time>> {
+        let _ = (snapshot, keep);
+        Ok(None)
+    }
 
     /// Removes snapshot records. Absent ones are done. Space comes back with `prune`.
     async fn delete(&self, snapshots: &[String]) -> Result<()>;

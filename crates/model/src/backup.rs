@@ -210,6 +210,20 @@ pub struct Copy {
     pub tries: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_at: Option<Time>,
+    /// How it is locked, where its storage can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<CopyLock>,
+}
+
+/// A copy in a storage with object lock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyLock {
+    /// Nobody can remove it before; not yet locked without it.
+    pub until: Option<Time>,
+    /// What the lock was made for: the backup's time may be set anew.
+    pub wanted: Time,
+    pub tried_at: Time,
+    pub error: Option<String>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -217,6 +231,10 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Backup {
+    /// Until when a storage keeps it from being removed, as far as that is still to come.
+    pub fn locked_until(&self, now: Time) -> Option<Time> {
+        self.copies.iter().filter_map(|c| c.lock.as_ref()?.until).filter(|t| *t > now).max()
+    }
     /// Whether a restore may start from it: read back and checked, or drilled, and not going away.
     pub fn is_restorable(&self) -> bool {
         matches!(self.status, BackupStatus::Completed | BackupStatus::Partial) && self.copies.iter().any(Copy::is_good)

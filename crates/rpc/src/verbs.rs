@@ -9,7 +9,7 @@ use mainstay_drivers::{
     storage::{Depth, FoundRepository, RepositoryKeys, RepositoryRef, SnapshotLabel, StorageReport, StorageSpec, StorageUsage, Stored},
 };
 use mainstay_model::{
-    BackupId, ClusterId, ClusterName, Error, NodeId, Secret,
+    BackupId, ClusterId, ClusterName, Error, NodeId, Secret, Time,
     assertion::Assertion,
     backup::{Check, Facts},
     engine::EngineEntry,
@@ -103,6 +103,9 @@ verbs! {
     VerifySnapshot { repository: RepositoryRef, snapshot: String, depth: Depth } -> Verified;
     SnapshotFacts { repository: RepositoryRef, snapshot: String } -> Facts;
     ListSnapshots { repository: RepositoryRef } -> Vec<mainstay_drivers::storage::Snapshot>;
+    /// Keeps the snapshot and all it needs from being removed by anybody for so long, by the storage's own
+    /// clock; `None` where the storage can do no such thing.
+    LockSnapshot { repository: RepositoryRef, snapshot: String, keep_seconds: u64 } -> Locked;
     DeleteSnapshots { repository: RepositoryRef, snapshots: Vec<String>, prune: bool } -> Done;
     RemoveRepository { repository: RepositoryRef } -> Done;
     EnsureKeys { repository: RepositoryRef, keys: RepositoryKeys } -> Done;
@@ -234,6 +237,11 @@ pub struct NodeUsageReply {
     pub data_bytes: u64,
     pub disk_free_bytes: u64,
     pub disk_total_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Locked {
+    pub until: Option<Time>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -252,6 +252,40 @@ async fn wrong_credentials_and_buckets_are_named() {
     assert_eq!(storages.open(&nowhere, true).await.err().unwrap().code, "address_refused");
 }
 
+/// Each wrong answer has its own: it names the storage, ends in time, leaves nothing that looks like a backup,
+/// and the next one is fine.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wrong_answer_fails_by_name_and_the_next_backup_is_fine() {
+    const ROTATED: &str = "<Error><Code>InvalidAccessKeyId</Code></Error>";
+    const NO_BUCKET: &str = "<Error><Code>NoSuchBucket</Code></Error>";
+    const CUT: &str = "<ListBucketResult><Contents><Key>backups/da";
+    let wrong: [(&str, &str, &str, Fault, &str); 6] = [
+        ("the key was rotated away", "PUT", "/data/", Fault::Answer(403, ROTATED), "destination_auth"),
+        ("the key was rotated away before the record", "PUT", "/snapshots/", Fault::Answer(403, ROTATED), "destination_auth"),
+        ("the bucket is gone", "PUT", "", Fault::Answer(404, NO_BUCKET), "no_bucket"),
+        ("a list that is cut off", "GET", "list-type=2", Fault::Answer(200, CUT), "storage_protocol"),
+        ("a list that is no list", "GET", "list-type=2", Fault::Answer(200, "<html>login</html>"), "storage_protocol"),
+        ("no room there", "PUT", "/data/", Fault::Answer(507, ""), "no_space"),
+    ];
+    for (what, method, part, fault, code) in wrong {
+        let server = S3Server::start().await;
+        let (_storages, _, storage) = impatient(&server).await;
+        server.seen();
+        let bad = fault.clone();
+        server.script(move |s| if s.is(method, part) { bad.clone() } else { Fault::None });
+        let start = Instant::now();
+        let error = storage.put(&label(), source(), &quiet()).await.expect_err(what);
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}: {:?}", start.elapsed());
+        assert_eq!(error.code, code, "{what}: {error:?}");
+        let asked = server.seen().iter().filter(|s| s.is(method, part)).count();
+        assert!(asked < 20, "{what}: asked {asked} times");
+        server.script(|_| Fault::None);
+        assert!(storage.list().await.unwrap().is_empty(), "{what}: something was published");
+        let stored = storage.put(&label(), source(), &quiet()).await.unwrap_or_else(|e| panic!("after {what}: {e:?}"));
+        storage.verify(&stored.snapshot, Depth::Data, &quiet()).await.unwrap();
+    }
+}
+
 async fn looked_at(server: &S3Server) -> StorageReport {
     OpenStorages::new().with_patience(Duration::from_secs(20)).check(&server.spec("backups")).await.unwrap()
 }

@@ -72,7 +72,8 @@ async fn take(cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
     s.taken.clear();
     for id in &s.backups {
         let Some(mut backup) = still_there(tx, id).await? else { continue };
-        let due = backup.status == BackupStatus::Deleting && !backup.pinned;
+        let free = !backup.pinned && backup.locked_until(cx.world.now()).is_none();
+        let due = free && backup.status == BackupStatus::Deleting;
         let Some(deleting) = backup.deleting.take().filter(|d| due && d.until <= cx.world.now()) else { continue };
         store::backups::update(tx, &backup).await?;
         s.taken.push((backup.id, deleting));

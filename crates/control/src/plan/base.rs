@@ -58,6 +58,7 @@ mod tests {
             error: None,
             tries: 0,
             tried_at: None,
+            lock: None,
         };
         made.copies = storages.iter().map(copy).collect();
         made

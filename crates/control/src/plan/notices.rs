@@ -175,6 +175,7 @@ mod tests {
             error: (*s == BackupStatus::Failed).then(|| "far\r\nis away".into()),
             tries: 0,
             tried_at: None,
+            lock: None,
         };
         let text = serde_json::json!({
             "id": BackupId::new(), "project": mainstay_model::ProjectId::new(), "cluster": mainstay_model::ClusterId::new(),

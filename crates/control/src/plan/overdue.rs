@@ -317,6 +317,7 @@ mod tests {
                 error: (*status == BackupStatus::Failed).then(|| "it is away".into()),
                 tries: 0,
                 tried_at: None,
+                lock: None,
             })
             .collect();
         b

@@ -66,6 +66,8 @@ pub enum Hold {
     Pinned,
     /// Something reads it right now.
     InUse,
+    /// A storage lets nobody remove it before.
+    Locked(Time),
 }
 
 /// This moment, and that of the run before.
@@ -180,6 +182,7 @@ impl<'a> Desk<'a> {
         self.keep_where(|i| match pins.held.get(&i.id) {
             Some(Hold::Pinned) => Some(Kept::Pinned),
             Some(Hold::InUse) => Some(Kept::InUse),
+            Some(Hold::Locked(until)) => Some(Kept::Locked(*until)),
             None if i.is_final() && i.rules.until.is_none_or(|t| t > now) => Some(Kept::Final(i.rules.until)),
             None => None,
         });

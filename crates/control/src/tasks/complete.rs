@@ -86,6 +86,7 @@ mod tests {
             error: Some("no space".into()),
             tries,
             tried_at,
+            lock: None,
         }
     }
 

@@ -132,7 +132,7 @@ async fn look_at_clock(app: &App) -> Result<Clock> {
 async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result<usize> {
     let (catalogue, last_notes) = {
         let mut conn = app.store.read().await?;
-        match Catalogue::load(&mut conn, id).await {
+        match Catalogue::load(&mut conn, id, app.now()).await {
             Ok(catalogue) => (catalogue, store::retention::notes(&mut conn, id).await?),
             Err(e) if e.kind == Kind::NotFound => return Ok(0),
             Err(e) => return Err(e),
@@ -313,7 +313,7 @@ async fn empty_bin(app: &App, clock: Clock) -> Result<()> {
     let now = clock.now;
     let bin = store::clusters::in_bin(&mut *app.store.read().await?).await?;
     for cluster in bin.iter().filter(|c| c.bin.as_ref().and_then(|b| b.until).is_some_and(|t| t <= now)) {
-        let held = Catalogue::load(&mut *app.store.read().await?, &cluster.id).await?.is_held();
+        let held = Catalogue::load(&mut *app.store.read().await?, &cluster.id, app.now()).await?.is_held();
         if held {
             continue;
         }

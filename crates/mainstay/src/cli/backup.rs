@@ -158,12 +158,20 @@ impl Show for Backup {
         }));
         fields.extend(self.error.clone().map(|e| ("error", e)));
         let copy = |c: &mainstay_api_types::BackupCopy| {
-            let why = c.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
+            let unlocked = c.lock_error.as_ref().map(|e| format!("; not locked: {e}")).unwrap_or_default();
+            let why = c.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default() + &unlocked;
             let status = format!("{}{why}", word(&c.status));
             let snapshot = c.snapshot.as_deref().map_or("-".into(), |s| s.chars().take(12).collect());
-            vec![c.storage.clone(), status, or_dash(c.added_bytes, bytes), or_dash(c.verified_at, local), snapshot]
+            vec![
+                c.storage.clone(),
+                status,
+                or_dash(c.added_bytes, bytes),
+                or_dash(c.verified_at, local),
+                or_dash(c.locked_until, local),
+                snapshot,
+            ]
         };
-        let copies = grid(&["copy in", "status", "added", "verified", "snapshot"], self.copies.iter().map(copy));
+        let copies = grid(&["copy in", "status", "added", "verified", "locked until", "snapshot"], self.copies.iter().map(copy));
         let check = |c: &mainstay_model::backup::Check| vec![c.name.clone(), yes_no(c.ok), c.detail.clone()];
         let checks = if self.checks.is_empty() {
             String::new()

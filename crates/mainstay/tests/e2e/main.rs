@@ -15,6 +15,7 @@ mod kills;
 mod main_job;
 mod nodes;
 mod notices;
+mod object_lock;
 mod places;
 mod recover;
 mod schedules;

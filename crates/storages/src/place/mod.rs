@@ -12,6 +12,7 @@ pub mod s3;
 pub mod sftp;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use mainstay_model::Result;
 use rustic_core::{FileType, Id};
 use std::time::{Duration, SystemTime};
@@ -52,6 +53,15 @@ pub trait Objects: Send + Sync + 'static {
     fn sweep(&self, age: Duration) -> Result<()>;
     /// Removes everything. What is interrupted never looks like a repository. Absent is done.
     fn destroy(&self) -> Result<()>;
+    /// What time it is there, where objects can be locked for a while; `None` where they cannot.
+    fn lock_clock(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+    /// Nobody removes the object before `until`. A longer lock stays.
+    fn lock(&self, kind: FileType, id: &Id, until: Timestamp) -> Result<()> {
+        let _ = (kind, id, until);
+        Ok(())
+    }
     /// Whether each request takes a while to come and go, so that few large ones are better than many
     /// small ones.
     fn is_far(&self) -> bool {

@@ -172,8 +172,15 @@ impl WriteBackend for Backend {
         Ok(())
     }
 
+    /// What is locked stays for now: it is unused, and a later prune finds it again.
     fn remove(&self, tpe: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
-        self.objects.remove(tpe, id).map_err(wrapped)
+        match self.objects.remove(tpe, id) {
+            Err(e) if e.code == "object_locked" => {
+                tracing::info!("{e}");
+                Ok(())
+            }
+            other => other.map_err(wrapped),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod blobs;
 mod feed;
 mod get;
 mod keys;
+mod lock;
 mod nodes;
 mod put;
 mod seal;
@@ -35,7 +36,7 @@ use mainstay_drivers::{
         Base, Depth, Described, RepositoryKeys, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage, StorageUsage, Stored,
     },
 };
-use mainstay_model::{Error, Result, Secret, backup::Facts};
+use mainstay_model::{Error, Result, Secret, Time, backup::Facts};
 use rustic_core::{
     ConfigOptions, Credentials, FileType, Id, OpenStatus, Repository, RepositoryBackends, RepositoryOptions, RusticError, repofile::Chunker,
 };
@@ -260,6 +261,11 @@ impl Storage for Restic {
     async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64> {
         let (snapshot, progress) = (snapshot.to_owned(), progress.clone());
         self.run(Lane::Read, move |repo, abandoned| verify::verify(repo, &snapshot, depth, &progress, abandoned)).await
+    }
+
+    async fn lock(&self, snapshot: &str, keep: Duration) -> Result<Option<Time>> {
+        let snapshot = snapshot.to_owned();
+        self.run(Lane::Ask, move |repo, _| lock::lock(repo, &snapshot, keep)).await
     }
 
     async fn delete(&self, snapshots: &[String]) -> Result<()> {

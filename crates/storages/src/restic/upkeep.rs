@@ -39,7 +39,10 @@ fn strays(repo: &Repo) -> Result<()> {
     }
     for pack in packs.iter().filter(|p| !named.contains(&p.id)) {
         if pack.modified.elapsed().is_ok_and(|age| age >= repo.keep_delete) {
-            repo.objects.remove(FileType::Pack, &pack.id)?;
+            match repo.objects.remove(FileType::Pack, &pack.id) {
+                Err(e) if e.code == "object_locked" => tracing::info!("{e}"),
+                other => other?,
+            }
         }
     }
     Ok(())

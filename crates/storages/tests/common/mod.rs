@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod borg;
+pub mod moto;
 pub mod s3;
 pub mod sftp;
 

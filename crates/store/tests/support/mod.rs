@@ -204,6 +204,7 @@ pub fn backup(cluster: &Cluster, created_at: Time, storages: &[&StorageRow]) -> 
         error: None,
         tries: 0,
         tried_at: None,
+        lock: None,
     };
     Backup {
         id: BackupId::new(),

@@ -176,7 +176,7 @@ proptest! {
     #[test]
     fn p5_pinned_held_and_final_ones_are_never_deleted(all in catalogue(40), held in vec(any::<prop::sample::Index>(), 0..6)) {
         prop_assume!(!all.is_empty());
-        let hold = |n: usize| if n.is_multiple_of(2) { Hold::Pinned } else { Hold::InUse };
+        let hold = |n: usize| [Hold::Pinned, Hold::InUse, Hold::Locked(Time(i64::MAX))][n % 3];
         let held: BTreeMap<_, _> = held.iter().enumerate().map(|(n, at)| (at.get(&all).id.clone(), hold(n))).collect();
         let plan = plan(&policy(1), &all, &Pins { held: held.clone(), ..Pins::default() }, clock());
         let going = plan.going();

@@ -28,6 +28,7 @@ pub enum Kept {
     /// Of a schedule that is off, or gone.
     LastOfIdle(u32),
     Window(Time),
+    Locked(Time),
     NeededBy(BackupId),
     Suspended(StorageId),
     /// A drill failed.
@@ -58,6 +59,7 @@ impl Kept {
             Kept::MinKeep(n) => format!("one of the newest {n} good, which always stay"),
             Kept::LastOfIdle(n) => format!("one of the last {n} of a schedule that no longer runs"),
             Kept::Window(from) => format!("the base for restoring to any moment since {from}"),
+            Kept::Locked(until) => format!("kept because locked until {until}: its storage lets nobody remove it before"),
             Kept::NeededBy(child) => format!("needed by {child}"),
             Kept::Clock(why) => format!("nothing is deleted now: {why}"),
             plain => plain.plain().into(),
@@ -85,7 +87,7 @@ impl Kept {
     /// For how long, where that is a matter of time.
     pub fn until(&self) -> Option<Time> {
         match self {
-            Kept::Until { until, .. } => Some(*until),
+            Kept::Until { until, .. } | Kept::Locked(until) => Some(*until),
             Kept::Bin(until) | Kept::Final(until) => *until,
             _ => None,
         }

@@ -343,7 +343,8 @@ impl Client {
         match (reply.status, code.as_str()) {
             (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSecurity") | (401, _) => Error::forbidden(format!(
                 "{head}: the server does not take the access key or its secret ({code}); add the storage with good ones"
-            )),
+            ))
+            .with_code("destination_auth"),
             (_, "RequestTimeTooSkewed") => {
                 Error::failed("clock_skew", format!("{head}: this machine's clock and the server's are too far apart; set both by NTP"))
             }

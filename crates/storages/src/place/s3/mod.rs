@@ -7,6 +7,7 @@
 
 mod client;
 mod doctor;
+mod lock;
 mod multipart;
 mod place;
 mod sign;
@@ -18,13 +19,14 @@ use super::{Manual, Object, Objects, path_of};
 use bytes::Bytes;
 use client::{Ask, Reply};
 use jiff::Timestamp;
+use lock::Lock;
 use mainstay_drivers::storage::{PathStyle, S3Place, StorageReport};
 use mainstay_model::{ClusterId, Error, ProjectId, Result};
 use reqwest::Method;
 use rustic_core::{FileType, Id};
 use sha2::{Digest, Sha256};
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -32,6 +34,8 @@ pub struct S3 {
     client: Arc<Client>,
     /// Ends with a slash.
     prefix: String,
+    /// As it was when it was last asked what time it is.
+    lock: Mutex<Option<Lock>>,
 }
 
 /// What became of a write.
@@ -47,7 +51,7 @@ impl S3 {
     pub fn new(client: Arc<Client>, below: &str) -> Self {
         let parts = [client.place.prefix.as_str(), below];
         let prefix = parts.iter().filter(|p| !p.is_empty()).map(|p| format!("{p}/")).collect();
-        S3 { client, prefix }
+        S3 { client, prefix, lock: Mutex::default() }
     }
 
     /// Looks at the whole place, not at one repository.
@@ -187,6 +191,7 @@ impl S3 {
         match reply.status {
             404 if reply.code() != "NoSuchBucket" => Ok(()),
             _ if reply.is_good() => Ok(()),
+            403 => self.locked_or_refused(key, &reply).await,
             _ => Err(self.client.refusal("removing", key, &reply)),
         }
     }
@@ -229,6 +234,10 @@ struct Listed {
 /// Takes a page's objects in; the token of the next page where there is one.
 fn page(body: &[u8], found: &mut Vec<Listed>) -> Result<Option<String>> {
     xml::parse(body, |root| {
+        // The page of a proxy that wants a login would be a list without anything in it.
+        if root.tag_name().name() != "ListBucketResult" {
+            return Err(Error::failed("storage_protocol", "the storage's answer to a list is none; look what answers at its address"));
+        }
         for node in root.children().filter(|n| n.tag_name().name() == "Contents") {
             let modified = xml::text(node, "LastModified").parse::<Timestamp>().map_or_else(|_| SystemTime::now(), SystemTime::from);
             let size = xml::text(node, "Size").parse();
@@ -331,6 +340,21 @@ impl Objects for S3 {
                 Ok(()) => Ok(()),
             }
         })
+    }
+
+    fn lock_clock(&self) -> Result<Option<Timestamp>> {
+        let rule = self.client.wait(self.lock_rule())?;
+        let now = rule.as_ref().map(|r| r.now);
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = rule;
+        Ok(now)
+    }
+
+    fn lock(&self, kind: FileType, id: &Id, until: Timestamp) -> Result<()> {
+        let rule = self.lock.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match rule {
+            None => Ok(()),
+            Some(rule) => self.client.wait(self.lock_object(&self.key(kind, id), &rule, until)),
+        }
     }
 
     fn is_far(&self) -> bool {
