@@ -37,7 +37,7 @@ fn read_me() -> Vec<String> {
 fn storage(row: &StorageRow, spec: &StorageSpec) -> dto::AddStorage {
     let base = dto::AddStorage { name: row.name.to_string(), kind: row.kind.clone(), region: row.region.clone(), ..Default::default() };
     match spec.place.clone() {
-        Place::Local { path } => dto::AddStorage { path: Some(path.to_string_lossy().into_owned()), ..base },
+        Place::Local { path } | Place::Snapshot { path } => dto::AddStorage { path: Some(path.to_string_lossy().into_owned()), ..base },
         Place::S3(p) => dto::AddStorage {
             endpoint: Some(p.endpoint),
             bucket: Some(p.bucket),
