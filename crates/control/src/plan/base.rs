@@ -51,6 +51,7 @@ mod tests {
         let copy = |storage: &&StorageId| Copy {
             storage: (*storage).clone(),
             storage_name: "s".into(),
+            kind: "local".into(),
             status: BackupStatus::Completed,
             snapshot: Some(format!("{}", made.id)),
             added_bytes: None,
