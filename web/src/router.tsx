@@ -166,14 +166,18 @@ const recovery = createRoute({ getParentRoute: () => projectRoute, path: '/recov
 
 const tokens = createRoute({ getParentRoute: () => projectRoute, path: '/tokens', component: lazyRouteComponent(() => import('./routes/Tokens'), 'Tokens') });
 
+const members = createRoute({ getParentRoute: () => projectRoute, path: '/members', component: lazyRouteComponent(() => import('./routes/Members'), 'Members') });
+
+const profile = createRoute({ getParentRoute: () => shell, path: '/me', component: lazyRouteComponent(() => import('./routes/Profile'), 'Profile') });
+
 /** Tabs of a cluster, and nouns of a project beside its clusters. */
 const tabs = [overview, nodes, backups, restores, metrics, access, settings, clusterAudit] as const;
-const pages = [projectBackups, storages, operations, alerts, bin, audit, groups, recovery, tokens] as const;
+const pages = [projectBackups, storages, operations, alerts, bin, audit, groups, recovery, tokens, members] as const;
 
 const tree = root.addChildren([
   signIn,
   welcome,
-  shell.addChildren([home, projectRoute.addChildren([projectHome, clusters, create, clusterRoute.addChildren(tabs), ...pages])]),
+  shell.addChildren([home, profile, projectRoute.addChildren([projectHome, clusters, create, clusterRoute.addChildren(tabs), ...pages])]),
 ]);
 
 export const router = createRouter({

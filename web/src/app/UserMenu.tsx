@@ -1,5 +1,5 @@
 import { ActionIcon, Menu, Text, useMantineColorScheme } from '@mantine/core';
-import { IconKeyboard, IconLayoutRows, IconLogout, IconUserCircle } from '@tabler/icons-react';
+import { IconKeyboard, IconLayoutRows, IconLogout, IconUser, IconUserCircle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { meQuery, useSignOut } from '~/features/auth';
@@ -29,6 +29,9 @@ export function UserMenu({ onKeys }: { onKeys: () => void }) {
           {me?.email}
           {me?.kind === 'token' ? 'Known by a token' : ''}
         </Menu.Label>
+        <Menu.Item leftSection={<IconUser {...icon} />} onClick={() => void navigate({ to: '/me' })}>
+          Profile
+        </Menu.Item>
         <Menu.Divider />
         <Menu.Label>Theme</Menu.Label>
         <Menu.RadioGroup value={colorScheme} onChange={(value) => setColorScheme(value as typeof colorScheme)}>

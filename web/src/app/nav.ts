@@ -1,5 +1,5 @@
 import type { TablerIcon } from '@tabler/icons-react';
-import { IconActivity, IconBell, IconDatabase, IconDatabaseExport, IconFileText, IconKey, IconLifebuoy, IconServer2, IconStack2, IconTrash } from '@tabler/icons-react';
+import { IconActivity, IconBell, IconDatabase, IconDatabaseExport, IconFileText, IconKey, IconLifebuoy, IconServer2, IconStack2, IconTrash, IconUsers } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
 import { AlertsMark, ClustersMark, OperationsMark, RecoveryMark, StoragesMark } from './marks';
 
@@ -28,6 +28,7 @@ export const nouns: readonly Noun[] = [
   { path: 'alerts', label: 'Alerts', icon: IconBell, Mark: AlertsMark },
   { path: 'bin', label: 'Recycle bin', icon: IconTrash },
   { path: 'audit', label: 'Audit', icon: IconFileText, key: 'a' },
+  { path: 'members', label: 'Members', icon: IconUsers },
   { path: 'tokens', label: 'Tokens', icon: IconKey },
   { path: 'recovery', label: 'Recovery kit', icon: IconLifebuoy, Mark: RecoveryMark },
 ];

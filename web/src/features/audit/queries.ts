@@ -24,6 +24,12 @@ export const auditQuery = (project: string, filters: AuditFilters) =>
     retry: false,
   });
 
+/** The browser fetches it by itself, with the filters that are chosen. */
+export function exportAddress(project: string, filters: AuditFilters, format: 'csv' | 'json'): string {
+  const given = Object.entries(filters).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  return `/api/v1/audit/export?${new URLSearchParams([['project', project], ['format', format], ...given]).toString()}`;
+}
+
 /** Each entry holds the sum of the one before: a change made outside shows. */
 export function useVerifyAudit(project: string) {
   return useMutation({ mutationFn: () => ask(api.POST('/api/v1/audit/verify', { params: { query: { project } } })) });

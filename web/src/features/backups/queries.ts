@@ -46,7 +46,7 @@ export const backupQuery = (project: string, id: string) =>
     refetchInterval: pace(),
   });
 
-export interface CopyCommands {
+export interface ByHandCommands {
   storage?: string;
   commands: string[];
   error?: string | null;
@@ -56,9 +56,9 @@ export interface CopyCommands {
 export const commandsQuery = (project: string, id: string) =>
   queryOptions({
     queryKey: keys.part(project, NOUN, id, 'commands'),
-    queryFn: async (): Promise<CopyCommands[]> => {
+    queryFn: async (): Promise<ByHandCommands[]> => {
       const said = await ask(api.GET('/api/v1/backups/{id}/commands', { params: { path: { id }, query: { project } } }));
-      const { copies } = said as { copies?: CopyCommands[] };
+      const { copies } = said;
       return copies && copies.length > 0 ? copies : [{ commands: said.commands }];
     },
     retry: false,

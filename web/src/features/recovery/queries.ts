@@ -31,6 +31,15 @@ export function useExportKey(project: string) {
   });
 }
 
+export function useExportKit(project: string) {
+  const changed = useChanged(project);
+  return useMutation({
+    gcTime: 0,
+    mutationFn: () => ask(api.POST('/api/v1/projects/{id}/recovery-kit', { params: { path: { id: project }, query: {} } })),
+    onSuccess: () => changed(),
+  });
+}
+
 export function useRotateKey(project: string) {
   const changed = useChanged(project);
   return useMutation({

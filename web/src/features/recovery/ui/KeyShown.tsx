@@ -4,7 +4,7 @@ import { CopyField } from '~/shared/ui/CopyField';
 import { Sentence } from '~/shared/ui/Sentence';
 import { keyFile } from '../model';
 
-function save(text: string, name: string) {
+export function save(text: string, name: string) {
   const address = URL.createObjectURL(new Blob([`${text}\n`], { type: 'text/plain' }));
   const link = document.createElement('a');
   link.href = address;

@@ -1,0 +1,5 @@
+import { MembersPage } from '~/features/members/ui/MembersPage';
+
+export function Members() {
+  return <MembersPage />;
+}

@@ -1,0 +1,5 @@
+import { ProfilePage } from '~/features/profile/ui/ProfilePage';
+
+export function Profile() {
+  return <ProfilePage />;
+}
