@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import type { UseQueryResult } from '@tanstack/react-query';
 import { isProblem } from '~/api/problem';
+import { asSentence } from '~/shared/lib/localTimes';
 import { useStanding } from '~/shared/lib/role';
 import { ErrorCard } from './ErrorCard';
 import { Sentence } from './Sentence';
@@ -22,7 +23,7 @@ export function Loaded<T>({ query, things, skeleton, children }: Props<T>) {
   if (isProblem(query.error, 403)) {
     return (
       <Sentence tone="warn" banner>
-        You cannot see {things} of {project} as {role}. {query.error.detail}
+        You cannot see {things} of {project} as {role}. {asSentence(query.error.detail)}
       </Sentence>
     );
   }

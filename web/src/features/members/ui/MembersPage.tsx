@@ -37,15 +37,14 @@ export function MembersPage() {
   );
   const role = (m: Member) => {
     const why = lastOwner(members, m, project);
-    if (!owner) return m.role;
+    if (!owner || why) return <span title={why}>{m.role}</span>;
     return (
       <NativeSelect
         size="xs"
         aria-label={`Role of ${m.name}`}
         data={[...roles]}
         value={m.role}
-        disabled={change.isPending || Boolean(why)}
-        title={why}
+        disabled={change.isPending}
         onChange={(e) => change.mutate({ user: m.id, role: e.currentTarget.value as Role })}
       />
     );

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { ActError } from '~/shared/ui/ErrorCard';
 import { Loaded } from '~/shared/ui/Loaded';
 import { Time } from '~/shared/ui/Time';
+import { browserName } from '../model';
 import { sessionsQuery, useEndOthers, useEndSession } from '../queries';
 import classes from './Profile.module.css';
 
@@ -21,13 +22,13 @@ export function SessionsCard() {
               {items.map((s) => (
                 <li key={s.id} className={classes.row}>
                   <span className={classes.grow}>
-                    {s.browser || 'Unknown browser'}
+                    {browserName(s.browser)}
                     <span className={classes.detail}>
                       {s.address} · {s.current ? 'this one' : <Time at={s.last_seen_at} as="age" />}
                     </span>
                   </span>
                   {s.current ? null : (
-                    <Button variant="default" size="compact-sm" loading={end.isPending && end.variables === s.id} onClick={() => end.mutate(s.id)} aria-label={`End, ${s.browser} at ${s.address}`}>
+                    <Button variant="default" size="compact-sm" loading={end.isPending && end.variables === s.id} onClick={() => end.mutate(s.id)} aria-label={`End, ${browserName(s.browser)} at ${s.address}`}>
                       End
                     </Button>
                   )}
