@@ -17,6 +17,11 @@ run cargo test --locked --workspace --test '*' --no-fail-fast
 # The dashboard's own: types, rules, and what can be tested without a browser.
 run npm --prefix web run --silent check
 run npm --prefix web run --silent test
+if [ -x /usr/bin/chromium ]; then
+  run npm --prefix web run --silent e2e
+else
+  printf 'SKIPPED the dashboard in a browser: Chromium is not installed\n' | tee -a "$log"
+fi
 passed=$(grep -oE '^test result: .* ([0-9]+) passed' "$log" | grep -oE '[0-9]+ passed' | awk '{n+=$1} END {print n+0}')
 failed=$(grep -oE '; ([0-9]+) failed' "$log" | awk '{n+=$2} END {print n+0}')
 # Vitest counts in a line of its own: `Tests  2 failed | 122 passed (124)`.

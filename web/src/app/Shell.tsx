@@ -56,7 +56,7 @@ export function Shell() {
               leftSection={<IconSearch size={16} stroke={1.75} aria-hidden />}
               rightSection={wide ? <KeyHint keys="Ctrl K" /> : null}
               onClick={openPalette}
-              aria-label="Search or run"
+              aria-label={wide ? undefined : 'Search or run'}
               data-wide={wide || undefined}
             >
               {wide ? 'Search or run' : ''}

@@ -9,11 +9,18 @@ interface Props {
   children?: ReactNode;
 }
 
+/** Whether a page was shown before this one since the browser loaded us. */
+let opened = false;
+
 /** The page's one `h1`, which takes the focus when the page is come to, and its main actions. */
 export function PageHead({ title, name, count, children }: Props) {
   const head = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    // Who tabs through the page already keeps the place.
+    // A page that was opened anew begins at its top; who tabs through it already keeps the place.
+    if (!opened) {
+      opened = true;
+      return;
+    }
     if (document.activeElement === document.body || document.activeElement === null) head.current?.focus({ preventScroll: true });
   }, [name]);
   return (

@@ -92,7 +92,7 @@ function Box({ placed: { node: n, x, y }, onOpen }: { placed: Placed; onOpen: (n
   const role = n.role === 'primary' ? 'Primary' : 'Replica';
   return (
     <foreignObject x={x} y={y} width={BOX.w} height={BOX.h}>
-      <button type="button" className={classes.node} data-tone={look.tone} aria-label={`${n.name}, ${role.toLowerCase()}, ${look.word.toLowerCase()}, on ${n.host}`} onClick={() => onOpen(n)}>
+      <button type="button" className={classes.node} data-tone={look.tone} onClick={() => onOpen(n)}>
         <span className={classes.name}>{n.name}</span>
         <span className={classes.state}>
           <Icon size={16} stroke={1.75} aria-hidden className={classes.icon} />

@@ -1,0 +1,7 @@
+// In this order: the story leaves clusters behind that the others look at.
+import './story';
+import './pages.axe';
+import './keyboard';
+import './foreign';
+import './offline';
+import './budget';
