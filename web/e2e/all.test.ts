@@ -1,5 +1,6 @@
 // In this order: the story leaves clusters behind that the others look at.
 import './story';
+import './backups';
 import './pages.axe';
 import './keyboard';
 import './foreign';

@@ -37,6 +37,7 @@ export function Kept({ backup: b }: { backup: Backup }) {
       </>
     );
   }
+  if (b.pinned) return <>Until it is unpinned</>;
   if (b.status !== 'completed' && b.status !== 'partial') return <Unknown why={b.keep_reason || 'It is not kept'} />;
   return (
     <>
@@ -86,7 +87,7 @@ export function backupColumns(link: (b: Backup) => ReactNode, cluster?: (b: Back
       sort: (b) => b.proof,
       cell: (b) => (b.status === 'running' || b.status === 'failed' ? <Unknown why="Nothing to prove" /> : <StatusBadge noun="proof" status={b.proof} />),
     },
-    { id: 'kind', head: 'Kind', sort: (b) => b.kind, cell: (b) => <Tooltip label={b.method}><span>{backupKind(b.kind)}</span></Tooltip> },
+    { id: 'kind', head: 'Kind', width: 120, sort: (b) => b.kind, cell: (b) => <Tooltip label={b.method}><span>{backupKind(b.kind)}</span></Tooltip> },
     { id: 'data', head: 'Data', number: true, sort: (b) => b.data_bytes, cell: (b) => <Bytes value={b.data_bytes} none={b.status === 'running' ? running : 'None was read'} /> },
     { id: 'added', head: 'Added', number: true, sort: addedBytes, cell: (b) => <Bytes value={addedBytes(b)} none={b.status === 'running' ? running : 'Nothing was stored'} /> },
     { id: 'took', head: 'Took', number: true, sort: tookSeconds, cell: (b) => <Duration seconds={tookSeconds(b)} none={running} /> },

@@ -86,6 +86,7 @@ export function RestoresPage() {
 }
 
 function OldData({ restore: r }: { restore: Restore }) {
+  if (r.status === 'undone') return <>put back</>;
   if (!r.previous_data_until) return <Unknown why="There was no data before, or it is gone" />;
   return undoable(r) ? (
     <>
