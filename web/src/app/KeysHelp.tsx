@@ -21,6 +21,7 @@ const rows: [string, string][] = [
   ['f', 'Filter the list'],
   ['1 … 9', 'Tabs of a cluster'],
   ['b', 'Back up the cluster'],
+  ['r', 'Restore the cluster'],
   ['e', 'Nodes as a table or drawing'],
   ['Esc', 'Close what is on top'],
 ];

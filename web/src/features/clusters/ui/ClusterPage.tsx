@@ -62,7 +62,12 @@ function NotThere({ project, name }: { project: string; name: string }) {
   return (
     <>
       <PageHead title="Not found" />
-      <EmptyState action={<LinkButton to={`/p/${project}/clusters`}>All clusters</LinkButton>}>
+      <EmptyState action={
+          <>
+            <LinkButton to={`/p/${project}/bin`}>Recycle bin</LinkButton>
+            <LinkButton to={`/p/${project}/clusters`}>All clusters</LinkButton>
+          </>
+        }>
         There is no cluster named {name} in {project}. If it was deleted it may be in the recycle bin.
       </EmptyState>
     </>
@@ -121,13 +126,15 @@ function useShortcuts(project: string, c: Cluster, open: (dialog: Dialog) => voi
   const [operator, admin] = [useMay('operator'), useMay('admin')];
   const go = (to: string) => void navigate({ to });
   const live = c.status !== 'deleted';
+  const restore = () => void navigate({ to: '/p/$project/clusters/$cluster/backups', params: { project, cluster: c.name }, search: { restore: 'newest' } });
   useKeys({
     ...Object.fromEntries(tabs.map((tab, n) => [String(n + 1), () => go(tab.to)])),
-    ...(operator && live ? { b: () => open({ what: 'backup' }) } : {}),
+    ...(operator && live ? { b: () => open({ what: 'backup' }), r: restore } : {}),
   });
   const command = (id: string, label: string, dialog: Dialog, may = admin): Command | false => may && live && { id, label, run: () => open(dialog) };
   const offered = [
     command('backup', `Back up ${c.name} now…`, { what: 'backup' }, operator),
+    operator && live && { id: 'restore', label: `Restore ${c.name}…`, run: restore },
     command('add', `Add node to ${c.name}…`, { what: 'add' }),
     ...c.nodes.filter((n) => n.role !== 'primary').map((n) => command(`promote-${n.id}`, `Promote ${n.name}…`, { what: 'promote', node: n.name })),
     ...c.nodes.map((n) => command(`reboot-${n.id}`, `Reboot ${n.name}…`, { what: 'reboot', node: n.name }, operator)),

@@ -6,6 +6,7 @@ import { serverNow, useNow } from '~/shared/lib/now';
 import { moment, parse } from '~/shared/lib/time';
 import { lookOf } from '~/shared/lib/statuses';
 import { CopyButton } from '~/shared/ui/CopyField';
+import { LinkButton } from '~/shared/ui/LinkButton';
 import { RoleGate } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { StatusIcon } from '~/shared/ui/StatusBadge';
@@ -52,6 +53,7 @@ export function RecoverabilityCard({ project, cluster }: { project: string; clus
         <Group gap="sm">
           <CopyButton value={cluster.recoverability.sentence} what="the sentence" />
           <RoleGate needs="operator">
+            {cluster.recoverability.to && cluster.status !== 'deleted' ? <LinkButton to={`/p/${project}/clusters/${cluster.name}/backups?restore=newest`}>Restore…</LinkButton> : null}
             {way === 'back_up' ? (
               <Button variant="default" onClick={() => open({ what: 'backup' })}>
                 Back up now
