@@ -84,6 +84,9 @@ table! {
     SwapData => swap_data,
     SwapBack => swap_back,
     DropBeside => drop_beside,
+    KeepLog => keep_log,
+    StoreLog => store_log,
+    ReleaseLog => release_log,
 }
 
 #[cfg(test)]

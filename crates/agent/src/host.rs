@@ -121,8 +121,12 @@ impl Agent {
 
     async fn entry(&self, engine: &dyn Engine) -> EngineEntry {
         let (info, installed) = (engine.info(), self.installed_of(engine, LISTED_FOR).await);
-        let can =
-            [("failover", engine.failover().is_some()), ("backups", engine.backups().is_some()), ("accounts", engine.accounts().is_some())];
+        let can = [
+            ("failover", engine.failover().is_some()),
+            ("backups", engine.backups().is_some()),
+            ("accounts", engine.accounts().is_some()),
+            ("point_in_time", engine.segments().is_some()),
+        ];
         EngineEntry {
             name: info.name.into(),
             title: info.title.into(),

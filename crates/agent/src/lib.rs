@@ -17,6 +17,7 @@ pub mod endpoint;
 mod handover;
 mod host;
 mod locks;
+mod log;
 mod looks;
 mod markers;
 mod meeting;
@@ -30,6 +31,7 @@ mod registry;
 mod relay;
 mod restores;
 mod sinks;
+mod spool;
 mod swap;
 mod tee;
 mod text;
@@ -81,6 +83,7 @@ pub struct Agent {
     volumes: Volumes,
     registry: Registry,
     markers: Markers,
+    spools: spool::Spools,
     installed: InstalledEngines,
     locks: Locks,
     meetings: Meetings,
@@ -110,6 +113,7 @@ impl Agent {
             volumes,
             registry: Registry::open(own.join("nodes"))?,
             markers: Markers::open(own.join("beside"))?,
+            spools: spool::Spools::open(own.join("logs"))?,
             installed: InstalledEngines::default(),
             locks: Locks::default(),
             meetings: Meetings::default(),

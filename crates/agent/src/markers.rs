@@ -8,7 +8,7 @@ use crate::{
     disk::{blocking, own_dir, read_json, remove_file, write_json},
     volumes::Label,
 };
-use mainstay_model::{ClusterId, NodeId, Result};
+use mainstay_model::{ClusterId, NodeId, Result, Time};
 use mainstay_rpc::verbs::RestoredBeside;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -30,6 +30,9 @@ pub(crate) struct Marker {
     pub snapshot: String,
     /// Whose backup it is.
     pub source: ClusterId,
+    /// The moment its log is replayed to.
+    #[serde(default)]
+    pub until: Option<Time>,
     #[serde(flatten)]
     pub stage: Stage,
 }

@@ -123,6 +123,9 @@ impl Agent {
         let _held = self.enter_by_id(&id, act).await?;
         let _beside = self.locks.hold(beside_key(&id), &act.progress).await?;
         self.end_isolated_of(Some(&id)).await?;
+        if let Some(record) = self.registry.find(&id)? {
+            self.end_keeper_of(&id, &record.plan.cluster).await?;
+        }
         self.parts.runtime.stop(&served(&id), StopMode::Graceful).await?;
         self.parts.runtime.remove(&served(&id)).await?;
         for label in self.markers.labels(&id)? {

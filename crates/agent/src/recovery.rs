@@ -10,7 +10,7 @@ use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
     storage::{
-        CONTROL_PLANE, Depth, Described, FoundBackup, FoundRepository, Holds, RepositoryKeys, RepositoryRef, Snapshot, Storage,
+        CONTROL_PLANE, Depth, Described, FoundBackup, FoundRepository, Holds, LOG, RepositoryKeys, RepositoryRef, Snapshot, Storage,
         StorageSpec, Storages,
     },
 };
@@ -79,7 +79,7 @@ fn name(found: &mut FoundRepository, backups: Vec<(String, FoundBackup)>) {
 /// Oldest first, each with the name its cluster had.
 async fn backups(storage: &dyn Storage, cluster: &ClusterId, now: Time) -> Result<Vec<(String, FoundBackup)>> {
     let mut all = Vec::new();
-    for snapshot in storage.list().await? {
+    for snapshot in storage.list().await?.into_iter().filter(|s| s.label.kind != LOG) {
         let described = storage.describe(&snapshot.id).await;
         let name = shown(&snapshot.label.cluster_name);
         all.push((name, backup(&snapshot, described, cluster, now)));

@@ -17,13 +17,14 @@ use crate::{
 use mainstay_drivers::{
     engine::{Exposure, Node, NodePlan},
     runtime::{InstanceId, StopMode},
+    segments::PIECES,
     storage::{Sink, SnapshotEntryKind, Storage},
 };
 use mainstay_model::{
     Error, Kind, NodeId, Result,
     backup::{Check, Facts},
 };
-use mainstay_rpc::verbs::{RestoreBeside, RestoredBeside};
+use mainstay_rpc::verbs::{Replay, RestoreBeside, RestoredBeside};
 use std::{path::Path, sync::Arc, time::Instant};
 
 /// What came of an isolated instance while it ran.
@@ -73,7 +74,8 @@ impl Agent {
 
     /// The answer of an earlier call whose reply was lost.
     fn restored_already(&self, verb: &RestoreBeside, label: &Label) -> Result<Option<RestoredBeside>> {
-        let same = |m: &Marker| m.snapshot == verb.snapshot && m.source == verb.repository.cluster;
+        let until = verb.replay.as_ref().map(|r| r.until);
+        let same = |m: &Marker| m.snapshot == verb.snapshot && m.source == verb.repository.cluster && m.until == until;
         let Some(marker) = self.markers.get(&verb.plan.id, label)?.filter(same) else { return Ok(None) };
         let there = self.volumes.own_root(&verb.plan)?.stands(label.as_str())? == Stands::Filled;
         Ok(match marker.stage {
@@ -99,11 +101,15 @@ impl Agent {
         let storage = self.opened(&verb.repository).await?;
         let (_, facts) = storage.facts(&verb.snapshot).await?;
         refuse_other_engine(&verb.plan, &facts)?;
-        let bytes = self.refuse_without_space(storage.as_ref(), &verb.snapshot).await?;
+        let log_bytes = verb.replay.as_ref().map_or(0, |r| r.bytes);
+        let bytes = self.refuse_without_space(storage.as_ref(), &verb.snapshot, log_bytes).await?;
         self.fetch(&beside, storage.as_ref(), bytes).await?;
         let backups = self.backups(&verb.plan.engine)?;
         act.progress.say("checking the files");
         let mut checks = good(backups.prepare(&beside.node, &facts).await?)?;
+        if let Some(replay) = &verb.replay {
+            self.fetch_log(&beside, replay).await?;
+        }
         self.mark(&beside, Stage::Prepared).await?;
         let started = self.check_in_time(&beside, &facts, bytes).await;
         // Whatever was found, nothing isolated outlives this.
@@ -130,10 +136,10 @@ impl Agent {
     }
 
     /// Bytes the snapshot's files take, once it is sure that they fit with a tenth to spare.
-    async fn refuse_without_space(&self, storage: &dyn Storage, snapshot: &str) -> Result<u64> {
+    async fn refuse_without_space(&self, storage: &dyn Storage, snapshot: &str, log_bytes: u64) -> Result<u64> {
         let size = |kind: &SnapshotEntryKind| if let SnapshotEntryKind::File { size } = kind { *size } else { 0 };
         let bytes: u64 = storage.entries(snapshot).await?.iter().map(|e| size(&e.kind)).sum();
-        let needed = bytes.saturating_add(bytes / 10);
+        let needed = bytes.saturating_add(bytes / 10).saturating_add(log_bytes);
         let free = self.parts.runtime.host(&self.parts.data_dir).await?.disk_free_bytes;
         if free >= needed {
             return Ok(bytes);
@@ -174,6 +180,24 @@ impl Agent {
         tokio::time::timeout(limit, running).await.map_err(late)?
     }
 
+    /// Brings the log beside the data and has the engine take it over from there.
+    async fn fetch_log(&self, beside: &Beside<'_>, replay: &Replay) -> Result<()> {
+        const FETCHED: &str = "mainstay_log";
+        let progress = &beside.act.progress;
+        let segments = self.segments(&beside.verb.plan.engine)?;
+        let storage = self.opened(&replay.repository).await?;
+        progress.say("fetching the log");
+        progress.total(replay.bytes);
+        let root = self.volumes.own_root(&beside.verb.plan)?;
+        for (number, snapshot) in replay.parts.iter().enumerate() {
+            let below = Path::new(FETCHED).join(number.to_string());
+            let place = move |captured: &Path| captured.starts_with(PIECES).then(|| below.join(captured));
+            let sink = Arc::new(DirectorySink::new(root.open(beside.label.as_str())?, beside.owner.clone(), place));
+            self.fetch_part(storage.as_ref(), snapshot, sink, beside.act).await?;
+        }
+        segments.replay(&beside.node, &beside.node.paths.data.join(FETCHED), replay.until).await
+    }
+
     /// Starts the isolated instance, checks it and stops it gracefully. Its end is the caller's to
     /// make sure of.
     async fn check_running(&self, beside: &Beside<'_>, facts: &Facts) -> Result<Ran> {
@@ -194,7 +218,7 @@ impl Agent {
         self.wait_until(&awaited, is_ready).await?;
         let start_seconds = begun.elapsed().as_secs_f64();
         progress.say("checking the restored database");
-        let checks = good(self.backups(&beside.verb.plan.engine)?.check(&beside.node, facts).await?)?;
+        let checks = self.checked(beside, facts).await?;
         let mut proof = match &beside.verb.drill {
             Some(drill) => self.prove(&beside.node, &beside.instance, drill, progress).await?,
             None => vec![],
@@ -206,8 +230,24 @@ impl Agent {
         Ok(Ran { checks, proof, start_seconds })
     }
 
+    /// What the engine finds in the running instance, once the log is replayed.
+    async fn checked(&self, beside: &Beside<'_>, facts: &Facts) -> Result<Vec<Check>> {
+        let backups = self.backups(&beside.verb.plan.engine)?;
+        let Some(replay) = &beside.verb.replay else { return good(backups.check(&beside.node, facts).await?) };
+        let mut checks = good(vec![self.segments(&beside.verb.plan.engine)?.replayed(&beside.node, replay.until).await?])?;
+        // What was counted at the backup is no longer so.
+        let uncounted = Facts { exact: Default::default(), estimates: Default::default(), ..facts.clone() };
+        checks.extend(good(backups.check(&beside.node, &uncounted).await?)?);
+        Ok(checks)
+    }
+
     async fn mark(&self, beside: &Beside<'_>, stage: Stage) -> Result<()> {
-        let marker = Marker { snapshot: beside.verb.snapshot.clone(), source: beside.verb.repository.cluster.clone(), stage };
+        let marker = Marker {
+            snapshot: beside.verb.snapshot.clone(),
+            source: beside.verb.repository.cluster.clone(),
+            until: beside.verb.replay.as_ref().map(|r| r.until),
+            stage,
+        };
         self.markers.put(&beside.verb.plan.id, beside.label, marker).await
     }
 

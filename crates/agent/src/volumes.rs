@@ -28,6 +28,8 @@ use std::{
 };
 
 pub(crate) const DATA: &str = "data";
+/// Where logs are taken over, a directory for each cluster.
+const SPOOLS: &str = "logs";
 const RESERVED: [&str; 3] = [DATA, "run", "log"];
 const IDENTITY: &str = "identity.json";
 /// Unix sockets have room for 107 bytes; 90 leave it to engines to add something.
@@ -94,7 +96,13 @@ pub(crate) struct Root {
 
 impl Volumes {
     pub fn open(data_dir: PathBuf, sockets_root: PathBuf, installation: String) -> Result<Volumes> {
-        for (dir, mode) in [(&data_dir, 0o711), (&data_dir.join("nodes"), 0o711), (&data_dir.join("tmp"), 0o700), (&sockets_root, 0o711)] {
+        for (dir, mode) in [
+            (&data_dir, 0o711),
+            (&data_dir.join("nodes"), 0o711),
+            (&data_dir.join(SPOOLS), 0o711),
+            (&data_dir.join("tmp"), 0o700),
+            (&sockets_root, 0o711),
+        ] {
             own_dir(dir, mode)?;
         }
         Ok(Volumes { data_dir, sockets_root, installation })
@@ -142,6 +150,13 @@ impl Volumes {
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(at(&path, e.into())),
         }
+    }
+
+    /// The directory of all spools, opened.
+    pub fn spools(&self) -> Result<Root> {
+        let path = self.data_dir.join(SPOOLS);
+        let fd = rustix::fs::open(&path, DIRECTORY, Mode::empty()).map_err(|e| at(&path, e.into()))?;
+        Ok(Root { fd, path, bin: self.data_dir.join("tmp") })
     }
 
     /// The root of a node that must be there and must be this one's.

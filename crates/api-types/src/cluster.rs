@@ -35,6 +35,9 @@ pub struct Cluster {
     #[serde(default)]
     pub deleted_until: Option<Time>,
     pub recoverability: Recoverability,
+    /// Absent where its log is not kept and no window is left.
+    #[serde(default)]
+    pub point_in_time: Option<crate::PointInTime>,
     /// What the owner should know although nothing is wrong right now, one sentence each.
     #[serde(default)]
     pub warnings: Vec<String>,

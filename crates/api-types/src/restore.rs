@@ -18,14 +18,26 @@ pub struct Restore {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub previous_data_until: Option<Time>,
     pub safety_backup: Option<String>,
+    /// The moment it brought back, where that is not the backup's own.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub until: Option<Time>,
     pub error: Option<String>,
 }
 
-/// Exactly one of `to` and `new`.
+/// Exactly one of `to` and `new`; a backup, a moment, or both.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {
-    pub backup: String,
+    /// May be left out where `until` says a moment: the newest before it is taken.
+    #[serde(default)]
+    pub backup: Option<String>,
+    /// The moment whose state is wanted: RFC 3339, or a local time with the name of its zone.
+    #[serde(default)]
+    pub until: Option<String>,
+    /// Whose moment it is, where no backup is named [default: `to`].
+    #[serde(default)]
+    pub from_cluster: Option<String>,
     #[serde(default)]
     pub to: Option<String>,
     #[serde(default)]
@@ -53,6 +65,19 @@ pub struct RestorePlan {
     #[schema(value_type = String, format = DateTime)]
     pub recovery_point: Time,
     pub position: Option<String>,
+    /// The moment the log is replayed to.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub until: Option<Time>,
+    /// The earliest and the latest moment there could be.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub earliest: Option<Time>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub latest: Option<Time>,
+    #[serde(default)]
+    pub gaps: Vec<crate::Gap>,
     pub space_needed_bytes: u64,
     pub warnings: Vec<String>,
 }

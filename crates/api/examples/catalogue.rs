@@ -82,6 +82,7 @@ fn cluster(app: &App, storage: &StorageRow, n: i64) -> Result<Cluster> {
         created_at: app.now().plus_days(-400),
         deleted_at: None,
         bin: None,
+        log: None,
     })
 }
 

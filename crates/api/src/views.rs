@@ -4,6 +4,8 @@ use mainstay_api_types as dto;
 use mainstay_control::{
     clusters::{ClusterView, NodeView},
     groups::{GroupBackupView, GroupView},
+    log,
+    plan::log::Span,
     restores::Planned,
     retention::Explained,
 };
@@ -25,6 +27,7 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
     let endpoint = |a: &SocketAddress| dto::Endpoint { host: a.host.clone(), port: a.port, url: format!("{}://{a}", v.url_scheme) };
     let warnings = warnings(&v);
     let r = v.recoverability;
+    let point_in_time = (v.log.keeping.is_some() || !v.log.spans.is_empty()).then(|| point_in_time(v.log));
     dto::Cluster {
         id: v.cluster.id.to_string(),
         name: v.cluster.name.to_string(),
@@ -54,8 +57,28 @@ pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
             sentence: r.sentence,
             three_two_one: r.three_two_one,
         },
+        point_in_time,
         warnings,
         alerts: v.alerts.into_iter().map(alert).collect(),
+    }
+}
+
+fn gap(s: Span) -> dto::Gap {
+    dto::Gap { from: s.from, to: s.to }
+}
+
+pub fn point_in_time(v: log::View) -> dto::PointInTime {
+    let (window, gaps) = (v.window(), v.gaps());
+    let place = |p: log::PlaceView| dto::LogStorage { storage: p.storage_name, to: p.to, trouble: p.trouble };
+    dto::PointInTime {
+        on: v.keeping.is_some(),
+        keep_days: v.keeping.map(|k| k.keep_days),
+        from: window.map(|w| w.from),
+        to: window.map(|w| w.to),
+        gaps: gaps.into_iter().map(gap).collect(),
+        storages: v.places.into_iter().map(place).collect(),
+        trouble: v.trouble,
+        breaks: v.breaks.into_iter().map(|b| dto::LogBreak { at: b.at, sentence: b.sentence }).collect(),
     }
 }
 
@@ -219,6 +242,7 @@ pub fn restore(r: Restore) -> dto::Restore {
         finished_at: r.finished_at,
         previous_data_until: r.previous_until,
         safety_backup: r.safety_backup.map(|b| b.to_string()),
+        until: r.until,
         error: r.error,
     }
 }
@@ -237,6 +261,10 @@ pub fn plan(p: Planned) -> dto::RestorePlan {
         steps: p.plan.steps,
         recovery_point: p.plan.recovery_point,
         position: p.plan.position.map(|p| p.text),
+        until: p.plan.until,
+        earliest: p.plan.window.map(|w| w.from),
+        latest: p.plan.window.map(|w| w.to),
+        gaps: p.plan.gaps.into_iter().map(gap).collect(),
         space_needed_bytes: p.plan.space_needed_bytes,
         warnings: p.plan.warnings,
     }

@@ -36,6 +36,10 @@ pub struct Options {
     pub drill_quiet_seconds: i64,
     /// How long after its failure a copy is tried again for the first time.
     pub copy_again_seconds: i64,
+    /// How often the logs of clusters are stored.
+    pub log_seconds: u64,
+    /// How much of a log waits on its host for a storage that is away; beyond it the oldest goes.
+    pub log_spool_bytes: u64,
     /// Where endpoints listen instead of the loopback block, for clients on other machines.
     pub endpoint_address: Option<IpAddr>,
     /// Below the agent's data directory: where copies of the control plane are laid for the agent to
@@ -63,6 +67,8 @@ impl Default for Options {
             drill_interval_days: 7,
             drill_quiet_seconds: 3600,
             copy_again_seconds: 600,
+            log_seconds: 10,
+            log_spool_bytes: 4 << 30,
             endpoint_address: None,
             own_addresses: vec![],
             control_plane_copies: None,
@@ -100,6 +106,8 @@ pub struct App {
     pub nudges: crate::tasks::expire::Nudges,
     /// Clusters that a look has shown otherwise than the one before.
     pub looks: tokio::sync::broadcast::Sender<(ClusterId, ProjectId)>,
+    /// Storages that take a part of a log right now.
+    pub storing_logs: crate::tasks::keep_log::Busy,
     observed: Mutex<HashMap<NodeId, Observed>>,
     description: Mutex<Option<Description>>,
 }
@@ -172,6 +180,7 @@ impl App {
             something_ended: tokio::sync::Notify::new(),
             nudges: crate::tasks::expire::Nudges::default(),
             looks: tokio::sync::broadcast::channel(1024).0,
+            storing_logs: crate::tasks::keep_log::Busy::default(),
             observed: Mutex::default(),
             description: Mutex::default(),
         });

@@ -1,5 +1,9 @@
 //! Backups: asking for one, finding one, and what a repository is made of.
 
+mod made;
+
+pub(crate) use made::{BEGINS_WINDOW, Child, begin_for_log, child, child_into};
+
 use crate::{
     Actor, App, app, copies,
     ops::{self, back_up, delete_backup, drill, verify},
@@ -7,13 +11,13 @@ use crate::{
 };
 use mainstay_drivers::storage::{FoundBackup, RepositoryKeys, RepositoryRef, SnapshotLabel};
 use mainstay_model::{
-    BackupId, ClusterId, Error, Kind, NodeId, OperationId, ProjectId, Result, StorageId,
+    BackupId, ClusterId, Error, Kind, NodeId, OperationId, ProjectId, Result, StorageId, Time,
     backup::{Backup, BackupKind, BackupStatus, Copy, Proof, ReadFrom},
     cluster::Cluster,
     retention::Retention,
     schedule::Schedule,
 };
-use mainstay_operations::{Cx, Lock, Tx};
+use mainstay_operations::{Lock, Tx};
 use mainstay_rpc::{
     Chunks,
     verbs::{DownloadSnapshot, ManualCommands, Party},
@@ -96,10 +100,7 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
 
 /// A backup that a schedule asks for, within the write that marks its time as used.
 pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedule: &Schedule) -> Result<BackupId> {
-    let mut copies = Vec::new();
-    for id in &schedule.storages {
-        copies.push(copy(&store::storages::get(tx, id).await?));
-    }
+    let copies = copies_in(tx, &schedule.storages).await?;
     let description = format!("schedule {}", schedule.name);
     let mut backup = row(app, cluster, BackupKind::Scheduled, description, schedule.retention.days, copies);
     (backup.schedule, backup.retention) = (Some(schedule.id.clone()), Some(schedule.retention.clone()));
@@ -218,51 +219,12 @@ pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &Fou
     }
 }
 
-/// A backup as part of another operation, into the storage `local`. `key` makes it one backup
-/// however often the step runs. Anything but a completed backup is an error.
-pub(crate) async fn child(
-    cx: &Cx<App>,
-    cluster: &ClusterId,
-    key: &str,
-    kind: BackupKind,
-    description: String,
-    days: Option<i64>,
-    from: ReadFrom,
-) -> Result<BackupId> {
-    let id = reserve_child(cx, cluster, key, kind, description, days).await?;
-    let state = back_up::State::new(cluster, &id, from);
-    ops::child::<back_up::BackUp>(cx, key, &state).await?;
-    let backup = get(&cx.world, &id).await?;
-    match backup.status {
-        BackupStatus::Completed => Ok(id),
-        _ => Err(Error::failed("backup_failed", backup.error.unwrap_or_else(|| "the backup did not complete".into()))),
+async fn copies_in(tx: &mut Tx, storages: &[StorageId]) -> Result<Vec<Copy>> {
+    let mut copies = Vec::new();
+    for id in storages {
+        copies.push(copy(&store::storages::get(tx, id).await?));
     }
-}
-
-/// The child's row. One that failed before (the step is tried again by a person) gets a successor.
-async fn reserve_child(
-    cx: &Cx<App>,
-    cluster: &ClusterId,
-    key: &str,
-    kind: BackupKind,
-    description: String,
-    days: Option<i64>,
-) -> Result<BackupId> {
-    let app = &cx.world;
-    let owner = format!("child/{}/{key}", cx.operation);
-    let mut tx = app.store.begin_write().await?;
-    if let Some(id) = store::kv::get(&mut tx, &owner).await?.as_deref().and_then(BackupId::parse)
-        && store::backups::get(&mut tx, &id).await?.status != BackupStatus::Failed
-    {
-        return Ok(id);
-    }
-    let cluster = store::clusters::get(&mut tx, cluster).await?;
-    let storage = store::storages::by_name(&mut tx, &cluster.project, storages::DEFAULT).await?;
-    let backup = row(app, &cluster, kind, description, days, vec![copy(&storage)]);
-    store::backups::insert(&mut tx, &backup).await?;
-    store::kv::put(&mut tx, &owner, backup.id.as_str()).await?;
-    store::commit(tx).await?;
-    Ok(backup.id)
+    Ok(copies)
 }
 
 pub async fn get(app: &App, id: &BackupId) -> Result<Backup> {
@@ -309,12 +271,17 @@ pub async fn verify(app: &App, by: &Actor, backup: &Backup) -> Result<OperationI
 }
 
 pub async fn drill(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
+    drill_to(app, by, backup, None).await
+}
+
+/// The same, with the log replayed to a moment.
+pub(crate) async fn drill_to(app: &App, by: &Actor, backup: &Backup, until: Option<Time>) -> Result<OperationId> {
     // One that failed its drill may be tried again: what was wrong may have been what was asked of it.
     let condemned = backup.drill.as_ref().is_some_and(|d| !d.ok) && backup.status == BackupStatus::Failed;
     if !backup.is_restorable() && !condemned {
         return Err(not_restorable(backup));
     }
-    let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![] };
+    let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![], until };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<drill::Drill>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await
@@ -456,10 +423,13 @@ pub async fn good_copy(app: &App, backup: &Backup, storage: Option<&StorageId>) 
     Ok((repository_of(app, backup, &copy.storage).await?, snapshot))
 }
 
-/// Storages in which the cluster has, or had, copies.
+/// Storages in which the cluster has, or had, copies or parts of its log.
 pub(crate) async fn storages_used(app: &App, cluster: &ClusterId) -> Result<Vec<StorageId>> {
-    let backups = store::backups::of_cluster(&mut *app.store.read().await?, cluster).await?;
+    let mut conn = app.store.read().await?;
+    let backups = store::backups::of_cluster(&mut conn, cluster).await?;
     let mut used: Vec<StorageId> = backups.into_iter().flat_map(|b| b.copies).map(|c| c.storage).collect();
+    used.extend(store::log::parts(&mut conn, cluster).await?.into_iter().map(|p| p.storage));
+    used.extend(store::log::archive(&mut conn, cluster).await?.into_iter().flat_map(|a| a.places.into_keys()));
     used.sort();
     used.dedup();
     Ok(used)

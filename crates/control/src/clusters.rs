@@ -51,6 +51,8 @@ pub struct ClusterView {
     pub nodes: Vec<NodeView>,
     pub url_scheme: String,
     pub recoverability: Recoverability,
+    /// To which moments it can be restored.
+    pub log: crate::log::View,
     /// Why backups that should go do not.
     pub retention_warnings: Vec<String>,
     /// What is wrong with it right now, newest first.
@@ -164,6 +166,7 @@ pub(crate) fn cluster_row(app: &App, project: &Project, d: &Deployment) -> Clust
         created_at: app.now(),
         deleted_at: None,
         bin: None,
+        log: None,
     }
 }
 
@@ -283,7 +286,9 @@ async fn view_with(app: &App, cluster: Cluster, shared: &Shared) -> Result<Clust
     let rows: Vec<_> = nodes.iter().map(|n| (n.node.name.clone(), n.role, n.status, n.status_reason.clone())).collect();
     let (status, status_reason) = plan::status::cluster_status(&cluster, &rows);
     let url_scheme = shared.url_schemes.get(&cluster.engine).cloned().unwrap_or_default();
-    let recoverability = plan::recoverability::recoverability(good.as_ref(), &drills, &shared.kept);
+    let log = crate::log::view(app, &cluster).await?;
+    let moment = log.window().map(|w| w.to);
+    let recoverability = plan::recoverability::recoverability(good.as_ref(), &drills, &shared.kept, moment);
     Ok(ClusterView {
         cluster,
         project: shared.project.clone(),
@@ -292,6 +297,7 @@ async fn view_with(app: &App, cluster: Cluster, shared: &Shared) -> Result<Clust
         nodes,
         url_scheme,
         recoverability,
+        log,
         retention_warnings: retention,
         alerts,
     })

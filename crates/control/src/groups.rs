@@ -248,7 +248,7 @@ pub async fn plan_restore(app: &App, project: &ProjectId, from: &GroupBackupView
     }
     let mut plans = vec![];
     for (part, _) in &from.parts {
-        let mut request = RestoreRequest { backup: part.backup.to_string(), ..RestoreRequest::default() };
+        let mut request = RestoreRequest { backup: Some(part.backup.to_string()), ..RestoreRequest::default() };
         match into {
             Into::Members => request.to = Some(part.cluster.to_string()),
             Into::New { suffix } => request.new = Some(format!("{}{suffix}", part.cluster_name)),

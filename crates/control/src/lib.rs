@@ -13,6 +13,7 @@ pub mod copies;
 pub mod drills;
 pub mod engines;
 pub mod groups;
+pub mod log;
 pub mod nodes;
 pub mod notices;
 pub mod notifiers;

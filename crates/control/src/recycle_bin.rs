@@ -92,6 +92,7 @@ pub async fn undelete(app: &App, by: &Actor, deleted: &Cluster, wanted: Option<&
         with_read_only: count > 1,
     };
     let data = restore_new::State {
+        until: None,
         create,
         restore: restore.id.clone(),
         backup: backup.id.clone(),

@@ -1,15 +1,18 @@
 //! Restores: a plan first, then exactly that plan.
 
 use crate::{
-    Actor, App, app, backups, clusters, engines, ops,
+    Actor, App, app, backups, clusters, engines, log, ops,
     ops::{restore_in_place, restore_new, undo_restore},
-    plan::restore::{Action, RestorePlan},
+    plan::{
+        self,
+        restore::{Action, RestorePlan},
+    },
     projects, schedules, storages,
     topology::Topology,
 };
 use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
-    BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result,
+    BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result, Time,
     backup::{Backup, Copy},
     cluster::{Cluster, Mode},
     credentials::Accounts,
@@ -19,10 +22,14 @@ use mainstay_model::{
 use mainstay_operations::{Lock, Operation, Submit, Tx};
 use mainstay_store::{self as store, Page, Paging, restores::RestoreFilter};
 
-/// What `restore plan|run` was given. Exactly one of `to` and `new`.
+/// What `restore plan|run` was given. Exactly one of `to` and `new`; a backup, a moment, or both.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreRequest {
-    pub backup: String,
+    /// May be left out with `until` and `from_cluster`: the newest before that moment is taken.
+    pub backup: Option<String>,
+    /// The moment whose state is wanted.
+    pub until: Option<String>,
+    pub from_cluster: Option<String>,
     pub to: Option<String>,
     pub new: Option<String>,
     pub storage: Option<String>,
@@ -35,20 +42,68 @@ pub struct Planned {
     pub plan: RestorePlan,
     pub hash: String,
     backup: Backup,
+    until: Option<Time>,
     target: Option<Cluster>,
 }
 
 pub async fn plan(app: &App, project: &ProjectId, request: &RestoreRequest) -> Result<Planned> {
-    let backup = backups::resolve(app, project, &request.backup).await?;
-    if !backup.is_restorable() {
-        return Err(backups::not_restorable(&backup));
-    }
-    let copy = choose_copy(app, project, &backup, request.storage.as_deref()).await?;
+    let source = source(app, project, request).await?;
+    let copy = choose_copy(app, project, &source.backup, request.storage.as_deref()).await?;
     match (&request.to, &request.new) {
-        (Some(to), None) => plan_into(app, project, backup, copy, to).await,
-        (None, Some(new)) => plan_new(app, project, backup, copy, new).await,
+        (Some(to), None) => plan_into(app, project, source, copy, to).await,
+        (None, Some(new)) => plan_new(app, project, source, copy, new).await,
         _ => Err(Error::invalid("to", "name either an existing cluster (to) or a new one (new)")),
     }
+}
+
+/// What is restored: a backup, and the log from there to a moment.
+struct Source {
+    backup: Backup,
+    replay: Option<Replayed>,
+}
+
+/// What is replayed, and within what it was chosen.
+struct Replayed {
+    until: Time,
+    bytes: u64,
+    parts: Vec<String>,
+    view: log::View,
+}
+
+async fn source(app: &App, project: &ProjectId, request: &RestoreRequest) -> Result<Source> {
+    let named = match &request.backup {
+        Some(id) => Some(backups::resolve(app, project, id).await?),
+        None => None,
+    };
+    if let Some(backup) = named.as_ref().filter(|b| !b.is_restorable()) {
+        return Err(backups::not_restorable(backup));
+    }
+    let Some(until) = &request.until else {
+        let backup = named.ok_or_else(|| Error::invalid("backup", "name a backup, or a moment (until) of a cluster (from_cluster)"))?;
+        return Ok(Source { backup, replay: None });
+    };
+    let until = plan::log::moment(until)?;
+    let cluster = from_cluster(app, project, request, named.as_ref()).await?;
+    let chosen = log::choose(app, &cluster.id, named.as_ref(), until).await?;
+    let bytes = chosen.parts.iter().map(|p| p.bytes).sum();
+    let parts = chosen.parts.iter().map(|p| p.snapshot.clone()).collect();
+    let view = log::view(app, &cluster).await?;
+    Ok(Source { backup: chosen.base, replay: Some(Replayed { until, bytes, parts, view }) })
+}
+
+/// The backup's, or the one that was named, or that into which is restored.
+async fn from_cluster(app: &App, project: &ProjectId, request: &RestoreRequest, named: Option<&Backup>) -> Result<Cluster> {
+    if let Some(backup) = named {
+        let cluster = store::clusters::get(&mut *app.store.read().await?, &backup.cluster).await?;
+        let other = request.from_cluster.as_deref().is_some_and(|c| c != cluster.name.as_str() && c != cluster.id.as_str());
+        if other {
+            return Err(Error::invalid("from_cluster", format!("backup {} is one of {}", backup.id, cluster.name)));
+        }
+        return Ok(cluster);
+    }
+    let name = request.from_cluster.as_deref().or(request.to.as_deref());
+    let missing = || Error::invalid("from_cluster", "say whose moment it is: a backup, or the cluster's name");
+    clusters::resolve(app, project, name.ok_or_else(missing)?).await.map_err(|e| e.with_field("from_cluster"))
 }
 
 async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: Option<&str>) -> Result<Copy> {
@@ -64,7 +119,8 @@ async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: O
     })
 }
 
-fn base(backup: &Backup, copy: &Copy, target: &str, action: Action, steps: &[mainstay_operations::Step]) -> RestorePlan {
+fn base(source: &Source, copy: &Copy, target: &str, action: Action, steps: &[mainstay_operations::Step]) -> RestorePlan {
+    let (backup, replay) = (&source.backup, source.replay.as_ref());
     let suspicious = backup.proof == mainstay_model::backup::Proof::Suspicious;
     RestorePlan {
         backup: backup.id.clone(),
@@ -77,21 +133,26 @@ fn base(backup: &Backup, copy: &Copy, target: &str, action: Action, steps: &[mai
         action,
         loses: vec![],
         steps: steps.iter().map(|s| s.title.to_string()).collect(),
-        recovery_point: backup.created_at,
-        position: backup.facts.as_ref().and_then(|f| f.stop.clone()),
-        space_needed_bytes: backup.data_bytes.unwrap_or(0),
+        recovery_point: replay.map_or(backup.created_at, |r| r.until),
+        position: backup.facts.as_ref().and_then(|f| f.stop.clone()).filter(|_| replay.is_none()),
+        until: replay.map(|r| r.until),
+        window: replay.and_then(|r| r.view.window()),
+        gaps: replay.map(|r| r.view.gaps()).unwrap_or_default(),
+        log_parts: replay.map(|r| r.parts.clone()).unwrap_or_default(),
+        space_needed_bytes: backup.data_bytes.unwrap_or(0) + replay.map_or(0, |r| r.bytes),
         warnings: if suspicious { vec!["this backup is suspicious: it differs much from the one before it".into()] } else { vec![] },
     }
 }
 
-async fn plan_into(app: &App, project: &ProjectId, backup: Backup, copy: Copy, to: &str) -> Result<Planned> {
+async fn plan_into(app: &App, project: &ProjectId, source: Source, copy: Copy, to: &str) -> Result<Planned> {
+    let backup = &source.backup;
     let target = clusters::resolve(app, project, to).await?;
     clusters::running(&target)?;
-    same_engine(&backup, &target.engine, &target.version)?;
+    same_engine(backup, &target.engine, &target.version)?;
     let topology = Topology::load(app, &target.id).await?;
     let action = if target.id == backup.cluster { Action::InPlace } else { Action::OtherCluster };
-    let mut plan = base(&backup, &copy, target.name.as_str(), action, restore_in_place::RestoreInPlace::STEPS);
-    plan.loses.push(format!("everything written to {} since {} is replaced", target.name, backup.created_at));
+    let mut plan = base(&source, &copy, target.name.as_str(), action, restore_in_place::RestoreInPlace::STEPS);
+    plan.loses.push(format!("everything written to {} since {} is replaced", target.name, plan.recovery_point));
     if action == Action::OtherCluster {
         plan.loses.push(format!("all data of {} is replaced by that of {}", target.name, backup.cluster_name));
     }
@@ -100,16 +161,16 @@ async fn plan_into(app: &App, project: &ProjectId, backup: Backup, copy: Copy, t
     }
     plan.warnings.push(format!("the old data stands aside for {} days; `restore undo` brings it back", app.options.previous_days));
     let basis = format!("{:?}/{:?}", target.primary, topology.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
-    Ok(Planned { hash: plan.hash(&basis), plan, backup, target: Some(target) })
+    Ok(Planned { hash: plan.hash(&basis), plan, until: source.replay.map(|r| r.until), backup: source.backup, target: Some(target) })
 }
 
-async fn plan_new(app: &App, project: &ProjectId, backup: Backup, copy: Copy, new: &str) -> Result<Planned> {
+async fn plan_new(app: &App, project: &ProjectId, source: Source, copy: Copy, new: &str) -> Result<Planned> {
     let name = ClusterName::parse(new).map_err(|e| e.with_field("new"))?;
     if store::clusters::by_name(&mut *app.store.read().await?, project, name.as_str()).await.is_ok() {
         return Err(Error::conflict("name_taken", format!("there is a cluster {name} already; restore to it with --to")).with_field("new"));
     }
-    let plan = base(&backup, &copy, name.as_str(), Action::NewCluster, restore_new::RestoreNew::STEPS);
-    Ok(Planned { hash: plan.hash("new"), plan, backup, target: None })
+    let plan = base(&source, &copy, name.as_str(), Action::NewCluster, restore_new::RestoreNew::STEPS);
+    Ok(Planned { hash: plan.hash("new"), plan, until: source.replay.map(|r| r.until), backup: source.backup, target: None })
 }
 
 /// The same engine, and a server of the same major version and not older than the backup's.
@@ -164,7 +225,7 @@ pub(crate) struct Prepared {
 }
 
 enum Target {
-    Existing(Cluster),
+    Existing(Box<Cluster>),
     New { cluster: Box<Cluster>, nodes: Vec<Node>, accounts: Accounts },
 }
 
@@ -209,16 +270,18 @@ pub(crate) fn begun(app: &App, backup: &BackupId, target: &Cluster, in_place: bo
         previous_until: None,
         safety_backup: None,
         error: None,
+        until: None,
     }
 }
 
 fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party: Option<&str>) -> Result<Prepared> {
-    let row = begun(app, &planned.backup.id, &target, true);
+    let row = Restore { until: planned.until, ..begun(app, &planned.backup.id, &target, true) };
     let state = restore_in_place::State {
         cluster: target.id.clone(),
         restore: row.id.clone(),
         backup: planned.backup.id.clone(),
         storage: planned.plan.storage.clone(),
+        until: planned.until,
         node: target.primary.clone().ok_or_else(|| Error::conflict("no_primary", "the cluster has no primary"))?,
         safety: None,
         party: party.map(Into::into),
@@ -226,7 +289,7 @@ fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party:
         away_until: None,
     };
     let submit = ops::submission::<restore_in_place::RestoreInPlace>(&state, Some(ops::subject(&target)), Lock::Exclusive, &by.name)?;
-    Ok(Prepared { row, submit, target: Target::Existing(target) })
+    Ok(Prepared { row, submit, target: Target::Existing(Box::new(target)) })
 }
 
 async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planned, party: Option<&str>) -> Result<Prepared> {
@@ -246,7 +309,7 @@ async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planne
     cluster.phase_reason = Some("being restored from a backup".into());
     let nodes = clusters::node_rows(app, &mut cluster, 1);
     let accounts = clusters::new_accounts(app, &cluster).await?;
-    let row = begun(app, &planned.backup.id, &cluster, false);
+    let row = Restore { until: planned.until, ..begun(app, &planned.backup.id, &cluster, false) };
     let node = nodes[0].id.clone();
     let new = restore_new::State::new(
         cluster.id.clone(),
@@ -255,7 +318,8 @@ async fn prepare_new(app: &App, by: &Actor, project: &ProjectId, planned: Planne
         row.id.clone(),
         planned.backup.id.clone(),
         planned.plan.storage.clone(),
-    );
+    )
+    .until(planned.until);
     let state = restore_new::State { party: party.map(Into::into), ..new };
     let submit = ops::submission::<restore_new::RestoreNew>(&state, Some(ops::subject(&cluster)), Lock::Exclusive, &by.name)?;
     Ok(Prepared { row, submit, target: Target::New { cluster: Box::new(cluster), nodes, accounts } })

@@ -74,8 +74,22 @@ impl Catalogue {
 
     fn plan_under(&self, policy: &BackupPolicy, clock: Clock) -> Plan {
         let items: Vec<Item> = self.backups.iter().map(|b| item(b, policy)).collect();
-        let facts = Policy { min_keep: policy.min_keep, ..self.facts.clone() };
+        let window_from = self.cluster.log.as_ref().map(|k| clock.now.plus_days(-k.keep_days));
+        let facts = Policy { min_keep: policy.min_keep, window_from, ..self.facts.clone() };
         plan::plan(&facts, &items, &self.pins, clock)
+    }
+
+    /// Log from before then is of no use to any backup that is kept, or may be brought back. Without a
+    /// backup that counts it is kept as long as the window is meant to be.
+    pub fn log_from(&self, now: Time) -> Option<Time> {
+        let kept = self.plan(Clock { now, last: Some(now) }).log_from;
+        let leaving = self.backups.iter().filter(|b| b.deleting.is_some()).map(|b| b.created_at).min();
+        let days = self.cluster.log.as_ref().map(|k| k.keep_days);
+        match (kept, leaving) {
+            (Some(kept), Some(leaving)) => Some(kept.min(leaving)),
+            (Some(from), None) | (None, Some(from)) => Some(from),
+            (None, None) => days.map(|d| now.plus_days(-d)),
+        }
     }
 
     fn schedule_of(&self, backup: &Backup) -> Option<&str> {

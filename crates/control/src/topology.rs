@@ -52,6 +52,7 @@ impl Topology {
             port: node.address.port,
             settings: self.cluster.settings.clone(),
             accounts: self.accounts.clone(),
+            keeps_log: self.cluster.log.is_some(),
         })
     }
 

@@ -81,6 +81,9 @@ pub struct NodePlan {
     pub port: u16,
     pub settings: BTreeMap<String, String>,
     pub accounts: Accounts,
+    /// Whether its log is kept: who becomes the primary holds it from the first byte on.
+    #[serde(default)]
+    pub keeps_log: bool,
 }
 
 /// A peer to replicate from.
@@ -199,6 +202,9 @@ pub trait Engine: Send + Sync {
     fn questions(&self) -> Option<&dyn Questions> {
         None
     }
+    fn segments(&self) -> Option<&dyn crate::segments::Segments> {
+        None
+    }
 }
 
 /// The verbs of a planned hand-over, in the order the control plane calls them:
@@ -246,7 +252,7 @@ pub trait Backups: Send + Sync {
 
     /// With the isolated instance running and ready: ends recovery, sets `accounts`' passwords,
     /// renames database and role from `facts.names` to those of the plan, runs the engine's own
-    /// integrity checks and compares counts. Errors mean the check could not be done; a check that
+    /// integrity checks and compares counts, where `facts` has any. Errors mean the check could not be done; a check that
     /// was done and failed is in the list with `ok: false`.
     async fn check(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>>;
 

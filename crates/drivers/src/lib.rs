@@ -11,6 +11,7 @@ pub mod gate;
 pub mod notifier;
 pub mod progress;
 pub mod runtime;
+pub mod segments;
 pub mod storage;
 
 pub use mainstay_model::{Error, Result};

@@ -277,6 +277,9 @@ pub struct Described {
     pub data_bytes: u64,
 }
 
+/// The kind of the snapshots that hold a part of a cluster's log. They are no backups.
+pub const LOG: &str = "log";
+
 /// The kind of the snapshots the control plane makes of itself.
 pub const CONTROL_PLANE: &str = "control_plane";
 

@@ -60,6 +60,7 @@ impl Bed {
             address,
             port,
             settings: Default::default(),
+            keeps_log: false,
             accounts: Accounts {
                 user: keeper.credentials_for(&name, Secret::new(USER_PASSWORD)),
                 admin: Secret::new("admin-secret"),

@@ -76,6 +76,7 @@ impl Bed {
             address,
             port,
             settings: Default::default(),
+            keeps_log: false,
             accounts: Accounts {
                 user: self.engine.accounts().unwrap().credentials_for(&name, Secret::new(USER_PASSWORD)),
                 admin: Secret::new("admin-secret"),

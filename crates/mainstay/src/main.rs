@@ -101,6 +101,7 @@ fn configured(a: args::process::Up) -> up::Config {
         data_dir: a.data_dir.unwrap_or_else(data_dir::default_path),
         listen: a.listen,
         endpoint_address: a.endpoint_address,
+        log_spool_bytes: a.log_spool << 20,
         engine_user: a.engine_user,
         engine_dirs: named(a.engine_dirs),
         public_url: a.public_url,

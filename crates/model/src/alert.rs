@@ -21,6 +21,8 @@ pub enum AlertKind {
     RunMissed,
     /// A look at a storage found something wrong.
     StorageUnwell,
+    /// The log of a cluster is not kept up to now, or no backup begins a window in it.
+    LogBehind,
     /// A notifier's messages do not arrive.
     NotifierUnwell,
     /// Mainstay's own backup in a storage is older than it may be.
@@ -37,6 +39,7 @@ impl AlertKind {
             AlertKind::DrillOverdue => "drill_overdue",
             AlertKind::RunMissed => "run_missed",
             AlertKind::StorageUnwell => "storage_unwell",
+            AlertKind::LogBehind => "log_behind",
             AlertKind::NotifierUnwell => "notifier_unwell",
             AlertKind::ControlPlaneLate => "control_plane_late",
         }

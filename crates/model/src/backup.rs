@@ -130,6 +130,9 @@ pub struct Facts {
     pub node: String,
     pub role: Option<crate::node::NodeRole>,
     pub tools: BTreeMap<String, String>,
+    /// When it came to its `stop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Time>,
     /// What the next backup needs to know to read only what changed since; `None` where the engine
     /// reads everything each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

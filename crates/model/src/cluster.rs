@@ -83,6 +83,9 @@ pub struct Cluster {
     /// What it needs to be brought back, once it is deleted and its backups were kept.
     #[serde(default)]
     pub bin: Option<Bin>,
+    /// Where its log is kept, so that it can be restored to any moment.
+    #[serde(default)]
+    pub log: Option<crate::log::Keeping>,
 }
 
 /// A deleted cluster's place in the recycle bin.

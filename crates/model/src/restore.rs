@@ -30,4 +30,7 @@ pub struct Restore {
     pub previous_until: Option<Time>,
     pub safety_backup: Option<BackupId>,
     pub error: Option<String>,
+    /// The moment the log was replayed to.
+    #[serde(default)]
+    pub until: Option<Time>,
 }

@@ -115,6 +115,19 @@ verbs! {
     /// What a person types to restore without Mainstay.
     ManualCommands { engine: String, version: String, repository: RepositoryRef, snapshot: String } -> Vec<String>;
 
+    // ---- the log ----
+    /// The log of the running primary is taken over as it is written, for this line; another line begins
+    /// anew. What lies before `trim_before` is removed from the spool, and the oldest of it where it
+    /// takes more than `limit_bytes`.
+    /// Those of `others` that run hold no log for it.
+    KeepLog { plan: NodePlan, others: Vec<NodePlan>, line: String, trim_before: u64, limit_bytes: u64 } -> KeptLog;
+    /// Stores what the spool of this line holds after `from` and up to `to`, read back before it counts.
+    /// `label.backup` makes it one part however often it is asked for. `garbage` is removed first.
+    StoreLog { plan: NodePlan, line: String, repository: RepositoryRef, label: SnapshotLabel, from: u64, to: Position, until: Time, garbage: Vec<String> } -> StoredLog;
+    /// Nothing of the cluster's log is taken over any more and the spool is gone; those of `nodes` that
+    /// run hold no log for it.
+    ReleaseLog { cluster: ClusterId, nodes: Vec<NodePlan> } -> Done;
+
     // ---- recovery ----
     /// What lies in the place, asked with nothing but a recovery key.
     DiscoverStorage { storage: StorageSpec, recovery: Secret } -> Vec<FoundRepository>;
@@ -138,7 +151,8 @@ verbs! {
     /// compares counts, stops it. After that the directory is ready to be swapped in. Half done
     /// (an interrupted call) is done again from the start. The live data is not touched.
     /// With a drill, more is asked of it while it runs, and of its log: see [`RestoredBeside::proof`].
-    RestoreBeside { plan: NodePlan, repository: RepositoryRef, snapshot: String, label: String, #[serde(default)] drill: Option<Drill> } -> RestoredBeside;
+    /// With `replay` the log is fetched too, and replayed to its moment before the checks.
+    RestoreBeside { plan: NodePlan, repository: RepositoryRef, snapshot: String, label: String, #[serde(default)] drill: Option<Drill>, #[serde(default)] replay: Option<Replay> } -> RestoredBeside;
     /// A user's assertions, asked of the running node: one check each, in their order.
     Assert { plan: NodePlan, assertions: Vec<Assertion> } -> Vec<Check>;
     /// With the node stopped: `data` becomes `aside`, `label` becomes `data`. Done already when
@@ -174,6 +188,37 @@ pub struct Party {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drill {
     pub assertions: Vec<Assertion>,
+}
+
+/// The log a restore replays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replay {
+    pub until: Time,
+    /// Where the parts lie; it need not be where the backup does.
+    pub repository: RepositoryRef,
+    /// Their snapshots, oldest first.
+    pub parts: Vec<String>,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptLog {
+    pub position: Position,
+    /// Up to when `position` is everything; `None` where the spool is behind.
+    pub at: Option<Time>,
+    pub broken: Option<String>,
+    pub spool_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredLog {
+    pub stored: Stored,
+    pub from: u64,
+    pub to: Position,
+    pub until: Time,
+    pub first: String,
+    pub last: String,
+    pub pieces: u64,
 }
 
 /// The reply of verbs whose success says it all.

@@ -25,6 +25,7 @@ pub mod groups;
 pub mod idempotency;
 pub mod kv;
 pub mod links;
+pub mod log;
 pub mod members;
 pub mod nodes;
 pub mod notifiers;

@@ -4,12 +4,13 @@ mod support;
 
 use futures::future::BoxFuture;
 use mainstay_model::{
-    AlertId, AuditResult, ClusterId, Error, Kind as ErrorKind, LinkId, NoticeId, NotifierId, ProjectId, Secret, SessionId, StorageId,
-    TokenId, UserId,
+    AlertId, AuditResult, BackupId, ClusterId, Error, Kind as ErrorKind, LinkId, NoticeId, NotifierId, ProjectId, Secret, SessionId,
+    StorageId, TokenId, UserId,
     alert::{Alert, AlertKind, Condition},
     backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
     cluster::Bin,
     credentials::{Accounts, Credentials},
+    log::{Archive, Line, Part},
     node::NodeStatus,
     notice::{Events, Notice, NoticeKind},
     restore::RestoreStatus,
@@ -18,7 +19,7 @@ use mainstay_model::{
     user::{Link, LinkKind, Session, User},
 };
 use mainstay_store::{
-    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, links,
+    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, links, log,
     members, nodes, notifiers, outbox, projects, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
 };
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ const BODIES: &[(&str, Body)] = bodies![
     backup_queries,
     restore_queries,
     retention_queries,
+    log_queries,
     secret_queries,
     token_queries,
     user_queries,
@@ -366,6 +368,55 @@ async fn retention_queries(p: Place) {
         assert_eq!(clusters::in_bin(&mut tx).await.unwrap(), std::slice::from_ref(&gone));
         assert_eq!(clusters::deleted_by_name(&mut tx, &cluster.project, "shop").await.unwrap(), std::slice::from_ref(&gone));
         assert_eq!(clusters::deleted_by_name(&mut tx, &cluster.project, "other").await.unwrap(), []);
+    });
+}
+
+async fn log_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let storage = StorageId::new();
+    let part = |until| Part {
+        id: BackupId::new(),
+        cluster: cluster.id.clone(),
+        storage: storage.clone(),
+        snapshot: "it's".into(),
+        line: "l".into(),
+        line_started_at: at(0),
+        history: "s/1".into(),
+        from: 1,
+        to: u64::from(u32::MAX) << 8,
+        until,
+        stored_at: until,
+        first: "1".into(),
+        last: "2".into(),
+        pieces: 2,
+        bytes: 32,
+    };
+    let (old, mut new) = (part(at(1)), part(at(2)));
+    let archive = Archive { line: Some(Line { id: "l".into(), started_at: at(0) }), ..Archive::default() };
+    write!(p.store, |tx| {
+        assert_eq!(log::archive(&mut tx, &cluster.id).await.unwrap(), None);
+        for archive in [&Archive::default(), &archive] {
+            log::put_archive(&mut tx, &cluster.id, archive).await.unwrap();
+        }
+        for part in [&new, &old] {
+            log::put_part(&mut tx, part).await.unwrap();
+        }
+        new.until = at(3);
+        log::put_part(&mut tx, &new).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(log::archive(&mut conn, &cluster.id).await.unwrap(), Some(archive));
+    assert_eq!(log::clusters(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
+    assert_eq!(log::parts(&mut conn, &cluster.id).await.unwrap(), [old.clone(), new.clone()]);
+    drop(conn);
+    write!(p.store, |tx| {
+        log::remove_part(&mut tx, &old.id).await.unwrap();
+        log::remove_part(&mut tx, &old.id).await.unwrap();
+        assert_eq!(log::with_parts(&mut tx).await.unwrap(), std::slice::from_ref(&cluster.id));
+        log::remove_archive(&mut tx, &cluster.id).await.unwrap();
+        assert_eq!(log::clusters(&mut tx).await.unwrap(), []);
+        log::delete_of_cluster(&mut tx, &cluster.id).await.unwrap();
+        assert_eq!(log::parts(&mut tx, &cluster.id).await.unwrap(), []);
     });
 }
 

@@ -11,6 +11,7 @@ mod capture;
 mod database;
 mod handover;
 mod hold;
+mod segments;
 
 pub use database::Database;
 use hold::HELD;
@@ -27,6 +28,7 @@ use mainstay_drivers::{
     },
     progress::Progress,
     runtime::{FileSpec, InstanceId, InstanceSpec, Runtime, Signal},
+    segments::Segments,
 };
 use mainstay_model::{
     ClusterName, Error, NodeId, Secret, Time,
@@ -413,6 +415,9 @@ impl Engine for FakeEngine {
     }
     fn consistency(&self) -> Option<&dyn Consistency> {
         Some(self)
+    }
+    fn segments(&self) -> Option<&dyn Segments> {
+        (self.style == Style::Halting).then_some(self as &dyn Segments)
     }
     fn questions(&self) -> Option<&dyn Questions> {
         Some(self)

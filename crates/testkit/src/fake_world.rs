@@ -128,6 +128,7 @@ impl FakeWorld {
             port: 7000,
             settings: BTreeMap::new(),
             accounts: Accounts { user, admin: Secret::new("admins-password"), replication: Secret::new("links-password") },
+            keeps_log: false,
         }
     }
 

@@ -129,7 +129,7 @@ async fn labels_are_names_and_never_paths() {
     let long = "x".repeat(82);
     for bad in ["../x", "..", ".", "/etc", "a/b", "data", "run", "log", "identity.json", ".hidden", "A", "a\0b", "a b", "-x", &long] {
         let repository = host.world.repository(&host.cluster);
-        let restore = RestoreBeside { plan: one.clone(), repository, snapshot: "s".into(), label: bad.into(), drill: None };
+        let restore = RestoreBeside { plan: one.clone(), repository, snapshot: "s".into(), label: bad.into(), drill: None, replay: None };
         for e in [
             host.fails(restore).await,
             host.fails(SwapData { plan: one.clone(), label: bad.into(), aside: "old".into() }).await,

@@ -60,7 +60,7 @@ async fn story(host: &mut Host, engine: &str, point: Option<&str>) -> Result<(No
     does(host, point, Follow { plan: one.clone(), upstream: second.clone() }).await?;
     host.world.engine(engine).write(&two.id, "mistake")?;
     let (new, old) = ("restored".to_string(), "before".to_string());
-    let restore = RestoreBeside { plan: two.clone(), repository, snapshot: stored.snapshot, label: new.clone(), drill: None };
+    let restore = RestoreBeside { plan: two.clone(), repository, snapshot: stored.snapshot, label: new.clone(), drill: None, replay: None };
     does(host, point, restore).await?;
     for node in [&one, &two] {
         does(host, point, StopNode { node: node.id.clone() }).await?;

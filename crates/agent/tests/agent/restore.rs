@@ -23,7 +23,7 @@ pub fn stored(mut results: Vec<Result<Stored, Error>>) -> Result<Stored, Error> 
 
 pub fn beside(host: &Host, plan: &NodePlan, stored: &Stored) -> RestoreBeside {
     let repository = host.world.repository(&host.cluster);
-    RestoreBeside { plan: plan.clone(), repository, snapshot: stored.snapshot.clone(), label: "new".into(), drill: None }
+    RestoreBeside { plan: plan.clone(), repository, snapshot: stored.snapshot.clone(), label: "new".into(), drill: None, replay: None }
 }
 
 fn swap(plan: &NodePlan) -> SwapData {

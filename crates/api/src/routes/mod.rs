@@ -10,6 +10,7 @@ mod drills;
 mod engines;
 mod events;
 mod groups;
+mod log;
 mod me;
 mod members;
 mod nodes;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Noun> {
         plans::routes(),
         clusters::routes(),
         settings::routes(),
+        log::routes(),
         nodes::routes(),
         backups::routes(),
         drills::routes(),

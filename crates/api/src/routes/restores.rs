@@ -64,7 +64,8 @@ pub fn routes() -> Noun {
 }
 
 fn request(b: dto::RestoreRequest) -> RestoreRequest {
-    RestoreRequest { backup: b.backup, to: b.to, new: b.new, storage: b.storage, confirm: b.confirm }
+    let dto::RestoreRequest { backup, until, from_cluster, to, new, storage, confirm } = b;
+    RestoreRequest { backup, until, from_cluster, to, new, storage, confirm }
 }
 
 async fn plan(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b): Body<dto::RestoreRequest>) -> Answer {
@@ -85,7 +86,8 @@ async fn run(
     let request = request(b);
     if q.is_true("dry_run") {
         let plan = restores::plan(&s.app, &c.project.id, &request).await?.plan;
-        let summary = format!("backup {} is restored to {}", plan.backup, plan.target);
+        let moment = plan.until.map(|t| format!(" as of {t}")).unwrap_or_default();
+        let summary = format!("backup {} is restored to {}{moment}", plan.backup, plan.target);
         let would = match request.to {
             Some(_) => Would::of::<restore_in_place::RestoreInPlace>(summary),
             None => Would::of::<restore_new::RestoreNew>(summary),

@@ -158,6 +158,7 @@ async fn into_bin(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<Option<Bin>> {
     if !s.final_backup && !s.keep_backups {
         store::schedules::delete_of_cluster(tx, &s.cluster).await?;
         store::assertions::delete_of_cluster(tx, &s.cluster).await?;
+        store::log::delete_of_cluster(tx, &s.cluster).await?;
         store::retention::delete_of_cluster(tx, &s.cluster).await?;
         return Ok(None);
     }

@@ -28,6 +28,7 @@ pub mod resync_node;
 pub mod rotate;
 mod serving;
 pub mod set_allow_list;
+pub mod set_log;
 pub mod set_recovery_keys;
 pub mod start_cluster;
 pub mod stop_cluster;
@@ -65,6 +66,7 @@ pub fn registry() -> Registry<App> {
         .with(resync_node::ResyncNode)
         .with(rotate::Rotate)
         .with(set_allow_list::SetAllowList)
+        .with(set_log::SetLog)
         .with(set_recovery_keys::SetRecoveryKeys)
         .with(start_cluster::StartCluster)
         .with(stop_cluster::StopCluster)

@@ -102,6 +102,7 @@ async fn forget(tx: &mut Tx, s: &State) -> Result<()> {
     }
     store::schedules::delete_of_cluster(tx, &s.cluster).await?;
     store::assertions::delete_of_cluster(tx, &s.cluster).await?;
+    store::log::delete_of_cluster(tx, &s.cluster).await?;
     store::retention::delete_of_cluster(tx, &s.cluster).await?;
     store::secrets::delete_owner(tx, s.cluster.as_str()).await?;
     store::secrets::delete_owner(tx, &backups::keys_owner(&s.cluster)).await?;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     App,
     app::act,
-    backups,
+    backups, log,
     routes::{self, Lead},
     tasks::observe,
     topology::Topology,
@@ -33,6 +33,9 @@ pub struct State {
     pub restore: RestoreId,
     pub backup: BackupId,
     pub storage: StorageId,
+    /// The moment the log is replayed to.
+    #[serde(default)]
+    pub until: Option<Time>,
     /// The node whose data is replaced: the primary when it began.
     pub node: NodeId,
     pub safety: Option<BackupId>,
@@ -157,8 +160,9 @@ async fn restore(cx: &Cx<App>, s: &State, topology: &Topology) -> Result<()> {
     let plan = topology.plan(topology.node(&s.node)?)?;
     let backup = backups::get(&cx.world, &s.backup).await?;
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, Some(&s.storage)).await?;
+    let replay = log::replay_of(&cx.world, &backup, s.until).await?;
     act(cx, ReclaimNode { plan: plan.clone() }).await?;
-    act(cx, RestoreBeside { plan, repository, snapshot, label: label("restored", &cx.operation), drill: None }).await.map(drop)
+    act(cx, RestoreBeside { plan, repository, snapshot, label: label("restored", &cx.operation), drill: None, replay }).await.map(drop)
 }
 
 pub(super) async fn stop(cx: &Cx<App>, topology: &Topology) -> Result<()> {
@@ -208,5 +212,6 @@ async fn finish(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     row.previous_until = Some(cx.world.now().plus_days(cx.world.options.previous_days));
     row.safety_backup.clone_from(&s.safety);
     store::restores::update(tx, &row).await?;
+    log::end_line(tx, &s.cluster, cx.world.now(), "a restore replaced the data").await?;
     serving::set_phase(tx, &s.cluster, None).await
 }

@@ -6,9 +6,9 @@ use super::{
     placing::Placing,
     together::{self, MEET},
 };
-use crate::{App, app::act, backups, routes, topology::Topology};
+use crate::{App, app::act, backups, log, routes, topology::Topology};
 use async_trait::async_trait;
-use mainstay_model::{BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, restore::RestoreStatus};
+use mainstay_model::{BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, Time, restore::RestoreStatus};
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::{DropBeside, EnsureAccounts, RemoveNode, RestoreBeside, StartNode, SwapData};
 use mainstay_store as store;
@@ -20,6 +20,9 @@ pub struct State {
     pub restore: RestoreId,
     pub backup: BackupId,
     pub storage: StorageId,
+    /// The moment the log is replayed to.
+    #[serde(default)]
+    pub until: Option<Time>,
     pub node: NodeId,
     /// Under which the members of a group know each other, where it is one of them.
     #[serde(default)]
@@ -109,7 +112,11 @@ pub(super) async fn end_restore(end: End<'_>, cx: &Cx<App>, tx: &mut Tx, id: &Re
 impl State {
     pub fn new(cluster: ClusterId, node: NodeId, default_port: u16, restore: RestoreId, backup: BackupId, storage: StorageId) -> Self {
         let create = create_cluster::State { cluster, default_port, placing: Placing::default(), with_read_only: false };
-        State { create, restore, backup, storage, node, party: None }
+        State { create, restore, backup, storage, until: None, node, party: None }
+    }
+
+    pub fn until(self, until: Option<Time>) -> Self {
+        State { until, ..self }
     }
 }
 
@@ -119,7 +126,8 @@ pub(super) async fn restore(cx: &Cx<App>, s: &State) -> Result<()> {
     let plan = Topology::load(&cx.world, &s.create.cluster).await?.primary_plan()?;
     let backup = backups::get(&cx.world, &s.backup).await?;
     let (repository, snapshot) = backups::good_copy(&cx.world, &backup, Some(&s.storage)).await?;
-    act(cx, RestoreBeside { plan, repository, snapshot, label: LABEL.into(), drill: None }).await.map(drop)
+    let replay = log::replay_of(&cx.world, &backup, s.until).await?;
+    act(cx, RestoreBeside { plan, repository, snapshot, label: LABEL.into(), drill: None, replay }).await.map(drop)
 }
 
 /// Where the new node's empty directory goes that the data takes the place of.

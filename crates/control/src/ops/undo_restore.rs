@@ -5,6 +5,7 @@ use super::{label, restore_in_place, serving};
 use crate::{
     App,
     app::act,
+    log,
     routes::{self, Lead},
     topology::Topology,
 };
@@ -78,6 +79,7 @@ impl Operation for UndoRestore {
                 row.previous_label = Some(label("undone", &cx.operation));
                 row.previous_until = Some(cx.world.now().plus_days(cx.world.options.previous_days));
                 store::restores::update(tx, &row).await?;
+                log::end_line(tx, &s.cluster, cx.world.now(), "a restore was undone").await?;
                 serving::set_phase(tx, &s.cluster, None).await
             }
             _ => Err(unknown_step(Self::KIND, step)),

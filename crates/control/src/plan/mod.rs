@@ -5,6 +5,7 @@ pub mod candidate;
 pub mod delivery;
 pub mod drift;
 pub mod drill;
+pub mod log;
 pub mod notices;
 pub mod overdue;
 pub mod recoverability;

@@ -15,7 +15,7 @@ use mainstay_model::{
 use std::collections::{BTreeMap, HashMap};
 
 /// What [`conditions`] decides: an alert of these kinds holds exactly when it says so.
-pub const KINDS: [AlertKind; 8] = [
+pub const KINDS: [AlertKind; 9] = [
     AlertKind::BackupOverdue,
     AlertKind::BackupFailed,
     AlertKind::BackupPartial,
@@ -24,6 +24,7 @@ pub const KINDS: [AlertKind; 8] = [
     AlertKind::RunMissed,
     AlertKind::StorageUnwell,
     AlertKind::ControlPlaneLate,
+    AlertKind::LogBehind,
 ];
 
 /// Absent for this many intervals, a good backup is overdue.
@@ -40,6 +41,8 @@ pub struct Look {
     pub schedules: Vec<(Schedule, Option<ScheduleRun>)>,
     /// Or why it is not known.
     pub backups: Result<Found>,
+    /// What is wrong with its log, where that is kept.
+    pub log: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -108,6 +111,7 @@ fn of_cluster(look: &Look, intervals: &mut Intervals, now: Time) -> Vec<Conditio
     all.extend(found.and_then(|f| failed(c, f)).map(|s| condition(AlertKind::BackupFailed, s)));
     all.extend(found.and_then(|f| drill_failed(c, f)).map(|s| condition(AlertKind::DrillFailed, s)));
     all.extend(found.and_then(|f| drill_overdue(c, f, now)).map(|s| condition(AlertKind::DrillOverdue, s)));
+    all.extend(look.log.clone().map(|s| condition(AlertKind::LogBehind, s)));
     for (schedule, run) in &look.schedules {
         let Some(sentence) = missed(schedule, run.as_ref()) else { continue };
         let object_name = format!("{} {}", c.name, schedule.name);
@@ -293,7 +297,7 @@ mod tests {
             "generation": 1, "created_at": created_at, "deleted_at": null,
         });
         let cluster = serde_json::from_value(text).unwrap();
-        Look { cluster, schedules: schedules.into_iter().map(|s| (s, None)).collect(), backups: Ok(found) }
+        Look { cluster, schedules: schedules.into_iter().map(|s| (s, None)).collect(), backups: Ok(found), log: None }
     }
 
     fn backup(status: BackupStatus, copies: &[(&StorageId, BackupStatus)]) -> Backup {

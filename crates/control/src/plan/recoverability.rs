@@ -37,12 +37,13 @@ pub struct Drills {
     pub passed: Option<DrillRecord>,
 }
 
-/// `newest_good` is the newest backup that counts; `storages` those of the project.
-pub fn recoverability(newest_good: Option<&Backup>, drills: &Drills, storages: &[Kept]) -> Recoverability {
+/// `newest_good` is the newest backup that counts; `storages` those of the project;
+/// `moment` the latest its kept log can be restored to.
+pub fn recoverability(newest_good: Option<&Backup>, drills: &Drills, storages: &[Kept], moment: Option<Time>) -> Recoverability {
     let good = newest_good.iter().flat_map(|b| &b.copies).filter(|c| c.is_good());
     let places: Vec<&Kept> = good.filter_map(|c| storages.iter().find(|s| s.storage == c.storage)).collect();
     let drill = drills.passed.as_ref();
-    let to = newest_good.and_then(recovery_point);
+    let to = newest_good.and_then(recovery_point).max(moment);
     let verified = newest_good.map_or(0, |b| b.copies.iter().filter(|c| c.is_good()).count() as u32);
     let copies = newest_good.map_or(0, |b| b.copies.len() as u32);
     Recoverability {
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn without_a_good_backup_nothing_sounds_good() {
-        let r = recoverability(None, &Drills::default(), &[]);
+        let r = recoverability(None, &Drills::default(), &[], None);
         assert_eq!((r.to, r.copies), (None, 0));
         assert!(r.sentence.starts_with("Not recoverable"));
     }

@@ -25,8 +25,8 @@ pub struct Policy {
     /// So many of the newest good full backups stay, whatever the rules say; at least one.
     pub min_keep: u32,
     pub schedules: BTreeMap<ScheduleId, ScheduleFacts>,
-    /// Everything from here on can be restored to at any moment: the newest good full backup that is
-    /// not younger stays.
+    /// Everything from here on shall be restorable to at any moment: the newest good full backup that is
+    /// not younger stays, and where all are younger the oldest, for the window to grow.
     pub window_from: Option<Time>,
     /// The cluster lies in the recycle bin until then.
     pub bin: Option<Bin>,
@@ -244,6 +244,7 @@ impl<'a> Desk<'a> {
     fn windows(&mut self) {
         let Some(from) = self.policy.window_from else { return };
         let base = self.items.iter().position(|i| i.is_full() && i.created_at <= from);
+        let base = base.or_else(|| self.items.iter().rposition(|i| i.is_full()));
         if let Some(at) = base {
             self.keep(at, Kept::Window(from));
         }

@@ -123,6 +123,7 @@ mod tests {
             created_at: Time(0),
             deleted_at: None,
             bin: None,
+            log: None,
         }
     }
 

@@ -155,10 +155,17 @@ async fn leave_out(app: &App, backup: &Backup, why: String) -> Result<()> {
     store::commit(tx).await
 }
 
+/// Every other time the log is replayed as well, where it is kept: to any moment there is.
+async fn moment(app: &App, backup: &Backup) -> Result<Option<Time>> {
+    let parts = store::log::parts(&mut *app.store.read().await?, &backup.cluster).await?;
+    let Some(span) = plan::log::span_of(backup, &parts).filter(|_| backup.is_good() && rand::random::<bool>()) else { return Ok(None) };
+    Ok(Some(Time(rand::random_range(span.from.micros()..=span.to.micros()))))
+}
+
 /// `false` where somebody works with the backup just now: it is some other time's turn.
 async fn begin(app: &App, due: &Due) -> Result<bool> {
     let by = Actor::mainstay();
-    match backups::drill(app, &by, &due.backup).await {
+    match backups::drill_to(app, &by, &due.backup, moment(app, &due.backup).await?).await {
         Ok(id) => {
             tracing::info!("drilling backup {} of {}: {} ({id})", due.backup.id, due.backup.cluster_name, due.why);
             Ok(true)

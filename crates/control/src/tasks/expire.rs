@@ -13,6 +13,7 @@ use crate::{
     },
     retention::{self, Catalogue},
 };
+use mainstay_drivers::storage::LOG;
 use mainstay_model::{
     BackupId, ClusterId, Error, Kind, Result, StorageId, Time,
     backup::{Backup, BackupStatus},
@@ -206,7 +207,7 @@ async fn survey(app: &App, catalogue: &Catalogue) -> Result<Survey> {
                 continue;
             }
         };
-        let found: Vec<Held> = listed.into_iter().map(|s| (s.id, s.label.backup)).collect();
+        let found: Vec<Held> = listed.into_iter().filter(|s| s.label.kind != LOG).map(|s| (s.id, s.label.backup)).collect();
         let known = store::backups::of_cluster(&mut *app.store.read().await?, &catalogue.cluster.id).await?;
         let known: BTreeSet<BackupId> = known.into_iter().map(|b| b.id).collect();
         survey.note(storage, &name, drift(&expected, &found, &known));

@@ -7,6 +7,7 @@ pub mod deliver;
 pub mod doctor;
 pub mod drill;
 pub mod expire;
+pub mod keep_log;
 pub mod lock;
 pub mod observe;
 pub mod overdue;
@@ -28,6 +29,9 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { recovery_keys::all(&app).await }));
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
+    let often = Duration::from_secs(app.options.log_seconds.max(1));
+    tokio::spawn(every(often, shutdown.clone(), app.clone(), |app| async move { keep_log::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { keep_log::expire(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
     tokio::spawn(drill::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));

@@ -5,8 +5,11 @@
 //! and it looks every minute without any.
 
 use crate::{
-    App, alerts,
-    plan::overdue::{self, Found, Look, Place},
+    App, alerts, log,
+    plan::{
+        self,
+        overdue::{self, Found, Look, Place},
+    },
     tasks::self_backup,
 };
 use mainstay_model::{
@@ -45,7 +48,8 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
 }
 
 pub async fn all(app: &App) -> Result<()> {
-    let looks = look(&mut *app.store.read().await?).await?;
+    let mut looks = look(&mut *app.store.read().await?).await?;
+    look_at_logs(app, &mut looks).await?;
     let places = store::storages::all(&mut *app.store.read().await?).await?.into_iter().map(place).collect::<Vec<_>>();
     let mut holding = overdue::conditions(&looks, &places, app.now());
     holding.extend(undecided(app, &looks).await?);
@@ -80,9 +84,20 @@ async fn look(conn: &mut AnyConnection) -> Result<Vec<Look>> {
     let of = |cluster: Cluster| Look {
         schedules: schedules.remove(&cluster.id).unwrap_or_default(),
         backups: known.found(&cluster.id),
+        log: None,
         cluster,
     };
     Ok(clusters.into_iter().filter(|c| c.wanted != Wanted::Deleted).map(of).collect())
+}
+
+/// Only of those whose log is kept.
+async fn look_at_logs(app: &App, looks: &mut [Look]) -> Result<()> {
+    let mut conn = app.store.read().await?;
+    for look in looks.iter_mut().filter(|l| l.cluster.log.is_some()) {
+        let kept = log::Catalogue::load(&mut conn, &look.cluster.id).await?;
+        look.log = plan::log::behind(&look.cluster, &kept.bases, &kept.parts, kept.archive.as_ref(), app.now());
+    }
+    Ok(())
 }
 
 /// What was read of all clusters, by cluster.

@@ -215,7 +215,7 @@ async fn a_restore_that_finds_loss_leaves_the_old_data_serving() {
     let s = stand("ledger", 1).await;
     s.world.outside.faults.switch("engine.check_finds_loss", true);
     let request = RestoreRequest {
-        backup: s.backup.id.to_string(),
+        backup: Some(s.backup.id.to_string()),
         to: Some("shop".into()),
         confirm: Some("shop".into()),
         ..RestoreRequest::default()

@@ -23,7 +23,7 @@ use mainstay_testkit::{
 
 async fn request(app: &App, request: RestoreRequest) -> Result<OperationId> {
     let project = project(app).await?.id;
-    let request = RestoreRequest { backup: oldest(app).await?.id.to_string(), ..request };
+    let request = RestoreRequest { backup: Some(oldest(app).await?.id.to_string()), ..request };
     let hash = restores::plan(app, &project, &request).await?.hash;
     Ok(restores::run(app, &somebody(), &project, &request, &hash).await?.1)
 }

@@ -236,7 +236,7 @@ impl Soak {
                 "restore_new" => RestoreRequest { new: Some(name.into()), ..RestoreRequest::default() },
                 _ => RestoreRequest { to: Some(name.into()), confirm: Some(name.into()), ..RestoreRequest::default() },
             };
-            let request = RestoreRequest { backup: backup.id.to_string(), ..restore };
+            let request = RestoreRequest { backup: Some(backup.id.to_string()), ..restore };
             let hash = restores::plan(&app, &project.id, &request).await?.hash;
             return Ok(Some(restores::run(&app, &by, &project.id, &request, &hash).await?.1));
         }

@@ -54,7 +54,7 @@ async fn a_restore_is_told_once() {
     let backup = desk.back_up(&cluster).await.unwrap();
     notifier(&desk.app, "ops", "ok", &["restore_done"]).await;
     let project = project(&desk.app).await.unwrap().id;
-    let (backup, to) = (backup.id.to_string(), Some("shop".to_string()));
+    let (backup, to) = (Some(backup.id.to_string()), Some("shop".to_string()));
     let wish = restores::RestoreRequest { backup, confirm: to.clone(), to, ..Default::default() };
     let planned = restores::plan(&desk.app, &project, &wish).await.unwrap();
     let begun = restores::run(&desk.app, &somebody(), &project, &wish, &planned.hash).await.unwrap();

@@ -82,7 +82,7 @@ async fn they_are_born_copied_and_gone_with_their_cluster() {
 
 async fn restore(desk: &Desk, backup: &str, new: &str) -> Cluster {
     let (app, project) = (&desk.app, project(&desk.app).await.unwrap().id);
-    let request = RestoreRequest { backup: backup.into(), new: Some(new.into()), ..RestoreRequest::default() };
+    let request = RestoreRequest { backup: Some(backup.into()), new: Some(new.into()), ..RestoreRequest::default() };
     let hash = restores::plan(app, &project, &request).await.unwrap().hash;
     let (_, id) = restores::run(app, &somebody(), &project, &request, &hash).await.unwrap();
     desk.done(&id).await.unwrap();

@@ -87,6 +87,7 @@ impl World {
             created_at: self.app.now(),
             deleted_at: None,
             bin: None,
+            log: None,
         };
         let mut tx = self.app.store.begin_write().await.unwrap();
         store::clusters::insert(&mut tx, &cluster).await.unwrap();

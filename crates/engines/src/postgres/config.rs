@@ -237,7 +237,7 @@ pub(super) fn slot_name(node_name: &str) -> String {
 
 /// Settings in `postgresql.auto.conf` that say whom to follow, where to stop and where to archive:
 /// never inherited from another node or another life.
-const INHERITED: [&str; 14] = [
+const INHERITED: [&str; 16] = [
     "primary_conninfo",
     "primary_slot_name",
     "synchronous_standby_names",
@@ -252,6 +252,8 @@ const INHERITED: [&str; 14] = [
     "recovery_target_xid",
     "recovery_target_lsn",
     "recovery_target_action",
+    "recovery_target_inclusive",
+    "recovery_target_timeline",
 ];
 
 /// `postgresql.auto.conf` without what must not be inherited.

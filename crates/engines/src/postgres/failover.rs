@@ -66,6 +66,10 @@ impl Failover for Postgres {
         for replica in replicas {
             ensure_slot(&session, &slot_name(&replica.name)).await?;
         }
+        if node.plan.keeps_log {
+            // Before the new history begins: none of it may go before its keeper comes.
+            ensure_slot(&session, super::segments::SLOT).await?;
+        }
         if !standing(&session).await?.recovering {
             return Ok(());
         }

@@ -20,6 +20,7 @@ mod prove;
 mod questions;
 mod replicate;
 mod restore;
+mod segments;
 mod survey;
 mod tools;
 
@@ -32,6 +33,7 @@ use mainstay_drivers::{
     },
     progress::Progress,
     runtime::Runtime,
+    segments::Segments,
 };
 use mainstay_model::{Time, cluster::Mode, engine::Parameter, node::Observed};
 use std::path::PathBuf;
@@ -106,6 +108,9 @@ impl Engine for Postgres {
         Some(self)
     }
     fn questions(&self) -> Option<&dyn Questions> {
+        Some(self)
+    }
+    fn segments(&self) -> Option<&dyn Segments> {
         Some(self)
     }
 }

@@ -57,7 +57,7 @@ const WHO: &str = "
 SELECT (SELECT count(*) FROM pg_stat_activity
          WHERE backend_type = 'client backend' AND usename NOT IN ('mainstay', 'mainstay_replication')) AS clients,
        (SELECT coalesce(array_agg(application_name ORDER BY application_name), '{}') FROM pg_stat_replication
-         WHERE state IN ('streaming', 'catchup') AND application_name <> 'pg_basebackup') AS replicas,
+         WHERE state IN ('streaming', 'catchup') AND application_name NOT IN ('pg_basebackup', 'mainstay_log')) AS replicas,
        (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_replication_slots WHERE wal_status = 'lost') AS lost";
 
 /// Where a running server stands.

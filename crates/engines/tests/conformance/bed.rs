@@ -177,6 +177,7 @@ impl Bed {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             settings: Default::default(),
+            keeps_log: false,
             accounts: Accounts {
                 user: self.keeper().credentials_for(&name, Secret::new(format!("{USER_PASSWORD}{cluster}"))),
                 admin: Secret::new("admin-secret"),

@@ -19,6 +19,7 @@ mod load;
 mod probes;
 mod replicas;
 mod restore;
+mod segments;
 mod settings;
 mod states;
 

@@ -49,6 +49,7 @@ pub enum Verb {
     /// Termination protection: a protected cluster is neither deleted nor stopped
     #[command(after_help = "Example:\n  mainstay cluster protect shop on")]
     Protect(Switched),
+    Pitr(Pitr),
     /// Automatic failover
     #[command(after_help = "Example:\n  mainstay cluster failover shop off")]
     Failover(Switched),
@@ -84,6 +85,38 @@ pub struct Switched {
     pub name: String,
     #[arg(value_enum)]
     pub state: Switch,
+}
+
+/// Keep the log as it is written, so that any moment can be restored
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The log goes, encrypted, into the storages as it is written. A window begins with a good backup, which is
+made at once; `mainstay restore run --until` brings back any moment in it.
+
+Examples:
+  mainstay cluster pitr on shop
+  mainstay cluster pitr on shop --storage local --storage far --keep-days 14
+  mainstay cluster pitr show shop
+  mainstay cluster pitr off shop")]
+pub struct Pitr {
+    #[arg(value_enum)]
+    pub state: PitrState,
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// Where the log is kept; may be repeated [default: those there are, or local]
+    #[arg(long = "storage", value_name = "STORAGE")]
+    pub storages: Vec<String>,
+    /// How far back any moment can be restored to, at least [default: 7]
+    #[arg(long, value_name = "N")]
+    pub keep_days: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PitrState {
+    On,
+    Off,
+    Show,
 }
 
 fn modes() -> PossibleValuesParser {

@@ -32,6 +32,9 @@ pub struct Up {
     /// Look for engines in this folder of unpacked packages too; may be repeated
     #[arg(long = "engine-dir", value_name = "DIR", env = "MAINSTAY_ENGINE_DIRS", value_delimiter = ':')]
     pub engine_dirs: Vec<PathBuf>,
+    /// How much of a cluster's kept log waits here for a storage that is away, in MiB; then its oldest goes
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(32..))]
+    pub log_spool: u64,
     /// The address browsers and scripts use, where it is not --listen
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,

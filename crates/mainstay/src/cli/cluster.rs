@@ -1,6 +1,6 @@
 //! `mainstay cluster …`
 
-use super::{access, assertions, bin, node};
+use super::{access, assertions, bin, log, node};
 use crate::{
     args::cluster::{Create, Delete, Switch, Switched, Verb},
     exit::{Exit, Outcome},
@@ -29,6 +29,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
             let on = a.state == Switch::On;
             switch(s, a, PatchCluster { protected: Some(on), ..PatchCluster::default() }, "termination protection").await
         }
+        Verb::Pitr(a) => log::set(s, a).await,
         Verb::Failover(a) => {
             let on = a.state == Switch::On;
             switch(s, a, PatchCluster { auto_failover: Some(on), ..PatchCluster::default() }, "automatic failover").await
@@ -184,6 +185,7 @@ impl Show for Cluster {
             ("recovery", self.recoverability.sentence.clone()),
             ("copies", self.recoverability.three_two_one.clone()),
         ];
+        fields.extend(self.point_in_time.as_ref().map(|p| ("any moment", log::line(p))));
         fields.extend(self.recoverability.last_drill_seconds.map(|d| ("last drill", seconds(d))));
         fields.extend(self.deleted_at.map(|t| ("deleted", local(t))));
         fields.extend(self.deleted_until.map(|t| ("undo until", local(t))));

@@ -13,6 +13,7 @@ mod drill;
 mod engine;
 mod group;
 mod kit;
+mod log;
 mod member;
 mod node;
 mod notifier;

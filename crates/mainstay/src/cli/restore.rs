@@ -33,7 +33,8 @@ async fn get(s: &Session, id: &str) -> Outcome<Restore> {
 }
 
 fn request(a: Wanted) -> RestoreRequest {
-    RestoreRequest { backup: a.backup, to: a.to, new: a.new, storage: a.storage, confirm: None }
+    let Wanted { backup, until, from_cluster, to, new, storage } = a;
+    RestoreRequest { backup, until, from_cluster, to, new, storage, confirm: None }
 }
 
 async fn plan(s: &Session, request: &RestoreRequest) -> Outcome<RestorePlan> {
@@ -109,6 +110,7 @@ impl Show for Restore {
             ("old data until", or_dash(self.previous_data_until, local)),
             ("safety backup", self.safety_backup.clone().unwrap_or_else(|| "-".into())),
         ];
+        fields.extend(self.until.map(|t| ("as of", local(t))));
         fields.extend(self.error.clone().map(|e| ("error", e)));
         card(&fields)
     }
@@ -125,6 +127,10 @@ impl Show for RestorePlan {
             ("space needed", bytes(self.space_needed_bytes)),
         ];
         let mut lines = vec![card(&fields)];
+        if let Some((earliest, latest)) = self.earliest.zip(self.latest) {
+            lines.push(format!("any moment from {} to {} can be had", local(earliest), local(latest)));
+        }
+        lines.extend(self.gaps.iter().map(|g| format!("but not from {} to {}", local(g.from), local(g.to))));
         lines.extend(self.loses.iter().map(|l| format!("loses: {}", clean(l))));
         lines.extend(self.warnings.iter().map(|w| format!("note: {}", clean(w))));
         lines.push("Steps:".into());

@@ -144,7 +144,7 @@ async fn story(s: &Session, cluster: &str, engine: &Engine, rows: u32) -> Outcom
 
     let copy = format!("{cluster}-copy");
     say(&format!("{cluster}: restoring the same backup as {copy}"))?;
-    let request = RestoreRequest { backup: backup.id, new: Some(copy.clone()), ..RestoreRequest::default() };
+    let request = RestoreRequest { backup: Some(backup.id), new: Some(copy.clone()), ..RestoreRequest::default() };
     (m.restore_new, _) = restore(s, request).await?;
     compare(&mut m.faults, &copy, &before, data.look(&credentials(s, &copy).await?, rows).await?);
     Ok(m)
@@ -162,8 +162,12 @@ async fn back_up(s: &Session, cluster: &str, m: &mut Measured) -> Outcome<Backup
 }
 
 async fn restore_in_place(s: &Session, cluster: &str, backup: &Backup, m: &mut Measured) -> Outcome<()> {
-    let request =
-        RestoreRequest { backup: backup.id.clone(), to: Some(cluster.into()), confirm: Some(cluster.into()), ..RestoreRequest::default() };
+    let request = RestoreRequest {
+        backup: Some(backup.id.clone()),
+        to: Some(cluster.into()),
+        confirm: Some(cluster.into()),
+        ..RestoreRequest::default()
+    };
     let (took, o) = restore(s, request).await?;
     m.restore = took;
     m.away = o.output.get("away_seconds").and_then(|v| v.as_f64()).unwrap_or(f64::NAN);

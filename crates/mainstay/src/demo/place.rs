@@ -64,6 +64,7 @@ impl Place {
             data_dir: self.dir.clone(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             endpoint_address: None,
+            log_spool_bytes: 4 << 30,
             engine_user: None,
             engine_dirs: engine_dirs.into_iter().filter(|d| !d.as_os_str().is_empty()).collect(),
             public_url: None,

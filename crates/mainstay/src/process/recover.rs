@@ -204,6 +204,7 @@ impl Server {
             data_dir: dir.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             endpoint_address: None,
+            log_spool_bytes: 4 << 30,
             engine_user: None,
             engine_dirs: vec![],
             public_url: None,

@@ -24,6 +24,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub endpoint_address: Option<IpAddr>,
+    pub log_spool_bytes: u64,
     pub engine_user: Option<String>,
     pub engine_dirs: Vec<PathBuf>,
     pub public_url: Option<String>,
@@ -196,6 +197,7 @@ pub fn local_storage(data_dir: &Path) -> PathBuf {
 async fn open_app(config: &Config, data_dir: &Path, listen: SocketAddr, store: Store, socket: PathBuf) -> Result<Arc<App>> {
     let options = Options {
         endpoint_address: config.endpoint_address,
+        log_spool_bytes: config.log_spool_bytes,
         own_addresses: vec![listen],
         default_storage: local_storage(data_dir),
         control_plane_copies: Some(data_dir.join(mainstay_agent::COPIES)),

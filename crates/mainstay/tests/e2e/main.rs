@@ -16,6 +16,7 @@ mod main_job;
 mod nodes;
 mod notices;
 mod object_lock;
+mod pitr;
 mod places;
 mod recover;
 mod schedules;

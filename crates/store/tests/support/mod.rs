@@ -156,6 +156,7 @@ pub fn cluster(project: &ProjectId, name: &str, created_at: Time) -> Cluster {
         created_at,
         deleted_at: None,
         bin: None,
+        log: None,
     }
 }
 
@@ -249,6 +250,7 @@ pub fn restore(backup: &Backup, started_at: Time) -> Restore {
         previous_until: None,
         safety_backup: None,
         error: None,
+        until: None,
     }
 }
 

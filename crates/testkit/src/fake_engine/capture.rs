@@ -111,6 +111,7 @@ impl FakeEngine {
                 generation: 0,
                 kept_bytes: 0,
             }),
+            stopped_at: Some(crate::now()),
             role: Some(if db.upstream.is_some() { NodeRole::Replica } else { NodeRole::Primary }),
             ..Facts::default()
         };
@@ -189,7 +190,7 @@ impl Backups for FakeEngine {
             db.name = node.plan.accounts.user.database.clone();
         })?;
         self.faults.after("engine.check")?;
-        let wanted = facts.exact.get("rows").copied().unwrap_or_default();
+        let Some(wanted) = facts.exact.get("rows").copied() else { return Ok(vec![]) };
         let equal = rows == wanted && !self.faults.is_on("engine.check_finds_loss");
         Ok(vec![Check::new("row_counts", equal, format!("{rows} rows, {wanted} were captured"))])
     }

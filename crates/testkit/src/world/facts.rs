@@ -166,8 +166,14 @@ impl Scrutiny<'_> {
         {
             self.found.push(format!("a route of {cluster}, which there is not"));
         }
-        let known: BTreeSet<String> =
-            self.rows.backups.iter().filter(|b| b.is_restorable() || b.deleting.is_some()).map(|b| b.id.to_string()).collect();
+        let known: BTreeSet<String> = self
+            .rows
+            .backups
+            .iter()
+            .filter(|b| b.is_restorable() || b.deleting.is_some())
+            .map(|b| b.id.to_string())
+            .chain(self.rows.log_parts.iter().map(ToString::to_string))
+            .collect();
         for backup in outside.repositories.values().flatten().filter(|b| !known.contains(*b)).cloned().collect::<Vec<_>>() {
             self.found.push(format!("a snapshot of {backup}, which is no good backup"));
         }
@@ -189,7 +195,9 @@ impl Scrutiny<'_> {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match parts.as_slice() {
             _ if path.starts_with("s/") => true,
-            ["agent" | "nodes" | "tmp"] | ["agent", "nodes" | "beside" | "installation.json"] => true,
+            ["agent" | "nodes" | "tmp" | "logs"] | ["agent", "nodes" | "beside" | "logs" | "installation.json"] => true,
+            ["agent", "logs", file] => file.strip_suffix(".json").is_some_and(|c| self.keeps_log(c)),
+            ["logs", cluster, ..] => self.keeps_log(cluster),
             ["agent", "nodes", file] => file.strip_suffix(".json").is_some_and(|n| nodes.contains(n)),
             ["nodes", node] => nodes.contains(*node),
             ["nodes", node, "run" | "log", inside @ ..] => nodes.contains(*node) && !inside.iter().any(|i| i.starts_with("beside")),
@@ -197,6 +205,10 @@ impl Scrutiny<'_> {
             ["nodes", node, aside, ..] => self.is_kept(node, aside),
             _ => false,
         }
+    }
+
+    fn keeps_log(&self, cluster: &str) -> bool {
+        self.rows.clusters.iter().any(|c| c.id.as_str() == cluster && c.log.is_some())
     }
 
     /// Data put aside by a restore whose time is not over.

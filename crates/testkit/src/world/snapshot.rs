@@ -21,6 +21,7 @@ pub(super) struct Rows {
     pub backups: Vec<Backup>,
     pub restores: Vec<mainstay_model::restore::Restore>,
     pub addresses: Vec<(String, i64)>,
+    pub log_parts: Vec<BackupId>,
 }
 
 impl World {
@@ -40,7 +41,13 @@ impl World {
         let mut restores = store::restores::list(&mut conn, &RestoreFilter::default(), &paging).await?.items;
         restores.reverse();
         let addresses = store::addresses::all(&mut conn).await?;
-        Ok(Rows { clusters, nodes, backups, restores, addresses })
+        let mut log_parts = vec![];
+        for cluster in &clusters {
+            log_parts.extend(store::log::parts(&mut conn, &cluster.id).await?.into_iter().map(|p| p.id));
+            let places = store::log::archive(&mut conn, &cluster.id).await?.into_iter().flat_map(|a| a.places.into_values());
+            log_parts.extend(places.flat_map(|p| p.garbage).map(|g| g.part));
+        }
+        Ok(Rows { clusters, nodes, backups, restores, addresses, log_parts })
     }
 
     /// Every backup there is a row of, oldest first.
@@ -96,7 +103,7 @@ fn write_rows(text: &mut String, rows: &Rows, without: &BTreeSet<BackupId>) -> s
     for c in &rows.clusters {
         write!(text, "cluster {} {} {} {:?} {:?} {:?} ({:?})", c.id, c.name, c.engine, c.mode, c.wanted, c.phase, c.phase_reason)?;
         write!(text, " primary {:?} at {} and {:?}", c.primary, c.read_write, c.read_only)?;
-        writeln!(text, " settings {:?} list {:?} deleted {}", c.settings, c.allow_list, c.deleted_at.is_some())?;
+        writeln!(text, " settings {:?} list {:?} deleted {} log {}", c.settings, c.allow_list, c.deleted_at.is_some(), c.log.is_some())?;
     }
     for n in &rows.nodes {
         writeln!(text, "node {} {} of {} at {} {:?}", n.id, n.name, n.cluster, n.address, n.phase)?;

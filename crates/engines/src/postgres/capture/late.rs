@@ -119,6 +119,7 @@ impl Late {
             role: Some(begun.role),
             tools: [("postgres".to_string(), begun.version.clone())].into(),
             captured: None,
+            stopped_at: Some(self.at),
         }
     }
 }

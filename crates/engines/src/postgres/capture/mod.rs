@@ -395,6 +395,6 @@ fn modified(metadata: &Metadata) -> Time {
     Time::from_micros(metadata.mtime().saturating_mul(1_000_000).saturating_add(metadata.mtime_nsec() / 1000))
 }
 
-fn now() -> Time {
+pub(super) fn now() -> Time {
     jiff::Timestamp::now().into()
 }
