@@ -55,7 +55,7 @@ impl Source for Live {
             path: name.into(),
             mode: 0o600,
             mtime: MTIME,
-            kind: EntryKind::File { size: Some(size), may_vanish: false, open },
+            kind: EntryKind::File { size: Some(size), may_vanish: false, open, keep: Keep::Nothing },
         }))
     }
     fn finish(&mut self) -> Result<Facts> {
