@@ -71,7 +71,7 @@ impl Client {
         }
         let mut http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).read_timeout(SILENCE).no_proxy();
         if let Some(pem) = ca {
-            let broken = |e| Error::invalid("ca_file", "this holds no certificates in PEM").with_inside(e);
+            let broken = |e| Error::invalid("server_ca", "this holds no certificates in PEM").with_inside(e);
             http = http.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(broken)?);
         }
         let http = http.build().map_err(Error::internal)?;
@@ -184,7 +184,7 @@ fn unreachable(e: reqwest::Error) -> Error {
     let causes = std::iter::successors(std::error::Error::source(&e), |e| e.source());
     if let Some(why) = causes.map(ToString::to_string).find(|text| text.contains("certificate")) {
         let why =
-            format!("{place} is not trusted: {why}; name its CA with --ca-file, after comparing the fingerprint `mainstay up` printed");
+            format!("{place} is not trusted: {why}; name its CA with --server-ca, after comparing the fingerprint `mainstay up` printed");
         return Error::unavailable("server_not_trusted", why);
     }
     Error::unavailable("server_unreachable", format!("no answer from {place}; is `mainstay up` running there?"))

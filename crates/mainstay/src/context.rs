@@ -14,7 +14,7 @@ pub struct Target {
     pub server: String,
     pub token: Option<Secret>,
     /// Of certificates to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
+    pub server_ca: Option<PathBuf>,
 }
 
 /// What the environment says.
@@ -23,7 +23,7 @@ pub struct Environment {
     pub server: Option<String>,
     pub token: Option<String>,
     pub context_file: Option<PathBuf>,
-    pub ca_file: Option<PathBuf>,
+    pub server_ca: Option<PathBuf>,
 }
 
 /// A server and its token, as files know them.
@@ -48,7 +48,7 @@ impl Environment {
         Environment {
             server: text("MAINSTAY_SERVER"),
             token: text("MAINSTAY_TOKEN"),
-            ca_file: text("MAINSTAY_CA_FILE").map(PathBuf::from),
+            server_ca: text("MAINSTAY_SERVER_CA").map(PathBuf::from),
             context_file: config.map(|c| c.join("mainstay/context.json")),
         }
     }
@@ -68,8 +68,8 @@ pub fn resolve(common: &Common, environment: &Environment) -> Result<Target> {
     let fits = |k: &&&Known| plain(&k.server) == plain(&server);
     let filed = || files.iter().find(&fits).and_then(|k| k.token.clone());
     let token = common.token.clone().or_else(|| environment.token.clone()).or_else(filed);
-    let ca = common.ca_file.clone().or_else(|| environment.ca_file.clone()).or_else(|| files.iter().find(&fits).and_then(|k| k.ca.clone()));
-    Ok(Target { server, token: token.map(Secret::new), ca_file: ca })
+    let ca = common.server_ca.clone().or_else(|| environment.server_ca.clone()).or_else(|| files.iter().find(&fits).and_then(|k| k.ca.clone()));
+    Ok(Target { server, token: token.map(Secret::new), server_ca: ca })
 }
 
 fn plain(server: &str) -> &str {

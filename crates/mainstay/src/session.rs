@@ -77,8 +77,8 @@ impl Session {
     pub fn open(common: Common, begun: Begun) -> Result<Session> {
         let target = context::resolve(&common, &Environment::read())?;
         let unread =
-            |e: std::io::Error, file: &std::path::Path| Error::invalid("ca_file", format!("{} does not read: {e}", file.display()));
-        let ca = target.ca_file.as_deref().map(|file| std::fs::read(file).map_err(|e| unread(e, file))).transpose()?;
+            |e: std::io::Error, file: &std::path::Path| Error::invalid("server_ca", format!("{} does not read: {e}", file.display()));
+        let ca = target.server_ca.as_deref().map(|file| std::fs::read(file).map_err(|e| unread(e, file))).transpose()?;
         let client = Client::trusting(&target.server, target.token.as_ref().map(|t| t.reveal()), ca.as_deref())?;
         Ok(Session { client, common, begun, has_token: target.token.is_some() })
     }

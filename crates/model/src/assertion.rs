@@ -180,8 +180,8 @@ mod tests {
             let e = bad.parse::<Expect>().unwrap_err();
             assert_eq!(e.field.as_deref(), Some("expect"), "{bad}");
         }
-        assert_eq!(Assertion::new("a", " ", "not empty").unwrap_err().field.as_deref(), Some("query"));
-        assert_eq!(Assertion::new("a", "x\0", "not empty").unwrap_err().field.as_deref(), Some("query"));
+        assert_eq!(Assertion::new("one", " ", "not empty").unwrap_err().field.as_deref(), Some("query"));
+        assert_eq!(Assertion::new("one", "x\0", "not empty").unwrap_err().field.as_deref(), Some("query"));
         assert_eq!(Assertion::new("a b", "x", "not empty").unwrap_err().field.as_deref(), Some("name"));
     }
 

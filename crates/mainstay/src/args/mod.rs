@@ -110,9 +110,9 @@ pub struct Common {
     /// API token
     #[arg(long)]
     pub token: Option<String>,
-    /// Certificates to trust beside the system's, PEM [else MAINSTAY_CA_FILE]
+    /// Certificates to trust the server by, beside the system's, PEM [else MAINSTAY_SERVER_CA]
     #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
+    pub server_ca: Option<PathBuf>,
     /// Project that names are looked up in [default: default]
     #[arg(long)]
     pub project: Option<String>,
@@ -143,7 +143,7 @@ impl Common {
             output: self.output.or(outer.output),
             server: self.server.or(outer.server),
             token: self.token.or(outer.token),
-            ca_file: self.ca_file.or(outer.ca_file),
+            server_ca: self.server_ca.or(outer.server_ca),
             project: self.project.or(outer.project),
             data_dir: self.data_dir.or(outer.data_dir),
             wait: self.wait || outer.wait,
