@@ -341,14 +341,16 @@ async fn repositories_on_another_host_are_found_without_a_catalogue() {
     assert_eq!(storages.discover(&one.storage).await.unwrap_err().code, "not_listable");
     let other = RepositoryRef { cluster: mainstay_model::ClusterId::new(), ..one.clone() };
     let (first, second) = tokio::join!(storages.open(&one, true), storages.open(&other, true));
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     storages.open(&one, true).await.unwrap();
     // Another process on another machine.
     let far = tempfile::tempdir().unwrap();
     let stranger = borg::storages(far.path());
     let mut found = stranger.discover(&one.storage).await.unwrap();
     let mut there = vec![(one.project.clone(), one.cluster.clone()), (other.project.clone(), other.cluster.clone())];
-    (found.sort(), there.sort());
+    found.sort();
+    there.sort();
     assert_eq!(found, there);
     let report = stranger.check(&one.storage).await.unwrap();
     assert!(report.rows.iter().any(|r| r.name == "index" && r.ok && r.detail.starts_with("2 ")), "{:?}", report.rows);

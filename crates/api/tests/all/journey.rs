@@ -9,6 +9,8 @@ async fn deploy(s: &Served) -> Value {
     assert_eq!((status.as_u16(), &accepted["object"]["kind"]), (202, &json!("cluster")), "{accepted}");
     let made = accepted["object"]["id"].clone();
     let end = s.ends(accepted).await;
+    // Operations end only where what an earlier process left was taken over.
+    assert_eq!(reqwest::get(format!("{}/readyz", s.url)).await.unwrap().status(), 200);
     assert_eq!(end.status, mainstay_api_types::OperationStatus::Succeeded, "{end:?}");
     let cluster = s.get("/clusters/shop").await;
     assert_eq!((&cluster["id"], &cluster["status"]), (&made, &json!("running")), "{cluster}");

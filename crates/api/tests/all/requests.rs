@@ -117,7 +117,7 @@ async fn bad_bodies_of_verbs() {
         ("POST", "/tokens", json!({ "name": "abc", "role": "administrator" }), "invalid_field", "role"),
         ("POST", "/tokens", json!({ "name": "abc", "role": "viewer", "expires": 0 }), "invalid_field", "expires"),
         ("POST", "/tokens", json!({ "name": "abc", "role": "viewer", "administrator": true }), "unknown_field", "administrator"),
-        ("POST", "/restores/plan", json!({ "backup": "x", "until": "now" }), "unknown_field", "until"),
+        ("POST", "/restores/plan", json!({ "backup": "x", "unto": "now" }), "unknown_field", "unto"),
     ];
     for (method, path, body, code, field) in others {
         let (status, got, problem) = s.problem(method, path, body.clone()).await;

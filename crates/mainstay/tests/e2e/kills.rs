@@ -137,7 +137,7 @@ fn nothing_left_over(m: &Mainstay) {
     for node in std::fs::read_dir(m.data().join("nodes")).unwrap().flatten() {
         for entry in std::fs::read_dir(node.path()).unwrap().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let known = ["data", "run", "log", "identity.json"].contains(&name.as_str()) || name.starts_with("previous-");
+            let known = ["data", "run", "log", "identity.json", "captures.json"].contains(&name.as_str()) || name.starts_with("previous-");
             if !known {
                 strange.push(entry.path());
             }

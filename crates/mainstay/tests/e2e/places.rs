@@ -124,11 +124,11 @@ fn a_bucket_and_a_host_break_and_nothing_is_lost() {
 }
 
 fn a_person_gets_it_back(m: &Mainstay, host: &SshHost, backup: &str) {
-    let key = m.dir.join("recovery key");
+    let key = m.dir.join("recovery-key");
     m.cli(&["project", "recovery-key", "default", "--file", key.to_str().unwrap()]);
     let mut trees = vec![];
     for storage in ["local", "cloud", "vault"] {
-        let dir = m.dir.join(format!("by hand from {storage}"));
+        let dir = m.dir.join(format!("by-hand-from-{storage}"));
         let fill = |line: String| {
             let (key, dir) = (key.to_str().unwrap(), dir.to_str().unwrap());
             line.replace("RECOVERY-KEY-FILE", key).replace("DIR", dir).replace("SSH_KEY_FILE", &host.identity("borg"))
