@@ -68,7 +68,8 @@ pub fn resolve(common: &Common, environment: &Environment) -> Result<Target> {
     let fits = |k: &&&Known| plain(&k.server) == plain(&server);
     let filed = || files.iter().find(&fits).and_then(|k| k.token.clone());
     let token = common.token.clone().or_else(|| environment.token.clone()).or_else(filed);
-    let ca = common.server_ca.clone().or_else(|| environment.server_ca.clone()).or_else(|| files.iter().find(&fits).and_then(|k| k.ca.clone()));
+    let ca =
+        common.server_ca.clone().or_else(|| environment.server_ca.clone()).or_else(|| files.iter().find(&fits).and_then(|k| k.ca.clone()));
     Ok(Target { server, token: token.map(Secret::new), server_ca: ca })
 }
 

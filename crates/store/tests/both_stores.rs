@@ -8,7 +8,7 @@ use mainstay_model::{
     StorageId, TokenId, UserId,
     alert::{Alert, AlertKind, Condition},
     backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
-    cluster::Bin,
+    cluster::{Bin, Cluster},
     credentials::{Accounts, Credentials},
     log::{Archive, Line, Part},
     node::NodeStatus,
@@ -279,20 +279,7 @@ async fn backup_queries(p: Place) {
     assert_eq!(of_all(backups::newest_bad_of_all(&mut conn).await.unwrap()), []);
     assert_eq!(backups::lapsed(&mut conn, at(0)).await.unwrap(), []);
     assert_eq!(backups::lapsed(&mut conn, at(1 << 30)).await.unwrap(), std::slice::from_ref(&cluster.id));
-    let none = backups::BackupFilter::default;
-    let filters = [
-        (none(), all.to_vec()),
-        (backups::BackupFilter { project: Some(cluster.project.clone()), ..none() }, all.to_vec()),
-        (backups::BackupFilter { project: Some(ProjectId::new()), ..none() }, vec![]),
-        (backups::BackupFilter { cluster: Some(cluster.id.clone()), ..none() }, all.to_vec()),
-        (backups::BackupFilter { status: Some(BackupStatus::Failed), ..none() }, vec![newer.clone()]),
-        (backups::BackupFilter { kind: Some(BackupKind::Manual), ..none() }, vec![suspicious.clone(), good.clone()]),
-        (backups::BackupFilter { storage: Some(far.id.clone()), ..none() }, vec![suspicious.clone(), good.clone()]),
-        (backups::BackupFilter { storage: Some(StorageId::new()), ..none() }, vec![]),
-    ];
-    for (filter, expected) in filters {
-        assert_eq!(backups::list(&mut conn, &filter, &Paging::default()).await.unwrap().items, expected, "{filter:?}");
-    }
+    filtered_backups(&mut conn, &cluster, &far, &all).await;
     drop(conn);
 
     write!(p.store, |tx| {
@@ -316,6 +303,25 @@ async fn backup_queries(p: Place) {
     drop(tx);
     let mut tx = p.store.begin_write().await.unwrap();
     conflict(backups::insert(&mut tx, &backup(&cluster, at(9), &[&near, &near])).await, "copy_exists");
+}
+
+/// `all` are a suspicious one, a scheduled one that failed and a good one.
+async fn filtered_backups(conn: &mut sqlx::AnyConnection, cluster: &Cluster, far: &storages::StorageRow, all: &[Backup; 3]) {
+    let [suspicious, newer, good] = all;
+    let none = backups::BackupFilter::default;
+    let filters = [
+        (none(), all.to_vec()),
+        (backups::BackupFilter { project: Some(cluster.project.clone()), ..none() }, all.to_vec()),
+        (backups::BackupFilter { project: Some(ProjectId::new()), ..none() }, vec![]),
+        (backups::BackupFilter { cluster: Some(cluster.id.clone()), ..none() }, all.to_vec()),
+        (backups::BackupFilter { status: Some(BackupStatus::Failed), ..none() }, vec![newer.clone()]),
+        (backups::BackupFilter { kind: Some(BackupKind::Manual), ..none() }, vec![suspicious.clone(), good.clone()]),
+        (backups::BackupFilter { storage: Some(far.id.clone()), ..none() }, vec![suspicious.clone(), good.clone()]),
+        (backups::BackupFilter { storage: Some(StorageId::new()), ..none() }, vec![]),
+    ];
+    for (filter, expected) in filters {
+        assert_eq!(backups::list(conn, &filter, &Paging::default()).await.unwrap().items, expected, "{filter:?}");
+    }
 }
 
 async fn in_storage(conn: &mut sqlx::AnyConnection, storage: &StorageId) -> Vec<Backup> {

@@ -106,8 +106,21 @@ impl Store {
         Arc::new(store)
     }
 
+    /// PostgreSQL may refuse a statement beside the last transaction of a runner that was just dropped, and
+    /// asks then to be asked again.
     pub async fn run(&self, text: &'static str) {
-        self.pool.execute(text).await.unwrap();
+        for _ in 0..50 {
+            match self.pool.execute(text).await {
+                Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("40001") => {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                done => {
+                    done.unwrap();
+                    return;
+                }
+            }
+        }
+        panic!("{text}: refused beside another transaction for a second");
     }
 
     pub async fn texts(&self, text: &'static str) -> Vec<String> {
