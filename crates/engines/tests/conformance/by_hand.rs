@@ -102,7 +102,9 @@ impl Person<'_> {
 
     fn program(&self, name: &str) -> PathBuf {
         let places = [self.bed.installed.bin_dir.clone(), "/usr/bin".into(), "/bin".into()];
-        let found = places.iter().map(|p| p.join(name)).find(|p| p.is_file());
+        // A package that is only unpacked lies elsewhere than where it would have been installed.
+        let unpacked = Path::new(name).file_name().map(|file| self.bed.installed.bin_dir.join(file));
+        let found = places.iter().map(|p| p.join(name)).chain(unpacked).find(|p| p.is_file());
         found.unwrap_or_else(|| panic!("there is no {name}"))
     }
 
