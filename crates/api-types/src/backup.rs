@@ -37,6 +37,8 @@ pub struct Backup {
     pub checks: Vec<Check>,
     pub drill: Option<Drill>,
     pub pinned: bool,
+    /// The group backup it was made as a part of.
+    pub group_backup: Option<String>,
     pub error: Option<String>,
     pub copies: Vec<BackupCopy>,
 }

@@ -26,16 +26,29 @@ pub struct CreateGroup {
     pub members: Vec<String>,
 }
 
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchGroup {
+    /// All members from the next backup on: names or ids of clusters, at least two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<String>>,
+}
+
 /// One point of all members.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct GroupBackup {
     pub id: String,
     pub group: String,
-    /// `completed` only when each part is.
+    /// `completed` only when each part is; `partial` where all can be restored and a copy of one is missing.
     pub status: GroupBackupStatus,
     /// Whether all parts are still there and were read back.
     pub restorable: bool,
     pub description: String,
+    /// The schedule that made it.
+    pub schedule: Option<String>,
+    /// Whether all parts are pinned.
+    #[serde(default)]
+    pub pinned: bool,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -13,7 +13,10 @@ use utoipa::ToSchema;
 pub struct Schedule {
     pub id: String,
     pub name: String,
-    pub cluster: String,
+    /// Absent where it backs up a group.
+    pub cluster: Option<String>,
+    /// The group whose members it backs up at one point.
+    pub group: Option<String>,
     pub enabled: bool,
     /// All seven where `every_day` is true.
     pub days: Vec<Weekday>,
@@ -46,6 +49,8 @@ pub struct ScheduleRun {
     /// Why it was missed or skipped.
     pub reason: Option<String>,
     pub backup: Option<String>,
+    /// What a group's schedule began.
+    pub group_backup: Option<String>,
     /// Absent where the backup was deleted since.
     pub backup_status: Option<BackupStatus>,
 }
@@ -89,7 +94,8 @@ pub struct SetSchedule {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SchedulePreview {
     pub name: String,
-    pub cluster: String,
+    pub cluster: Option<String>,
+    pub group: Option<String>,
     /// In words.
     pub sentence: String,
     pub time_zone: String,

@@ -162,8 +162,7 @@ fn schedule(app: &App, cluster: &Cluster, storage: &StorageRow, timing: &Timing)
     Ok(Schedule {
         id: Default::default(),
         project: cluster.project.clone(),
-        cluster: cluster.id.clone(),
-        cluster_name: cluster.name.clone(),
+        owner: cluster.into(),
         name: mainstay_model::Name::parse(schedules::DEFAULT)?,
         enabled: true,
         timing: timing.clone(),

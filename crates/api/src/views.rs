@@ -157,6 +157,7 @@ pub fn backup(b: Backup, why: Explained) -> dto::Backup {
         checks: b.checks,
         drill: b.drill,
         pinned: b.pinned,
+        group_backup: b.part_of.map(|g| g.to_string()),
         error: b.error,
         copies: b.copies.into_iter().map(copy).collect(),
     }
@@ -225,6 +226,8 @@ pub fn group_backup(v: GroupBackupView) -> dto::GroupBackup {
         status: v.whole.status,
         restorable,
         description: v.whole.description,
+        schedule: v.whole.schedule.map(|s| s.to_string()),
+        pinned: v.parts.iter().all(|(_, b)| b.as_ref().is_some_and(|b| b.pinned)),
         created_at: v.whole.created_at,
         finished_at: v.whole.finished_at,
         parts: v.parts.into_iter().map(part).collect(),

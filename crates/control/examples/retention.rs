@@ -28,6 +28,7 @@ fn cluster(now: Time, storage: &StorageId) -> (Policy, Vec<Item>) {
             created_at,
             bytes: 1 << 30,
             parent: None,
+            group: None,
             rules: if manual { Rules::of(&Retention::days(7), created_at) } else { Rules::of(&rules, created_at) },
             storages: vec![storage.clone()],
         }

@@ -5,7 +5,7 @@ mod made;
 pub(crate) use made::{BEGINS_WINDOW, Child, begin_for_log, child, child_into};
 
 use crate::{
-    Actor, App, app, copies,
+    Actor, App, app, copies, groups,
     ops::{self, back_up, delete_backup, drill, verify},
     projects, storages,
 };
@@ -100,12 +100,18 @@ pub async fn create(app: &App, by: &Actor, cluster: &Cluster, new: NewBackup) ->
 
 /// A backup that a schedule asks for, within the write that marks its time as used.
 pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedule: &Schedule) -> Result<BackupId> {
+    let backup = scheduled(app, tx, cluster, schedule).await?;
+    begin(app, tx, cluster, &backup, &format!("schedule {}", schedule.name)).await?;
+    Ok(backup.id)
+}
+
+/// The row of a backup that a schedule asks for, its cluster's or that of a group it is a member of.
+pub(crate) async fn scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedule: &Schedule) -> Result<Backup> {
     let copies = copies_in(tx, &schedule.storages).await?;
     let description = format!("schedule {}", schedule.name);
     let mut backup = row(app, cluster, BackupKind::Scheduled, description, schedule.retention.days, copies);
     (backup.schedule, backup.retention) = (Some(schedule.id.clone()), Some(schedule.retention.clone()));
-    begin(app, tx, cluster, &backup, &format!("schedule {}", schedule.name)).await?;
-    Ok(backup.id)
+    Ok(backup)
 }
 
 /// A backup that Mainstay makes by itself because the drill of `failed` showed that one to be bad, into
@@ -179,6 +185,7 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
         cluster_name: cluster.name.clone(),
         kind,
         schedule: None,
+        part_of: None,
         status: BackupStatus::Running,
         proof: Proof::None,
         description,
@@ -238,17 +245,28 @@ pub async fn resolve(app: &App, project: &ProjectId, id: &str) -> Result<Backup>
     if &backup.project == project { Ok(backup) } else { Err(missing()) }
 }
 
+/// Writes what was found out of a backup, also where it is a part of a group's.
+pub(crate) async fn update(tx: &mut Tx, backup: &Backup) -> Result<()> {
+    store::backups::update(tx, backup).await?;
+    groups::part_changed(tx, backup).await
+}
+
 pub async fn list(app: &App, filter: &BackupFilter, paging: &Paging) -> Result<Page<Backup>> {
     store::backups::list(&mut *app.store.read().await?, filter, paging).await
 }
 
 pub async fn set_pinned(app: &App, backup: &Backup, pinned: bool) -> Result<Backup> {
     let mut tx = app.store.begin_write().await?;
-    let mut row = store::backups::get(&mut tx, &backup.id).await?;
+    let row = store::backups::get(&mut tx, &backup.id).await?;
+    let row = pin_in(&mut tx, row, pinned).await?;
+    store::commit(tx).await?;
+    Ok(row)
+}
+
+pub(crate) async fn pin_in(tx: &mut Tx, mut row: Backup, pinned: bool) -> Result<Backup> {
     staying(&row)?;
     row.pinned = pinned;
-    store::backups::update(&mut tx, &row).await?;
-    store::commit(tx).await?;
+    store::backups::update(tx, &row).await?;
     Ok(row)
 }
 

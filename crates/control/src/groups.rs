@@ -5,13 +5,15 @@ use crate::{
     backups::{self, NewBackup},
     clusters,
     ops::{self, back_up_group, restore_group},
+    plan::overdue::GroupFound,
     restores::{self, Planned, RestoreRequest},
 };
 use mainstay_model::{
-    ClusterId, Error, GroupBackupId, GroupId, Name, OperationId, ProjectId, RestoreId, Result,
-    backup::Backup,
+    ClusterId, Error, GroupBackupId, GroupId, Kind, Name, OperationId, ProjectId, RestoreId, Result,
+    backup::{Backup, BackupKind, BackupStatus},
     cluster::Cluster,
     group::{Group, GroupBackup, GroupBackupStatus, MOST_MEMBERS, Part},
+    schedule::Schedule,
 };
 use mainstay_operations::{Lock, Tx};
 use mainstay_rpc::verbs::Party;
@@ -32,6 +34,7 @@ pub struct GroupView {
 /// A group's backup and its parts as they are now.
 #[derive(Debug, Clone)]
 pub struct GroupBackupView {
+    /// Its status and what is wrong with it are those of its parts.
     pub whole: GroupBackup,
     /// `None` where a part was deleted since.
     pub parts: Vec<(Part, Option<Backup>)>,
@@ -40,13 +43,44 @@ pub struct GroupBackupView {
 impl GroupBackupView {
     /// Whether all parts are there, read back, and of one point.
     pub fn is_restorable(&self) -> bool {
-        self.whole.status == GroupBackupStatus::Completed
+        matches!(self.whole.status, GroupBackupStatus::Completed | GroupBackupStatus::Partial)
             && self.parts.iter().all(|(_, backup)| backup.as_ref().is_some_and(Backup::is_restorable))
+    }
+
+    /// Its status in the words of a cluster's backup.
+    pub(crate) fn as_backup(&self) -> BackupStatus {
+        match self.whole.status {
+            GroupBackupStatus::Running => BackupStatus::Running,
+            GroupBackupStatus::Completed => BackupStatus::Completed,
+            GroupBackupStatus::Partial => BackupStatus::Partial,
+            GroupBackupStatus::Failed => BackupStatus::Failed,
+        }
     }
 }
 
 pub async fn create(app: &App, project: &ProjectId, name: &str, members: &[String]) -> Result<GroupView> {
     let name = Name::parse(name)?;
+    let members = chosen(app, project, members).await?;
+    let group = Group { id: GroupId::new(), project: project.clone(), name, members, created_at: app.now() };
+    let mut tx = app.store.begin_write().await?;
+    store::groups::insert(&mut tx, &group).await?;
+    store::commit(tx).await?;
+    view(app, group).await
+}
+
+/// Other members from the next backup on. What was made of those before stays what it is: its parts are
+/// named in it.
+pub async fn set_members(app: &App, group: &Group, members: &[String]) -> Result<GroupView> {
+    let members = chosen(app, &group.project, members).await?;
+    let mut tx = app.store.begin_write().await?;
+    let group = Group { members, ..store::groups::get(&mut tx, &group.id).await? };
+    store::groups::update(&mut tx, &group).await?;
+    store::commit(tx).await?;
+    view(app, group).await
+}
+
+/// The clusters that were named, if they can be members together.
+async fn chosen(app: &App, project: &ProjectId, members: &[String]) -> Result<Vec<ClusterId>> {
     if !(2..=MOST_MEMBERS).contains(&members.len()) {
         return Err(Error::invalid("members", format!("a group has 2 to {MOST_MEMBERS} members")));
     }
@@ -60,11 +94,7 @@ pub async fn create(app: &App, project: &ProjectId, name: &str, members: &[Strin
         able(app, &cluster).await?;
         ids.push(cluster.id);
     }
-    let group = Group { id: GroupId::new(), project: project.clone(), name, members: ids, created_at: app.now() };
-    let mut tx = app.store.begin_write().await?;
-    store::groups::insert(&mut tx, &group).await?;
-    store::commit(tx).await?;
-    view(app, group).await
+    Ok(ids)
 }
 
 /// Whether its engine can decide its point together with others.
@@ -114,49 +144,79 @@ pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<GroupView>> {
     Ok(views)
 }
 
-/// Forgets the group. Its backups stay, each as its cluster's own.
+/// Forgets the group and its schedules. Its backups stay: with their clusters, and as wholes.
 pub async fn delete(app: &App, group: &Group) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
+    store::schedules::delete_of_group(&mut tx, &group.id).await?;
     store::groups::delete(&mut tx, &group.id).await?;
     store::commit(tx).await
 }
 
 /// Backs up all members at one point. All are taken at once, or the one that is busy is named.
 pub async fn back_up(app: &App, by: &Actor, group: &Group, new: NewBackup) -> Result<(GroupBackup, OperationId)> {
-    let mut whole = GroupBackup {
+    let mut whole = row(app, group, new.description);
+    (whole.retention_days, whole.storages) = (new.retention_days, new.storages);
+    let rows = rows(app, group, &whole).await?;
+    let mut tx = app.store.begin_write().await?;
+    let operation = begin(app, &mut tx, &mut whole, rows, &by.name).await?;
+    store::commit(tx).await?;
+    app.runner.wake();
+    Ok((whole, operation))
+}
+
+/// A backup that a schedule asks for, within the write that marks its time as used.
+pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, group: &GroupId, schedule: &Schedule) -> Result<GroupBackupId> {
+    let group = store::groups::get(tx, group).await?;
+    let mut whole = row(app, &group, format!("schedule {}", schedule.name));
+    (whole.schedule, whole.retention) = (Some(schedule.id.clone()), Some(schedule.retention.clone()));
+    (whole.retention_days, whole.storages) = (schedule.retention.days, schedule.storages.iter().map(ToString::to_string).collect());
+    let mut rows = vec![];
+    for cluster in members(tx, &group).await? {
+        let backup = backups::scheduled(app, tx, &cluster, schedule).await?;
+        rows.push((cluster, backup));
+    }
+    begin(app, tx, &mut whole, rows, &format!("schedule {}", schedule.name)).await?;
+    Ok(whole.id)
+}
+
+fn row(app: &App, group: &Group, description: String) -> GroupBackup {
+    GroupBackup {
         id: GroupBackupId::new(),
         project: group.project.clone(),
         group: group.id.clone(),
         group_name: group.name.clone(),
         status: GroupBackupStatus::Running,
-        description: new.description,
+        description,
         created_at: app.now(),
         finished_at: None,
         parts: vec![],
         round: 0,
-        retention_days: new.retention_days,
-        storages: new.storages,
+        retention_days: None,
+        retention: None,
+        schedule: None,
+        storages: vec![],
+        met: false,
         error: None,
-    };
-    let rows = rows(app, group, &whole).await?;
-    let mut tx = app.store.begin_write().await?;
-    begin_parts(app, &mut tx, &mut whole, rows, &by.name).await?;
-    store::groups::insert_backup(&mut tx, &whole).await?;
+    }
+}
+
+/// The parts and the operation that brings them together, born in one write.
+async fn begin(app: &App, tx: &mut Tx, whole: &mut GroupBackup, rows: Vec<(Cluster, Backup)>, by: &str) -> Result<OperationId> {
+    begin_parts(app, tx, whole, rows, by).await?;
+    store::groups::insert_backup(tx, whole).await?;
     let state = back_up_group::State { backup: whole.id.clone() };
-    let subject = ops::subject_of(&group.project, group.name.as_str(), group.id.as_str());
-    let submit = ops::submission::<back_up_group::BackUpGroup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
-    let operation = app.runner.submit_in(&mut tx, submit).await?;
-    store::commit(tx).await?;
-    app.runner.wake();
-    Ok((whole, operation))
+    let subject = ops::subject_of(&whole.project, whole.group_name.as_str(), whole.group.as_str());
+    let submit = ops::submission::<back_up_group::BackUpGroup>(&state, Some(subject), Lock::Exclusive, by)?;
+    app.runner.submit_in(tx, submit).await
 }
 
 /// What is begun for each member.
 async fn rows(app: &App, group: &Group, whole: &GroupBackup) -> Result<Vec<(Cluster, Backup)>> {
     let storages = whole.storages.clone();
     let new = NewBackup { description: whole.description.clone(), retention_days: whole.retention_days, storages, ..NewBackup::default() };
+    let members = members(&mut *app.store.read().await?, group).await?;
     let mut rows = vec![];
-    for cluster in members(app, group).await? {
+    for cluster in members {
         let backup = backups::wanted(app, &cluster, &new).await?;
         rows.push((cluster, backup));
     }
@@ -167,7 +227,8 @@ async fn begin_parts(app: &App, tx: &mut Tx, whole: &mut GroupBackup, rows: Vec<
     let id = format!("{}/{}", whole.id, whole.round);
     let party = Party { id, members: rows.len(), gather_ms: app.options.group_gather_ms, hold_ms: HOLD_MS };
     whole.parts.clear();
-    for (cluster, backup) in rows {
+    for (cluster, mut backup) in rows {
+        backup.part_of = Some(whole.id.clone());
         let operation = backups::begin_in_party(app, tx, &cluster, &backup, by, party.clone()).await?;
         whole.parts.push(Part { cluster: cluster.id, cluster_name: cluster.name.to_string(), backup: backup.id, operation });
     }
@@ -178,7 +239,11 @@ async fn begin_parts(app: &App, tx: &mut Tx, whole: &mut GroupBackup, rows: Vec<
 /// its cluster's own backup.
 pub(crate) async fn begin_anew(app: &App, whole: &GroupBackup, by: &str) -> Result<GroupBackup> {
     let group = store::groups::get(&mut *app.store.read().await?, &whole.group).await?;
-    let rows = rows(app, &group, whole).await?;
+    let mut rows = rows(app, &group, whole).await?;
+    for (_, backup) in rows.iter_mut().filter(|_| whole.schedule.is_some()) {
+        (backup.kind, backup.schedule) = (BackupKind::Scheduled, whole.schedule.clone());
+        backup.retention.clone_from(&whole.retention);
+    }
     let mut whole = GroupBackup { round: whole.round + 1, ..whole.clone() };
     let mut tx = app.store.begin_write().await?;
     begin_parts(app, &mut tx, &mut whole, rows, by).await?;
@@ -189,11 +254,10 @@ pub(crate) async fn begin_anew(app: &App, whole: &GroupBackup, by: &str) -> Resu
 }
 
 /// The members, all of them running.
-async fn members(app: &App, group: &Group) -> Result<Vec<Cluster>> {
-    let mut conn = app.store.read().await?;
+async fn members(conn: &mut Tx, group: &Group) -> Result<Vec<Cluster>> {
     let mut members = vec![];
     for id in &group.members {
-        let cluster = store::clusters::get(&mut conn, id).await?;
+        let cluster = store::clusters::get(conn, id).await?;
         clusters::running(&cluster).map_err(|e| e.context(format!("group {}", group.name)))?;
         members.push(cluster);
     }
@@ -208,17 +272,80 @@ pub async fn resolve_backup(app: &App, project: &ProjectId, id: &str) -> Result<
 }
 
 async fn backup_view(app: &App, whole: GroupBackup) -> Result<GroupBackupView> {
-    let mut conn = app.store.read().await?;
+    judged(&mut *app.store.read().await?, whole).await
+}
+
+/// With its parts, and its status as they make it.
+pub(crate) async fn judged(conn: &mut Tx, mut whole: GroupBackup) -> Result<GroupBackupView> {
     let mut parts = vec![];
     for part in whole.parts.clone() {
-        let backup = match store::backups::get(&mut conn, &part.backup).await {
+        let backup = match store::backups::get(conn, &part.backup).await {
             Ok(backup) => Some(backup),
-            Err(e) if e.kind == mainstay_model::Kind::NotFound => None,
+            Err(e) if e.kind == Kind::NotFound => None,
             Err(e) => return Err(e),
         };
         parts.push((part, backup));
     }
+    (whole.status, whole.error) = whole.judged(parts.iter().map(|(_, b)| b.as_ref()));
     Ok(GroupBackupView { whole, parts })
+}
+
+/// One that is still known of.
+pub(crate) async fn find_backup(conn: &mut Tx, id: &GroupBackupId) -> Result<Option<GroupBackupView>> {
+    match store::groups::backup(conn, id).await {
+        Ok(whole) => judged(conn, whole).await.map(Some),
+        Err(e) if e.kind == Kind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Writes down what became of the group backup that a changed backup is a part of, where that is news:
+/// with a copy made good for, a partial whole is complete.
+pub(crate) async fn part_changed(tx: &mut Tx, part: &Backup) -> Result<()> {
+    let Some(id) = &part.part_of else { return Ok(()) };
+    let was = match store::groups::backup(tx, id).await {
+        Ok(was) => was,
+        Err(e) if e.kind == Kind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let now = judged(tx, was.clone()).await?.whole;
+    if now != was { store::groups::update_backup(tx, &now).await } else { Ok(()) }
+}
+
+/// How far the watchdog looks back for a whole that can be restored.
+const LOOKS_BACK: u32 = 50;
+
+/// What the watchdog wants to know of a group.
+pub(crate) async fn found(conn: &mut Tx, group: &Group) -> Result<GroupFound> {
+    let some = Paging { limit: LOOKS_BACK, ..Paging::default() };
+    let (mut found, mut is_newest) = (GroupFound::default(), true);
+    for whole in store::groups::backups(conn, &group.project, Some(&group.id), &some).await?.items {
+        let view = judged(conn, whole).await?;
+        if view.is_restorable() {
+            found.last_good = Some(view.whole.created_at);
+            break;
+        }
+        if is_newest && view.whole.status == GroupBackupStatus::Failed {
+            let why = view.whole.error.unwrap_or_else(|| "not every part is there".into());
+            found.failed = (!matches!(why.as_str(), "cancelled" | "abandoned")).then_some((view.whole.id, why));
+        }
+        is_newest = is_newest && view.whole.status == GroupBackupStatus::Running;
+    }
+    Ok(found)
+}
+
+/// Pins every part, or none: a whole lacks what one part lacks.
+pub async fn set_pinned(app: &App, whole: &GroupBackupView, pinned: bool) -> Result<GroupBackupView> {
+    let mut tx = app.store.begin_write().await?;
+    for (part, _) in &whole.parts {
+        match store::backups::get(&mut tx, &part.backup).await {
+            Ok(backup) => backups::pin_in(&mut tx, backup, pinned).await.map(drop)?,
+            Err(e) if e.kind == Kind::NotFound && !pinned => {}
+            Err(e) => return Err(e),
+        }
+    }
+    store::commit(tx).await?;
+    backup_view(app, whole.whole.clone()).await
 }
 
 pub async fn backups(app: &App, project: &ProjectId, group: Option<&GroupId>, paging: &Paging) -> Result<Page<GroupBackupView>> {

@@ -8,7 +8,9 @@ use crate::{
     plan::notices::{self as words, Draft},
 };
 use async_trait::async_trait;
-use mainstay_model::{BackupId, Error, Kind, NoticeId, NotifierId, ProjectId, RestoreId, Result, Time, notice::Notice, notice::NoticeKind};
+use mainstay_model::{
+    BackupId, Error, GroupBackupId, Kind, NoticeId, NotifierId, ProjectId, RestoreId, Result, Time, notice::Notice, notice::NoticeKind,
+};
 use mainstay_operations::{Ended, Listener, Operation, Tx};
 use mainstay_store as store;
 use sqlx::Connection;
@@ -63,7 +65,10 @@ async fn about(ended: &Ended<'_>, tx: &mut Tx) -> Result<Option<Draft>> {
             let restore = id_in(&ended.state["new"], "restore", ended, RestoreId::parse)?;
             words::restore(&store::restores::get(tx, &restore).await?, false, end)
         }
-        ops::back_up_group::BackUpGroup::KIND => words::group_backup(cluster, id, end),
+        ops::back_up_group::BackUpGroup::KIND => {
+            let whole = store::groups::backup(tx, &id_in(ended.state, "backup", ended, GroupBackupId::parse)?).await?;
+            words::group_backup(cluster, id, &whole, end)
+        }
         ops::verify::Verify::KIND => words::verification(&backup(ended, tx).await?, end),
         ops::drill::Drill::KIND => words::drill(&backup(ended, tx).await?, end),
         ops::promote::Promote::KIND => words::verb(NoticeKind::PromotionDone, cluster, id, &promotion(ended, tx).await?, end),

@@ -1,17 +1,19 @@
 //! Retention between the catalogue and the planner: what the planner is asked, and what its answer
 //! means for people. The decision itself is [`crate::plan::retention`]'s.
 
+mod catalogue;
+
+pub use catalogue::Catalogue;
+
 use crate::{
-    App,
-    plan::{
-        drill::frozen,
-        retention::{self as plan, Bin, Class, Clock, Hold, Item, Kept, Lane, Pins, Plan, Policy, Rules, ScheduleFacts},
-    },
+    App, groups,
+    plan::retention::{self as plan, Clock, Kept, Plan},
 };
+use catalogue::rules;
 use mainstay_model::{
-    BackupId, ClusterId, Error, Result, StorageId, Time,
-    backup::{Backup, BackupKind, BackupStatus, Deleting, Proof},
-    cluster::{Cluster, Wanted},
+    BackupId, ClusterId, Error, GroupBackupId, Kind, Result, StorageId, Time,
+    backup::{Backup, BackupStatus, Deleting},
+    cluster::Cluster,
     retention::BackupPolicy,
 };
 use mainstay_operations::Tx;
@@ -20,119 +22,6 @@ use std::collections::{BTreeMap, HashMap};
 
 /// How long the deletion of a backup by a policy can be undone.
 pub const GRACE_SECONDS: i64 = 72 * 3600;
-
-/// All of one cluster that retention looks at.
-pub struct Catalogue {
-    pub cluster: Cluster,
-    pub policy: BackupPolicy,
-    pub backups: Vec<Backup>,
-    pub pins: Pins,
-    /// Why nothing is deleted, where that is because of a drill.
-    pub frozen: Option<String>,
-    facts: Policy,
-}
-
-impl Catalogue {
-    pub async fn load(conn: &mut Tx, id: &ClusterId, now: Time) -> Result<Catalogue> {
-        let cluster = store::clusters::get(conn, id).await?;
-        let policy = store::retention::policy(conn, id).await?;
-        let backups = store::backups::of_cluster(conn, id).await?;
-        let mut held: BTreeMap<BackupId, Hold> = BTreeMap::new();
-        held.extend(store::restores::in_use(conn).await?.into_iter().map(|b| (b, Hold::InUse)));
-        let copied = |b: &&Backup| b.copies.iter().any(|c| c.status == BackupStatus::Running);
-        held.extend(backups.iter().filter(copied).map(|b| (b.id.clone(), Hold::InUse)));
-        held.extend(backups.iter().filter_map(|b| Some((b.id.clone(), Hold::Locked(b.locked_until(now)?)))));
-        held.extend(backups.iter().filter(|b| b.pinned).map(|b| (b.id.clone(), Hold::Pinned)));
-        let schedules = store::schedules::of_cluster(conn, id).await?;
-        let of = |s: mainstay_model::schedule::Schedule| {
-            (s.id, ScheduleFacts { name: s.name.to_string(), time_zone: s.timing.time_zone, enabled: s.enabled })
-        };
-        let facts = Policy {
-            min_keep: policy.min_keep,
-            schedules: schedules.into_iter().map(of).collect(),
-            window_from: None,
-            bin: cluster.bin.as_ref().and_then(|b| b.until).map(|until| Bin(Some(until))),
-        };
-        let failed = store::drills::failed_since(conn, id).await?;
-        let pins = Pins { held, frozen: failed.is_some(), ..Pins::default() };
-        Ok(Catalogue { cluster, policy, backups, pins, frozen: failed.as_ref().map(frozen), facts })
-    }
-
-    /// While a cluster is being deleted its backups are that operation's business.
-    pub fn is_settled(&self) -> bool {
-        self.cluster.wanted != Wanted::Deleted || self.cluster.deleted_at.is_some()
-    }
-
-    /// Whether something is pinned or in use.
-    pub fn is_held(&self) -> bool {
-        self.backups.iter().any(|b| self.pins.held.contains_key(&b.id))
-    }
-
-    pub fn plan(&self, clock: Clock) -> Plan {
-        self.plan_under(&self.policy, clock)
-    }
-
-    fn plan_under(&self, policy: &BackupPolicy, clock: Clock) -> Plan {
-        let items: Vec<Item> = self.backups.iter().map(|b| item(b, policy)).collect();
-        let window_from = self.cluster.log.as_ref().map(|k| clock.now.plus_days(-k.keep_days));
-        let facts = Policy { min_keep: policy.min_keep, window_from, ..self.facts.clone() };
-        plan::plan(&facts, &items, &self.pins, clock)
-    }
-
-    /// Log from before then is of no use to any backup that is kept, or may be brought back. Without a
-    /// backup that counts it is kept as long as the window is meant to be.
-    pub fn log_from(&self, now: Time) -> Option<Time> {
-        let kept = self.plan(Clock { now, last: Some(now) }).log_from;
-        let leaving = self.backups.iter().filter(|b| b.deleting.is_some()).map(|b| b.created_at).min();
-        let days = self.cluster.log.as_ref().map(|k| k.keep_days);
-        match (kept, leaving) {
-            (Some(kept), Some(leaving)) => Some(kept.min(leaving)),
-            (Some(from), None) | (None, Some(from)) => Some(from),
-            (None, None) => days.map(|d| now.plus_days(-d)),
-        }
-    }
-
-    fn schedule_of(&self, backup: &Backup) -> Option<&str> {
-        backup.schedule.as_ref().and_then(|s| self.facts.schedules.get(s)).map(|f| f.name.as_str())
-    }
-
-    fn get(&self, id: &BackupId) -> Option<&Backup> {
-        self.backups.iter().find(|b| &b.id == id)
-    }
-}
-
-fn item(b: &Backup, policy: &BackupPolicy) -> Item {
-    Item {
-        id: b.id.clone(),
-        class: Class::of(b.kind, b.schedule.as_ref()),
-        lane: lane(b),
-        drilled: b.proof == Proof::Drilled || b.drill.as_ref().is_some_and(|d| d.ok),
-        created_at: b.created_at,
-        bytes: b.data_bytes.unwrap_or(0),
-        parent: None,
-        rules: rules(b, policy),
-        storages: b.copies.iter().filter(|c| c.snapshot.is_some()).map(|c| c.storage.clone()).collect(),
-    }
-}
-
-fn lane(b: &Backup) -> Lane {
-    match b.status {
-        BackupStatus::Running => Lane::Running,
-        BackupStatus::Deleting | BackupStatus::Expired => Lane::Leaving,
-        BackupStatus::Completed if b.is_good() => Lane::Good,
-        _ if b.is_restorable() => Lane::Doubtful,
-        _ => Lane::Failed,
-    }
-}
-
-/// What was said when it was made, else what its cluster's policy says of its kind.
-fn rules(b: &Backup, policy: &BackupPolicy) -> Rules {
-    match (b.kind, &b.retention, b.expires_at, policy.manual_keep_last) {
-        (BackupKind::Manual | BackupKind::Scheduled, Some(said), until, _) => Rules { until, ..Rules::of(said, b.created_at) },
-        (BackupKind::Manual, None, Some(_), Some(n)) => Rules { keep_last: Some(n), ..Rules::default() },
-        (_, _, until, _) => Rules::until(until),
-    }
-}
 
 // ---- what people are told ----
 
@@ -177,7 +66,7 @@ pub async fn explain(app: &App, backups: &[Backup]) -> Result<Vec<Explained>> {
     for id in clusters {
         match Catalogue::load(&mut conn, id, now).await {
             Ok(catalogue) => said.extend(explained(&catalogue, now)),
-            Err(e) if e.kind == mainstay_model::Kind::NotFound => {}
+            Err(e) if e.kind == Kind::NotFound => {}
             Err(e) => return Err(e),
         }
     }
@@ -282,38 +171,43 @@ pub async fn due(app: &App, cluster: &ClusterId) -> Result<Preview> {
 
 // ---- marking ----
 
-/// Marks what the plan lets go, in one write that decides again: what was pinned, or begun to be
-/// restored, a moment ago stays. Returns how many were marked, and the brake where that held all.
+/// Marks what the plan lets go, and with parts of group backups the others, in one write that decides
+/// again: what was pinned, or begun to be restored, a moment ago stays. `suspended` is by cluster. Returns how
+/// many of the cluster were marked, and the brake where that held all.
 pub(crate) async fn mark(
     app: &App,
     cluster: &ClusterId,
-    suspended: BTreeMap<StorageId, String>,
+    suspended: &BTreeMap<ClusterId, BTreeMap<StorageId, String>>,
     clock: Clock,
     confirmed: bool,
 ) -> Result<(usize, Option<plan::Brake>)> {
     let mut tx = app.store.begin_write().await?;
     let mut catalogue = Catalogue::load(&mut tx, cluster, app.now()).await?;
-    catalogue.pins.suspended = suspended;
-    let plan = catalogue.plan(clock);
-    if plan.brake.is_some() && !confirmed || !catalogue.is_settled() {
-        return Ok((0, plan.brake));
+    catalogue.suspend(suspended);
+    if !catalogue.is_settled() {
+        return Ok((0, None));
     }
-    for (id, why) in &plan.delete {
-        let Some(mut backup) = catalogue.get(id).cloned() else { continue };
+    let going = match catalogue.going(clock, confirmed) {
+        Ok(going) => going,
+        Err(brake) => return Ok((0, Some(brake))),
+    };
+    let own = going.iter().filter(|(b, _)| &b.cluster == cluster).count();
+    for (mut backup, reason) in going {
         let until = clock.now.plus_seconds(GRACE_SECONDS);
-        backup.deleting = Some(Deleting { until, reason: why.to_string(), was: backup.status });
+        backup.deleting = Some(Deleting { until, reason, was: backup.status });
         backup.status = BackupStatus::Deleting;
         store::backups::update(&mut tx, &backup).await?;
     }
     store::commit(tx).await?;
-    Ok((plan.delete.len(), None))
+    Ok((own, None))
 }
 
-/// Takes back a deletion by a policy. It is pinned then: the policy would only mark it again.
+/// Takes back a deletion by a policy, of a part of a group backup with the other parts. It is pinned then:
+/// the policy would only mark it again.
 pub async fn undelete(app: &App, backup: &Backup) -> Result<Backup> {
     let mut tx = app.store.begin_write().await?;
-    let mut row = store::backups::get(&mut tx, &backup.id).await?;
-    let Some(deleting) = row.deleting.take().filter(|d| d.until > app.now()) else {
+    let row = store::backups::get(&mut tx, &backup.id).await?;
+    let Some(row) = take_back(app, &mut tx, row.clone()).await? else {
         let why = if row.status == BackupStatus::Deleting {
             "the time in which its deletion could be undone is over"
         } else {
@@ -321,10 +215,34 @@ pub async fn undelete(app: &App, backup: &Backup) -> Result<Backup> {
         };
         return Err(Error::conflict("nothing_to_undelete", format!("backup {} cannot be brought back: {why}", row.id)));
     };
-    (row.status, row.pinned) = (deleting.was, true);
-    store::backups::update(&mut tx, &row).await?;
+    for other in other_parts(&mut tx, &row).await? {
+        take_back(app, &mut tx, other).await?;
+    }
     store::commit(tx).await?;
     Ok(row)
+}
+
+async fn take_back(app: &App, tx: &mut Tx, mut row: Backup) -> Result<Option<Backup>> {
+    let Some(deleting) = row.deleting.take().filter(|d| d.until > app.now()) else { return Ok(None) };
+    (row.status, row.pinned) = (deleting.was, true);
+    store::backups::update(tx, &row).await?;
+    Ok(Some(row))
+}
+
+/// The group backup that a backup is a part of, as long as that can be restored as a whole.
+pub async fn whole_of(app: &App, backup: &Backup) -> Result<Option<GroupBackupId>> {
+    let Some(id) = &backup.part_of else { return Ok(None) };
+    let whole = groups::find_backup(&mut *app.store.read().await?, id).await?;
+    let is_part = |v: &groups::GroupBackupView| v.is_restorable() && v.parts.iter().any(|(part, _)| part.backup == backup.id);
+    Ok(whole.filter(is_part).map(|v| v.whole.id))
+}
+
+/// The other parts of the group backup that this is still a part of.
+async fn other_parts(tx: &mut Tx, backup: &Backup) -> Result<Vec<Backup>> {
+    let Some(id) = &backup.part_of else { return Ok(vec![]) };
+    let parts = groups::find_backup(tx, id).await?.map(|v| v.parts).unwrap_or_default();
+    let is_part = parts.iter().any(|(part, _)| part.backup == backup.id);
+    Ok(parts.into_iter().filter_map(|(_, b)| b).filter(|b| is_part && b.id != backup.id).collect())
 }
 
 /// Replaces what people are told of a cluster's retention.

@@ -3,14 +3,14 @@
 //! A change of days, hours or zone begins afresh: what was due by the old ones and has not begun is
 //! not made up for. Backups that were made stay as they are, whatever becomes of their schedule.
 
-use crate::{App, clusters, plan, storages};
+use crate::{App, clusters, groups, plan, storages};
 use jiff::tz::TimeZone;
 use mainstay_model::{
     BackupId, ClusterId, Error, Kind, Name, ProjectId, Result, ScheduleId, StorageId, Time,
     backup::BackupStatus,
     cluster::Cluster,
     retention::Retention,
-    schedule::{Schedule, ScheduleRun, Timing, Weekday},
+    schedule::{Owner, Schedule, ScheduleRun, Timing, Weekday},
 };
 use mainstay_operations::Tx;
 use mainstay_store::{self as store, Page, Paging};
@@ -75,7 +75,7 @@ pub fn default_sentence() -> String {
 /// The schedule a new cluster gets, in the write that makes the cluster.
 pub(crate) async fn insert_default(app: &App, tx: &mut Tx, cluster: &Cluster) -> Result<()> {
     let storage = store::storages::by_name(tx, &cluster.project, storages::DEFAULT).await?;
-    let mut schedule = row(app, cluster, Name::parse(DEFAULT)?, vec![storage.id]);
+    let mut schedule = row(app, &cluster.project, cluster.into(), Name::parse(DEFAULT)?, vec![storage.id]);
     plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
     store::schedules::insert(tx, &schedule).await
 }
@@ -93,7 +93,7 @@ pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, clus
         return insert_default(app, tx, cluster).await;
     }
     for source in store::schedules::of_cluster(tx, from).await? {
-        let mut copy = row(app, cluster, source.name, source.storages);
+        let mut copy = row(app, &cluster.project, cluster.into(), source.name, source.storages);
         (copy.enabled, copy.timing, copy.retention) = (false, source.timing, source.retention);
         store::schedules::insert(tx, &copy).await?;
     }
@@ -103,12 +103,11 @@ pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, clus
     }
 }
 
-fn row(app: &App, cluster: &Cluster, name: Name, storages: Vec<StorageId>) -> Schedule {
+fn row(app: &App, project: &ProjectId, owner: Owner, name: Name, storages: Vec<StorageId>) -> Schedule {
     Schedule {
         id: ScheduleId::new(),
-        project: cluster.project.clone(),
-        cluster: cluster.id.clone(),
-        cluster_name: cluster.name.clone(),
+        project: project.clone(),
+        owner,
         name,
         enabled: true,
         timing: default_timing(),
@@ -123,11 +122,12 @@ fn row(app: &App, cluster: &Cluster, name: Name, storages: Vec<StorageId>) -> Sc
 
 // ---- verbs ----
 
-/// Makes the cluster's schedule of that name, or changes it.
-pub async fn set(app: &App, cluster: &Cluster, wish: SetSchedule) -> Result<ScheduleView> {
+/// Makes the schedule of that name of a cluster or a group, or changes it.
+pub async fn set(app: &App, owner: impl Into<Owner>, wish: SetSchedule) -> Result<ScheduleView> {
+    let owner = owner.into();
     let mut tx = app.store.begin_write().await?;
-    clusters::alive(&store::clusters::get(&mut tx, &cluster.id).await?)?;
-    let (schedule, is_new) = merged(app, &mut tx, cluster, wish).await?;
+    let project = there(&mut tx, &owner).await?;
+    let (schedule, is_new) = merged(app, &mut tx, &project, owner, wish).await?;
     match is_new {
         true => store::schedules::insert(&mut tx, &schedule).await?,
         false => store::schedules::update(&mut tx, &schedule).await?,
@@ -137,26 +137,40 @@ pub async fn set(app: &App, cluster: &Cluster, wish: SetSchedule) -> Result<Sche
     view(app, schedule).await
 }
 
+/// The project of what is backed up, which must be there.
+async fn there(tx: &mut Tx, owner: &Owner) -> Result<ProjectId> {
+    match owner {
+        Owner::Cluster { cluster, .. } => {
+            let cluster = store::clusters::get(tx, cluster).await?;
+            clusters::alive(&cluster)?;
+            Ok(cluster.project)
+        }
+        Owner::Group { group, .. } => Ok(store::groups::get(tx, group).await?.project),
+    }
+}
+
 /// When it would run, `count` times, if it were set; nothing is.
-pub async fn preview(app: &App, cluster: &Cluster, wish: SetSchedule, count: usize) -> Result<(Schedule, Vec<Time>)> {
+pub async fn preview(app: &App, owner: impl Into<Owner>, wish: SetSchedule, count: usize) -> Result<(Schedule, Vec<Time>)> {
     if !(1..=100).contains(&count) {
         return Err(Error::invalid("count", "1 to 100 runs"));
     }
     // Never committed.
+    let owner = owner.into();
     let mut tx = app.store.begin_write().await?;
-    let (schedule, _) = merged(app, &mut tx, cluster, wish).await?;
+    let project = there(&mut tx, &owner).await?;
+    let (schedule, _) = merged(app, &mut tx, &project, owner, wish).await?;
     drop(tx);
     let runs = plan::schedule::upcoming(&schedule.timing, app.now(), count)?;
     Ok((schedule, runs))
 }
 
 /// The schedule as it is to be, and whether it is a new one.
-async fn merged(app: &App, tx: &mut Tx, cluster: &Cluster, wish: SetSchedule) -> Result<(Schedule, bool)> {
+async fn merged(app: &App, tx: &mut Tx, project: &ProjectId, owner: Owner, wish: SetSchedule) -> Result<(Schedule, bool)> {
     let name = Name::parse(wish.name.as_deref().unwrap_or(DEFAULT))?;
-    let all = store::schedules::of_cluster(tx, &cluster.id).await?;
+    let all = store::schedules::of(tx, owner.id()).await?;
     let old = all.iter().find(|s| s.name == name).cloned();
     if old.is_none() && all.len() >= MOST {
-        return Err(Error::conflict("too_many_schedules", format!("cluster {} has {MOST} schedules already", cluster.name)));
+        return Err(Error::conflict("too_many_schedules", format!("{owner} has {MOST} schedules already")));
     }
     let named = match (wish.storages, &old) {
         (None, Some(_)) => None,
@@ -164,9 +178,9 @@ async fn merged(app: &App, tx: &mut Tx, cluster: &Cluster, wish: SetSchedule) ->
         (Some(named), _) => Some(named),
     };
     let is_new = old.is_none();
-    let mut schedule = old.unwrap_or_else(|| row(app, cluster, name, vec![]));
+    let mut schedule = old.unwrap_or_else(|| row(app, project, owner, name, vec![]));
     if let Some(named) = named {
-        schedule.storages = ids(tx, &cluster.project, &named).await?;
+        schedule.storages = ids(tx, project, &named).await?;
     }
     let before = schedule.timing.clone();
     schedule.timing = Timing::new(
@@ -222,7 +236,7 @@ fn check(retention: &Retention) -> Result<()> {
 pub async fn set_enabled(app: &App, schedule: &Schedule, enabled: bool) -> Result<ScheduleView> {
     let mut tx = app.store.begin_write().await?;
     let mut schedule = store::schedules::get(&mut tx, &schedule.id).await?;
-    clusters::alive(&store::clusters::get(&mut tx, &schedule.cluster).await?)?;
+    there(&mut tx, &schedule.owner).await?;
     if schedule.enabled != enabled {
         schedule.enabled = enabled;
         plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
@@ -250,8 +264,9 @@ pub async fn resolve(app: &App, project: &ProjectId, id: &str) -> Result<Schedul
     if &schedule.project == project { Ok(schedule) } else { Err(missing()) }
 }
 
-pub async fn list(app: &App, project: &ProjectId, cluster: Option<&Cluster>, paging: &Paging) -> Result<Page<ScheduleView>> {
-    let page = store::schedules::list(&mut *app.store.read().await?, project, cluster.map(|c| &c.id), paging).await?;
+/// Of a whole project, or of one cluster or group.
+pub async fn list(app: &App, project: &ProjectId, owner: Option<&Owner>, paging: &Paging) -> Result<Page<ScheduleView>> {
+    let page = store::schedules::list(&mut *app.store.read().await?, project, owner.map(Owner::id), paging).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for schedule in page.items {
         items.push(view(app, schedule).await?);
@@ -271,10 +286,7 @@ pub async fn view(app: &App, schedule: Schedule) -> Result<ScheduleView> {
     }
     let mut last_runs = Vec::new();
     for run in store::schedules::runs(&mut conn, &schedule.id, LAST).await? {
-        let status = match &run.backup {
-            Some(id) => status_of(&mut conn, id).await?,
-            None => None,
-        };
+        let status = became(&mut conn, &run).await?;
         last_runs.push((run, status));
     }
     let next_runs = match schedule.enabled {
@@ -285,8 +297,17 @@ pub async fn view(app: &App, schedule: Schedule) -> Result<ScheduleView> {
     Ok(ScheduleView { schedule, storages: names, next_runs, last_runs })
 }
 
+/// What became of the backup that a run began, where it began one that is still known of.
+pub(crate) async fn became(conn: &mut sqlx::AnyConnection, run: &ScheduleRun) -> Result<Option<BackupStatus>> {
+    match (&run.backup, &run.group_backup) {
+        (Some(id), _) => status_of(conn, id).await,
+        (None, Some(id)) => Ok(groups::find_backup(conn, id).await?.map(|v| v.as_backup())),
+        (None, None) => Ok(None),
+    }
+}
+
 /// A backup that was deleted since has none.
-pub(crate) async fn status_of(conn: &mut sqlx::AnyConnection, id: &BackupId) -> Result<Option<BackupStatus>> {
+async fn status_of(conn: &mut sqlx::AnyConnection, id: &BackupId) -> Result<Option<BackupStatus>> {
     match store::backups::get(conn, id).await {
         Ok(backup) => Ok(Some(backup.status)),
         Err(e) if e.kind == Kind::NotFound => Ok(None),

@@ -178,7 +178,7 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         return Err(Error::conflict("storage_in_use", format!("storage {} holds {}{more}; delete them first", row.name, named.join(", "))));
     }
     if let Some(s) = store::schedules::of_storage(&mut tx, &row.project, &row.id).await?.first() {
-        let why = format!("schedule {} of cluster {} goes to storage {}; set others for it first", s.name, s.cluster_name, row.name);
+        let why = format!("schedule {} of {} goes to storage {}; set others for it first", s.name, s.owner, row.name);
         return Err(Error::conflict("storage_in_use", why));
     }
     store::storages::delete(&mut tx, &row.id).await?;

@@ -1,7 +1,7 @@
 //! A backup: one recovery point of one cluster, with one or more copies.
 
 use crate::{
-    BackupId, ClusterId, ClusterName, ProjectId, ScheduleId, StorageId, Time,
+    BackupId, ClusterId, ClusterName, GroupBackupId, ProjectId, ScheduleId, StorageId, Time,
     node::Position,
     retention::{FAILED_DAYS, Retention},
 };
@@ -170,6 +170,9 @@ pub struct Backup {
     /// The schedule that made it.
     #[serde(default)]
     pub schedule: Option<ScheduleId>,
+    /// The group backup it was begun as a part of. Whether it still is one, that one's parts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<GroupBackupId>,
     pub status: BackupStatus,
     pub proof: Proof,
     pub description: String,

@@ -1,6 +1,10 @@
 //! A group: clusters that are backed up and restored as a whole, at one consistent point.
 
-use crate::{BackupId, ClusterId, GroupBackupId, GroupId, Name, OperationId, ProjectId, Time};
+use crate::{
+    BackupId, ClusterId, GroupBackupId, GroupId, Name, OperationId, ProjectId, ScheduleId, Time,
+    backup::{Backup, BackupStatus},
+    retention::Retention,
+};
 use serde::{Deserialize, Serialize};
 
 /// Most members of a group: each is a backup that runs beside the others and waits for them.
@@ -22,6 +26,8 @@ pub enum GroupBackupStatus {
     Running,
     /// Every part was read back, and all parts are of one point.
     Completed,
+    /// All parts are of one point and can be restored, but not every copy of them is there.
+    Partial,
     /// Not all parts are there: nothing of it is restored as a whole.
     Failed,
 }
@@ -42,8 +48,48 @@ pub struct GroupBackup {
     pub round: u32,
     /// What each part is made with.
     pub retention_days: Option<i64>,
+    /// The whole of it, where a schedule makes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleId>,
+    /// Names or ids.
     pub storages: Vec<String>,
+    /// All parts came to one point. What each of them is worth may still change: a copy is made good for, a
+    /// drill fails.
+    #[serde(default)]
+    pub met: bool,
     pub error: Option<String>,
+}
+
+impl GroupBackup {
+    /// Its status as its parts are now, and what is wrong with it; `None` stands for a part that was deleted.
+    pub fn judged<'a>(&self, parts: impl IntoIterator<Item = Option<&'a Backup>>) -> (GroupBackupStatus, Option<String>) {
+        let met = self.met || self.status == GroupBackupStatus::Completed;
+        if self.status == GroupBackupStatus::Running || !met {
+            return (self.status, self.error.clone());
+        }
+        let (mut status, mut lacking) = (GroupBackupStatus::Completed, vec![]);
+        for (part, backup) in self.parts.iter().zip(parts) {
+            if let Some((worse, why)) = lack(backup) {
+                lacking.push(format!("{}: {why}", part.cluster_name));
+                status = if status == GroupBackupStatus::Failed { status } else { worse };
+            }
+        }
+        (status, (!lacking.is_empty()).then(|| lacking.join("; ")))
+    }
+}
+
+/// What one part takes from the whole.
+fn lack(part: Option<&Backup>) -> Option<(GroupBackupStatus, String)> {
+    let Some(part) = part else { return Some((GroupBackupStatus::Failed, "it was deleted".into())) };
+    let why = || part.error.clone().unwrap_or_else(|| "it is not complete".into());
+    match part.status {
+        BackupStatus::Completed => None,
+        BackupStatus::Partial if part.is_restorable() => Some((GroupBackupStatus::Partial, why())),
+        BackupStatus::Deleting => Some((GroupBackupStatus::Failed, "it is being deleted".into())),
+        _ => Some((GroupBackupStatus::Failed, why())),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

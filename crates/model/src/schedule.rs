@@ -1,9 +1,12 @@
-//! A schedule: when a cluster is backed up by itself, where to, and how long that is kept.
+//! A schedule: when a cluster, or a group of them, is backed up by itself, where to, and how long that is kept.
 //!
 //! Times are those of a clock on the wall: days and hours in a time zone. What they are in UTC, and
 //! what happens where the wall's clock is turned, is decided in one place, by a pure planner.
 
-use crate::{BackupId, ClusterId, ClusterName, Error, Name, ProjectId, Result, ScheduleId, StorageId, Time, retention::Retention};
+use crate::{
+    BackupId, ClusterId, ClusterName, Error, GroupBackupId, GroupId, Name, ProjectId, Result, ScheduleId, StorageId, Time,
+    cluster::Cluster, group::Group, retention::Retention,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -80,13 +83,69 @@ impl std::fmt::Display for Timing {
     }
 }
 
+/// What a schedule backs up: one cluster, or all members of a group at one point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Owner {
+    Cluster { cluster: ClusterId, cluster_name: ClusterName },
+    Group { group: GroupId, group_name: Name },
+}
+
+impl Owner {
+    /// Its id, whatever it is: ids of different kinds never look alike.
+    pub fn id(&self) -> &str {
+        match self {
+            Owner::Cluster { cluster, .. } => cluster.as_str(),
+            Owner::Group { group, .. } => group.as_str(),
+        }
+    }
+    pub fn name(&self) -> &str {
+        match self {
+            Owner::Cluster { cluster_name, .. } => cluster_name.as_str(),
+            Owner::Group { group_name, .. } => group_name.as_str(),
+        }
+    }
+    pub fn cluster(&self) -> Option<&ClusterId> {
+        match self {
+            Owner::Cluster { cluster, .. } => Some(cluster),
+            Owner::Group { .. } => None,
+        }
+    }
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Owner::Cluster { .. } => None,
+            Owner::Group { group, .. } => Some(group),
+        }
+    }
+}
+
+impl From<&Cluster> for Owner {
+    fn from(c: &Cluster) -> Self {
+        Owner::Cluster { cluster: c.id.clone(), cluster_name: c.name.clone() }
+    }
+}
+
+impl From<&Group> for Owner {
+    fn from(g: &Group) -> Self {
+        Owner::Group { group: g.id.clone(), group_name: g.name.clone() }
+    }
+}
+
+/// `cluster shop`, `group store`.
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.group().is_some() { "group" } else { "cluster" };
+        write!(f, "{kind} {}", self.name())
+    }
+}
+
 /// The stored schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     pub id: ScheduleId,
     pub project: ProjectId,
-    pub cluster: ClusterId,
-    pub cluster_name: ClusterName,
+    #[serde(flatten)]
+    pub owner: Owner,
     pub name: Name,
     pub enabled: bool,
     pub timing: Timing,
@@ -123,6 +182,9 @@ pub struct ScheduleRun {
     pub status: RunStatus,
     pub reason: Option<String>,
     pub backup: Option<BackupId>,
+    /// What a group's schedule began: its parts are backups of the members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_backup: Option<GroupBackupId>,
     pub recorded_at: Time,
 }
 
@@ -136,6 +198,24 @@ mod tests {
         assert_eq!(daily.to_string(), "every day at 03:00 (UTC)");
         let some = Timing::new([Weekday::Wed, Weekday::Mon].into(), Timing::every_hour(), "Asia/Kolkata").unwrap();
         assert_eq!(some.to_string(), "mon, wed every hour (Asia/Kolkata)");
+    }
+
+    #[test]
+    fn an_owner_lies_flat_in_the_document() {
+        let mut doc = serde_json::json!({
+            "id": ScheduleId::new(), "project": ProjectId::new(), "name": "nightly", "enabled": true, "retention": {},
+            "timing": {"days": ["mon"], "hours": [3], "time_zone": "UTC"}, "storages": [StorageId::new()], "done_until": "2026-01-01T00:00:00Z",
+            "next_at": null, "created_at": "2026-01-01T00:00:00Z", "waiting": null, "cluster": ClusterId::new(), "cluster_name": "shop",
+        });
+        let of_cluster: Schedule = serde_json::from_value(doc.clone()).unwrap();
+        assert_eq!(of_cluster.owner.to_string(), "cluster shop");
+        assert_eq!(serde_json::to_value(&of_cluster).unwrap()["cluster"], doc["cluster"]);
+        let fields = doc.as_object_mut().unwrap();
+        fields.retain(|name, _| !name.starts_with("cluster"));
+        fields.extend([("group".into(), serde_json::json!(GroupId::new())), ("group_name".into(), serde_json::json!("store"))]);
+        let of_group: Schedule = serde_json::from_value(doc.clone()).unwrap();
+        assert!(of_group.owner.to_string() == "group store" && of_group.owner.cluster().is_none());
+        assert_eq!(serde_json::to_value(&of_group).unwrap()["group"], doc["group"]);
     }
 
     #[test]

@@ -36,6 +36,13 @@ pub async fn by_name(conn: &mut AnyConnection, project: &ProjectId, name: &str) 
     doc::read(&row.ok_or_else(|| Error::not_found("group", name))?)
 }
 
+/// Writes what may change: the name stays.
+pub async fn update(conn: &mut AnyConnection, group: &Group) -> Result<()> {
+    let update = sqlx::query("UPDATE backup_groups SET doc = $2 WHERE id = $1").bind(group.id.as_str()).bind(doc::write(group)?);
+    let done = update.execute(conn).await.map_err(error)?;
+    if done.rows_affected() == 0 { Err(Error::not_found("group", group.id.as_str())) } else { Ok(()) }
+}
+
 /// Of one project, by name.
 pub async fn list(conn: &mut AnyConnection, project: &ProjectId) -> Result<Vec<Group>> {
     let sql = "SELECT doc FROM backup_groups WHERE project = $1 ORDER BY name";

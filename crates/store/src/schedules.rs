@@ -3,6 +3,9 @@
 //! A time of a schedule is used by [`claim`], once: the key of its row decides between two control
 //! planes, and between one and itself before it was killed. What was only missed may still be used,
 //! should the clock come back to it.
+//!
+//! The column `cluster` holds the id of what a schedule backs up, which may be a group: ids of different
+//! kinds never look alike.
 
 use crate::{
     Page, Paging, doc,
@@ -10,7 +13,7 @@ use crate::{
     select::Select,
 };
 use mainstay_model::{
-    ClusterId, Error, ProjectId, Result, ScheduleId, StorageId, Time,
+    ClusterId, Error, GroupId, ProjectId, Result, ScheduleId, StorageId, Time,
     schedule::{RunStatus, Schedule, ScheduleRun},
 };
 use sqlx::{AnyConnection, Row};
@@ -24,7 +27,7 @@ pub async fn insert(conn: &mut AnyConnection, schedule: &Schedule) -> Result<()>
     sqlx::query(sql)
         .bind(schedule.id.as_str())
         .bind(schedule.project.as_str())
-        .bind(schedule.cluster.as_str())
+        .bind(schedule.owner.id())
         .bind(schedule.name.as_str())
         .bind(schedule.done_until.micros())
         .bind(schedule.next_at.map(Time::micros))
@@ -32,7 +35,7 @@ pub async fn insert(conn: &mut AnyConnection, schedule: &Schedule) -> Result<()>
         .execute(conn)
         .await
         .map(drop)
-        .map_err(|e| taken(e, "name_taken", || format!("cluster {} has a schedule \"{}\" already", schedule.cluster_name, schedule.name)))
+        .map_err(|e| taken(e, "name_taken", || format!("{} has a schedule \"{}\" already", schedule.owner, schedule.name)))
 }
 
 pub async fn get(conn: &mut AnyConnection, id: &ScheduleId) -> Result<Schedule> {
@@ -40,12 +43,13 @@ pub async fn get(conn: &mut AnyConnection, id: &ScheduleId) -> Result<Schedule> 
     doc::read(&row.ok_or_else(|| Error::not_found("schedule", id.as_str()))?)
 }
 
-pub async fn by_name(conn: &mut AnyConnection, cluster: &ClusterId, name: &str) -> Result<Schedule> {
-    let select = sqlx::query("SELECT doc FROM schedules WHERE cluster = $1 AND name = $2").bind(cluster.as_str()).bind(name);
+/// `owner` is the id of a cluster or of a group.
+pub async fn by_name(conn: &mut AnyConnection, owner: &str, name: &str) -> Result<Schedule> {
+    let select = sqlx::query("SELECT doc FROM schedules WHERE cluster = $1 AND name = $2").bind(owner).bind(name);
     doc::read(&select.fetch_optional(conn).await.map_err(error)?.ok_or_else(|| Error::not_found("schedule", name))?)
 }
 
-/// Writes what may change: cluster and name stay.
+/// Writes what may change: owner and name stay.
 pub async fn update(conn: &mut AnyConnection, schedule: &Schedule) -> Result<()> {
     let done = sqlx::query("UPDATE schedules SET done_until = $2, next_at = $3, doc = $4 WHERE id = $1")
         .bind(schedule.id.as_str())
@@ -65,13 +69,33 @@ pub async fn delete(conn: &mut AnyConnection, id: &ScheduleId) -> Result<()> {
 
 /// With the cluster they belong to.
 pub async fn delete_of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<()> {
-    sqlx::query("DELETE FROM schedules WHERE cluster = $1").bind(cluster.as_str()).execute(conn).await.map(drop).map_err(error)
+    delete_of(conn, cluster.as_str()).await
 }
 
-/// Of one cluster, oldest first.
+/// With the group they belong to.
+pub async fn delete_of_group(conn: &mut AnyConnection, group: &GroupId) -> Result<()> {
+    delete_of(conn, group.as_str()).await
+}
+
+async fn delete_of(conn: &mut AnyConnection, owner: &str) -> Result<()> {
+    sqlx::query("DELETE FROM schedules WHERE cluster = $1").bind(owner).execute(conn).await.map(drop).map_err(error)
+}
+
+/// Of one cluster, oldest first; those of its groups are theirs.
 pub async fn of_cluster(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Vec<Schedule>> {
+    of(conn, cluster.as_str()).await
+}
+
+/// Of the cluster or the group with that id, oldest first.
+pub async fn of(conn: &mut AnyConnection, owner: &str) -> Result<Vec<Schedule>> {
     let sql = "SELECT doc FROM schedules WHERE cluster = $1 ORDER BY id";
-    doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?)
+    doc::read_all(&sqlx::query(sql).bind(owner).fetch_all(conn).await.map_err(error)?)
+}
+
+/// Of all groups, oldest first.
+pub async fn of_groups(conn: &mut AnyConnection) -> Result<Vec<Schedule>> {
+    let sql = "SELECT s.doc FROM backup_groups g JOIN schedules s ON s.cluster = g.id ORDER BY s.id";
+    doc::read_all(&sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
 }
 
 /// Of all clusters that are not deleted, oldest first.
@@ -87,19 +111,20 @@ pub async fn newest_missed(conn: &mut AnyConnection) -> Result<Vec<ScheduleRun>>
     doc::read_all(&sqlx::query(sql).bind(doc::word(&RunStatus::Missed)?).fetch_all(conn).await.map_err(error)?)
 }
 
-/// Of clusters that are there, those that go to a storage.
+/// Of groups, and of clusters that are there, those that go to a storage.
 pub async fn of_storage(conn: &mut AnyConnection, project: &ProjectId, storage: &StorageId) -> Result<Vec<Schedule>> {
-    let sql = "SELECT s.doc FROM schedules s JOIN clusters c ON c.id = s.cluster WHERE s.project = $1 AND c.deleted_at IS NULL";
+    let sql = "SELECT s.doc FROM schedules s WHERE s.project = $1 AND (s.cluster IN (SELECT id FROM backup_groups) \
+        OR s.cluster IN (SELECT id FROM clusters WHERE deleted_at IS NULL))";
     let mut all: Vec<Schedule> = doc::read_all(&sqlx::query(sql).bind(project.as_str()).fetch_all(conn).await.map_err(error)?)?;
     all.retain(|s| s.storages.contains(storage));
     Ok(all)
 }
 
-/// Of one project, oldest first; of one cluster where it is named.
-pub async fn list(conn: &mut AnyConnection, project: &ProjectId, cluster: Option<&ClusterId>, paging: &Paging) -> Result<Page<Schedule>> {
+/// Of one project, oldest first; of one cluster or one group where its id is given.
+pub async fn list(conn: &mut AnyConnection, project: &ProjectId, owner: Option<&str>, paging: &Paging) -> Result<Page<Schedule>> {
     let select = Select::new("SELECT doc FROM schedules")
         .and_if("project = ?", Some(project.to_string()))?
-        .and_if("cluster = ?", cluster.map(ToString::to_string))?
+        .and_if("cluster = ?", owner.map(ToString::to_string))?
         .after("(0, id) > (?, ?)", paging.after(LIST)?)?;
     let items = select.docs(conn, " ORDER BY id", paging.rows()?).await?;
     Ok(Page::of(items, paging, LIST, |s: &Schedule| (0i64, s.id.to_string())))

@@ -48,8 +48,7 @@ fn schedule(cluster: &Cluster, name: &str, next_at: Option<Time>) -> Schedule {
     Schedule {
         id: ScheduleId::new(),
         project: cluster.project.clone(),
-        cluster: cluster.id.clone(),
-        cluster_name: cluster.name.clone(),
+        owner: cluster.into(),
         name: Name::parse(name).unwrap(),
         enabled: next_at.is_some(),
         timing: Timing::new(Timing::every_day(), [3].into(), "UTC").unwrap(),
@@ -63,7 +62,7 @@ fn schedule(cluster: &Cluster, name: &str, next_at: Option<Time>) -> Schedule {
 }
 
 fn slot(schedule: &Schedule, nominal: Time, status: RunStatus) -> ScheduleRun {
-    ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason: None, backup: None, recorded_at: nominal }
+    ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason: None, backup: None, group_backup: None, recorded_at: nominal }
 }
 
 async fn insert(store: &Store, all: &[&Schedule]) {
@@ -83,7 +82,7 @@ async fn queries(store: &Store) {
     insert(store, &[&early, &late, &paused, &elsewhere]).await;
     let mut conn = store.read().await.unwrap();
     assert_eq!(schedules::get(&mut conn, &early.id).await.unwrap(), early);
-    assert_eq!(schedules::by_name(&mut conn, &other.id, "early").await.unwrap(), elsewhere);
+    assert_eq!(schedules::by_name(&mut conn, other.id.as_str(), "early").await.unwrap(), elsewhere);
     assert_eq!(schedules::of_cluster(&mut conn, &shop.id).await.unwrap(), [early.clone(), late.clone(), paused.clone()]);
     assert_eq!(schedules::next_at(&mut conn).await.unwrap(), Some(at(10)));
     assert_eq!(schedules::due(&mut conn, at(9), 10).await.unwrap(), []);
@@ -93,8 +92,8 @@ async fn queries(store: &Store) {
     assert_eq!(schedules::due(&mut conn, at(-1), 10).await.unwrap().len(), 3);
     let all = schedules::list(&mut conn, &shop.project, None, &Paging::default()).await.unwrap();
     assert_eq!((all.items.len(), all.next), (4, None));
-    let first = schedules::list(&mut conn, &shop.project, Some(&shop.id), &Paging { limit: 2, cursor: None }).await.unwrap();
-    let rest = schedules::list(&mut conn, &shop.project, Some(&shop.id), &Paging { limit: 2, cursor: first.next }).await.unwrap();
+    let first = schedules::list(&mut conn, &shop.project, Some(shop.id.as_str()), &Paging { limit: 2, cursor: None }).await.unwrap();
+    let rest = schedules::list(&mut conn, &shop.project, Some(shop.id.as_str()), &Paging { limit: 2, cursor: first.next }).await.unwrap();
     assert_eq!((first.items, rest.items, rest.next), (vec![early.clone(), late], vec![paused], None));
     assert_eq!(schedules::list(&mut conn, &ProjectId::new(), None, &Paging::default()).await.unwrap().items, []);
     assert_eq!(schedules::of_storage(&mut conn, &shop.project, &early.storages[0]).await.unwrap(), [early.clone()]);

@@ -197,7 +197,10 @@ async fn delete(
     if q.is_true("dry_run") {
         let would = Would::of::<delete_backup::DeleteBackup>(format!("backup {} of {} is removed", backup.id, backup.cluster_name));
         let last = backups::is_last_good(&s.app, &backup).await?.then(|| backups::last_good_warning(&backup));
-        return would.warning(last.into_iter().collect()).locking(backup.id.as_str()).planned(&s).await;
+        let part = retention::whole_of(&s.app, &backup)
+            .await?
+            .map(|group| format!("it is a part of group backup {group}, which cannot be restored as a whole without it"));
+        return would.warning(last.into_iter().chain(part).collect()).locking(backup.id.as_str()).planned(&s).await;
     }
     confirmed(b.confirm.as_deref(), "id", backup.id.as_str())?;
     let last = backups::is_last_good(&s.app, &backup).await?;

@@ -23,6 +23,7 @@ use mainstay_control::{
 use mainstay_model::{Error, Result, group::Group, role::Role};
 
 pub fn routes() -> Noun {
+    let pin = |path, id, summary| Endpoint::new(Post, path, id, summary, OPERATOR).reply::<dto::GroupBackup>();
     Noun::new("groups")
         .route(Endpoint::new(Get, "/groups", "listGroups", "Groups of a project, by name", VIEWER).list::<dto::Group>(), list)
         .route(
@@ -33,9 +34,22 @@ pub fn routes() -> Noun {
         )
         .route(Endpoint::new(Get, "/groups/{id}", "showGroup", "One group", VIEWER).reply::<dto::Group>(), show)
         .route(
-            Endpoint::new(Delete, "/groups/{id}", "deleteGroup", "Forget a group; its backups stay with their clusters", ADMIN)
-                .status(204)
+            Endpoint::new(Patch, "/groups/{id}", "setGroup", "Change a group's members from its next backup on", ADMIN)
+                .body::<dto::PatchGroup>()
+                .reply::<dto::Group>()
                 .guarded(),
+            set,
+        )
+        .route(
+            Endpoint::new(
+                Delete,
+                "/groups/{id}",
+                "deleteGroup",
+                "Forget a group and its schedules; its backups stay with their clusters",
+                ADMIN,
+            )
+            .status(204)
+            .guarded(),
             delete,
         )
         .route(
@@ -54,6 +68,8 @@ pub fn routes() -> Noun {
             Endpoint::new(Get, "/group-backups/{id}", "showGroupBackup", "One backup of a group", VIEWER).reply::<dto::GroupBackup>(),
             show_backup,
         )
+        .route(pin("/group-backups/{id}/pin", "pinGroupBackup", "Never delete any part of it by policy"), pin_it)
+        .route(pin("/group-backups/{id}/unpin", "unpinGroupBackup", "Let policies delete it again, as a whole"), unpin)
         .route(
             Endpoint::new(
                 Post,
@@ -81,7 +97,7 @@ async fn create(State(s): State<Shared>, Extension(c): Extension<Caller>, Body(b
     Ok((StatusCode::CREATED, with_etag(&tag, Json(views::group(group)))).into_response())
 }
 
-async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Group> {
+pub(super) async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Group> {
     let group = groups::resolve(&s.app, &c.project.id, id).await?;
     c.on("group", group.id.as_str(), group.name.as_str());
     Ok(group)
@@ -91,6 +107,33 @@ async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id)
     let group = groups::show(&s.app, &c.project.id, &id).await?;
     let tag = etag(&group.group);
     Ok(with_etag(&tag, Json(views::group(group))))
+}
+
+async fn set(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Body(b): Body<dto::PatchGroup>,
+) -> Answer {
+    let group = get(&s, &c, &id).await?;
+    still(&headers, &[&etag(&group)])?;
+    let view = match &b.members {
+        Some(members) => groups::set_members(&s.app, &group, members).await?,
+        None => groups::show(&s.app, &c.project.id, &id).await?,
+    };
+    let tag = etag(&view.group);
+    Ok(with_etag(&tag, Json(views::group(view))))
+}
+
+async fn pin_it(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let found = find(&s, &c, &id).await?;
+    Ok(Json(views::group_backup(groups::set_pinned(&s.app, &found, true).await?)).into_response())
+}
+
+async fn unpin(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
+    let found = find(&s, &c, &id).await?;
+    Ok(Json(views::group_backup(groups::set_pinned(&s.app, &found, false).await?)).into_response())
 }
 
 async fn delete(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {

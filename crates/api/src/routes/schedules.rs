@@ -1,6 +1,6 @@
 //! Schedules.
 
-use super::{clusters::find, etag, page, still, with_etag};
+use super::{clusters::find, etag, groups, page, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -22,7 +22,7 @@ use mainstay_control::{
 use mainstay_model::{
     Error, Result,
     retention::Retention,
-    schedule::{Schedule, Timing},
+    schedule::{Owner, Schedule, Timing},
 };
 
 /// How many runs a preview shows where nothing was said.
@@ -34,7 +34,7 @@ pub fn routes() -> Noun {
         .route(
             Endpoint::new(Get, "/schedules", "listSchedules", "Schedules of a project, oldest first", VIEWER)
                 .list::<dto::Schedule>()
-                .query(&[("cluster", "Only of this cluster.")]),
+                .query(&[("cluster", "Only of this cluster."), ("group", "Only of this group.")]),
             list,
         )
         .route(
@@ -61,6 +61,36 @@ pub fn routes() -> Noun {
                 .query(&[("count", "1 to 100; 5 where absent.")]),
             preview,
         )
+        .route(
+            Endpoint::new(Get, "/groups/{id}/schedules", "listGroupSchedules", "Schedules of a group, oldest first", VIEWER)
+                .list::<dto::Schedule>(),
+            of_group,
+        )
+        .route(
+            Endpoint::new(
+                Post,
+                "/groups/{id}/schedules",
+                "setGroupSchedule",
+                "Make a group's schedule, or change the one of that name; each run is one backup of all members",
+                ADMIN,
+            )
+            .body::<dto::SetSchedule>()
+            .reply::<dto::Schedule>(),
+            set_of_group,
+        )
+        .route(
+            Endpoint::new(
+                Post,
+                "/groups/{id}/schedules/preview",
+                "previewGroupSchedule",
+                "When a group's schedule would run; nothing is set",
+                VIEWER,
+            )
+            .body::<dto::SetSchedule>()
+            .reply::<dto::SchedulePreview>()
+            .query(&[("count", "1 to 100; 5 where absent.")]),
+            preview_of_group,
+        )
         .route(Endpoint::new(Get, "/schedules/{id}", "showSchedule", "One schedule", VIEWER).reply::<dto::Schedule>(), show)
         .route(
             Endpoint::new(Delete, "/schedules/{id}", "removeSchedule", "Remove a schedule; the backups it made stay", ADMIN)
@@ -78,13 +108,16 @@ pub(crate) fn view(v: ScheduleView) -> dto::Schedule {
         status: run.status,
         reason: run.reason,
         backup: run.backup.map(|b| b.to_string()),
+        group_backup: run.group_backup.map(|b| b.to_string()),
         backup_status: status,
     };
     let timing = &v.schedule.timing;
+    let (cluster, group) = owned(&v.schedule);
     dto::Schedule {
         id: v.schedule.id.to_string(),
         name: v.schedule.name.to_string(),
-        cluster: v.schedule.cluster_name.to_string(),
+        cluster,
+        group,
         enabled: v.schedule.enabled,
         days: timing.days.iter().copied().collect(),
         hours: timing.hours.iter().copied().collect(),
@@ -100,6 +133,12 @@ pub(crate) fn view(v: ScheduleView) -> dto::Schedule {
     }
 }
 
+/// The names of its cluster or its group: one of the two.
+fn owned(s: &Schedule) -> (Option<String>, Option<String>) {
+    let name = Some(s.owner.name().to_string());
+    if s.owner.group().is_some() { (None, name) } else { (name, None) }
+}
+
 /// Of what was set, not of what has run since.
 fn tag(s: &Schedule) -> String {
     etag(&(&s.id, &s.timing, &s.retention, &s.storages, s.enabled))
@@ -111,21 +150,28 @@ fn shown(v: ScheduleView) -> axum::response::Response {
 
 async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Schedule> {
     let schedule = schedules::resolve(&s.app, &c.project.id, id).await?;
-    c.on("schedule", schedule.id.as_str(), &format!("{} of {}", schedule.name, schedule.cluster_name));
+    c.on("schedule", schedule.id.as_str(), &format!("{} of {}", schedule.name, schedule.owner.name()));
     Ok(schedule)
 }
 
 async fn list(State(s): State<Shared>, Extension(c): Extension<Caller>, q: Query) -> Answer {
-    let cluster = match q.get("cluster") {
-        Some(name) => Some(find(&s, &c, name).await?),
-        None => None,
+    let owner = match (q.get("cluster"), q.get("group")) {
+        (Some(_), Some(_)) => return Err(Error::invalid("group", "either cluster or group").into()),
+        (Some(name), None) => Some(Owner::from(&find(&s, &c, name).await?)),
+        (None, Some(name)) => Some(Owner::from(&groups::get(&s, &c, name).await?)),
+        (None, None) => None,
     };
-    Ok(page(schedules::list(&s.app, &c.project.id, cluster.as_ref(), &q.paging()?).await?, view).into_response())
+    Ok(page(schedules::list(&s.app, &c.project.id, owner.as_ref(), &q.paging()?).await?, view).into_response())
 }
 
 async fn of_cluster(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
-    Ok(page(schedules::list(&s.app, &c.project.id, Some(&cluster), &q.paging()?).await?, view).into_response())
+    let owner = Owner::from(&find(&s, &c, &id).await?);
+    Ok(page(schedules::list(&s.app, &c.project.id, Some(&owner), &q.paging()?).await?, view).into_response())
+}
+
+async fn of_group(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query) -> Answer {
+    let owner = Owner::from(&groups::get(&s, &c, &id).await?);
+    Ok(page(schedules::list(&s.app, &c.project.id, Some(&owner), &q.paging()?).await?, view).into_response())
 }
 
 /// What was typed, told apart from what was left out.
@@ -150,8 +196,17 @@ fn wish(b: dto::SetSchedule) -> Result<SetSchedule> {
 
 async fn set(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, Body(b): Body<dto::SetSchedule>) -> Answer {
     let cluster = find(&s, &c, &id).await?;
-    let set = schedules::set(&s.app, &cluster, wish(b)?).await?;
-    Ok(shown(set))
+    Ok(shown(schedules::set(&s.app, &cluster, wish(b)?).await?))
+}
+
+async fn set_of_group(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(b): Body<dto::SetSchedule>,
+) -> Answer {
+    let group = groups::get(&s, &c, &id).await?;
+    Ok(shown(schedules::set(&s.app, &group, wish(b)?).await?))
 }
 
 async fn preview(
@@ -161,12 +216,27 @@ async fn preview(
     q: Query,
     Body(b): Body<dto::SetSchedule>,
 ) -> Answer {
-    let cluster = find(&s, &c, &id).await?;
+    previewed(&s, Owner::from(&find(&s, &c, &id).await?), &q, b).await
+}
+
+async fn preview_of_group(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    q: Query,
+    Body(b): Body<dto::SetSchedule>,
+) -> Answer {
+    previewed(&s, Owner::from(&groups::get(&s, &c, &id).await?), &q, b).await
+}
+
+async fn previewed(s: &Shared, owner: Owner, q: &Query, b: dto::SetSchedule) -> Answer {
     let count = usize::try_from(q.number("count")?.unwrap_or(PREVIEW)).unwrap_or(usize::MAX);
-    let (schedule, next_runs) = schedules::preview(&s.app, &cluster, wish(b)?, count).await?;
+    let (schedule, next_runs) = schedules::preview(&s.app, owner, wish(b)?, count).await?;
+    let (cluster, group) = owned(&schedule);
     let preview = dto::SchedulePreview {
         name: schedule.name.to_string(),
-        cluster: schedule.cluster_name.to_string(),
+        cluster,
+        group,
         sentence: schedule.timing.to_string(),
         on_the_wall: next_runs.iter().map(|t| plan::schedule::on_the_wall(&schedule.timing, *t)).collect::<Result<_>>()?,
         time_zone: schedule.timing.time_zone,

@@ -89,17 +89,19 @@ fn the_table_says_what_was_agreed() {
         (
             Need::Role(Role::Viewer),
             "listClusters showCluster listBackups showBackup listSchedules showSchedule previewSchedule planRestore listOperations watchOperation \
-             followChanges listPlans listStorages listNotifiers showNotifier listAlerts showAlert listDrills listAssertions",
+             followChanges listPlans listStorages listNotifiers showNotifier listAlerts showAlert listDrills listAssertions \
+             listGroups showGroup listGroupBackups showGroupBackup listGroupSchedules previewGroupSchedule",
         ),
         (
             Need::Role(Role::Operator),
             "createBackup copyBackup verifyBackup drillBackup pinBackup undeleteBackup testNotifier acknowledgeAlert \
+             backUpGroup restoreGroup pinGroupBackup unpinGroupBackup \
              runRestore rebootNode startCluster restartCluster",
         ),
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \
-             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions \
+             resyncCluster createGroup setGroup deleteGroup setGroupSchedule setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions \
              listAudit exportAudit",
         ),
         (

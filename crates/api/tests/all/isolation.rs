@@ -27,7 +27,11 @@ async fn objects(s: &Served) -> (BTreeMap<&'static str, String>, String) {
     let text = |v: &Value| v.as_str().unwrap().to_string();
     let hook = json!({ "name": "ops", "kind": "webhook", "url": "ok", "secret": "0123456789abcdef" });
     let notifier = s.admin("POST", "/notifiers", hook).await.1;
+    let group = s.admin("POST", "/groups", json!({ "name": "both", "members": ["shop", "copy"] })).await.1;
+    let whole = s.does("POST", "/groups/both/backups", json!({})).await.output["group_backup"].as_str().unwrap().to_string();
     let ids = BTreeMap::from([
+        ("groups", text(&group["id"])),
+        ("group-backups", whole),
         ("notifiers", text(&notifier["id"])),
         ("alerts", crate::notices::raised(s).await),
         ("projects", s.project.id.to_string()),

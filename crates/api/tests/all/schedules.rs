@@ -1,6 +1,6 @@
 //! Schedules: the one a cluster is born with, set, shown, paused, removed; and what is refused.
 
-use crate::support::serve;
+use crate::support::{serve, serve_world};
 use mainstay_model::Time;
 use serde_json::{Value, json};
 
@@ -102,4 +102,45 @@ async fn what_makes_no_sense_is_refused() {
         assert!((400..500).contains(&status) && problem["field"] == field, "{body}: {problem}");
     }
     assert_eq!(s.get("/clusters/shop/schedules").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_groups_schedule_and_its_members() {
+    let s = serve_world().await;
+    for name in ["shop", "cache", "search"] {
+        s.does("POST", "/clusters", json!({ "name": name, "engine": "memo" })).await;
+    }
+    s.admin("POST", "/groups", json!({ "name": "both", "members": ["shop", "cache"] })).await;
+    let (status, made) = s.admin("POST", "/groups/both/schedules", json!({ "hours": [2], "retention_days": 14 })).await;
+    assert_eq!((status.as_u16(), &made["group"], &made["cluster"]), (200, &json!("both"), &json!(null)), "{made}");
+    assert_eq!(s.get("/groups/both/schedules").await["items"], json!([made]));
+    assert_eq!(s.get("/schedules?group=both").await["items"], json!([made]));
+    assert_eq!(s.get("/schedules").await["items"].as_array().unwrap().len(), 4, "the members keep their own");
+    let both = s.problem("GET", "/schedules?group=both&cluster=shop", Value::Null).await;
+    assert_eq!((both.0, both.2["field"].as_str()), (422, Some("group")));
+    let (_, seen) = s.admin("POST", "/groups/both/schedules/preview", json!({ "every_hour": true })).await;
+    assert_eq!((&seen["group"], seen["next_runs"].as_array().unwrap().len()), (&json!("both"), 5));
+    let path = format!("/schedules/{}", made["id"].as_str().unwrap());
+    assert_eq!(s.admin("POST", &format!("{path}/pause"), Value::Null).await.1["enabled"], json!(false));
+
+    // The members as they are to be; a tag of what they were is stale.
+    let answer = s.send("GET", "/groups/both", Some(&s.admin), None, &[]).await;
+    let tag = answer.headers()["etag"].to_str().unwrap().to_string();
+    let (status, group) = s.admin("PATCH", "/groups/both", json!({ "members": ["shop", "search"] })).await;
+    assert_eq!((status.as_u16(), &group["members"]), (200, &json!(["shop", "search"])));
+    let stale = s.send("PATCH", "/groups/both", Some(&s.admin), Some(json!({ "members": ["shop", "cache"] })), &[("if-match", &tag)]).await;
+    assert_eq!(stale.status(), 412);
+    for (members, why) in [(json!(["shop"]), "2 to"), (json!(["shop", "shop"]), "twice"), (json!(["shop", "nobody"]), "nobody")] {
+        let (_, _, problem) = s.problem("PATCH", "/groups/both", json!({ "members": members })).await;
+        assert!(problem["field"] == "members" && problem["detail"].as_str().unwrap().contains(why), "{problem}");
+    }
+    let made = s.does("POST", "/groups/both/backups", json!({})).await.output["group_backup"].as_str().unwrap().to_string();
+    let (_, pinned) = s.admin("POST", &format!("/group-backups/{made}/pin"), Value::Null).await;
+    assert!(pinned["pinned"] == json!(true) && pinned["parts"].as_array().unwrap().iter().all(|p| p["backup"]["pinned"] == json!(true)));
+    let part = pinned["parts"][0]["backup_id"].as_str().unwrap().to_string();
+    assert_eq!(pinned["parts"][0]["backup"]["group_backup"], json!(made));
+    let (_, plan) = s.admin("DELETE", &format!("/backups/{part}?dry_run=true"), json!({})).await;
+    assert!(plan["warnings"].to_string().contains(&made), "{plan}");
+    assert_eq!(s.send("DELETE", "/groups/both", Some(&s.admin), None, &[]).await.status(), 204);
+    assert_eq!(s.problem("GET", &path, Value::Null).await.0, 404, "its schedules go with it");
 }

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use futures::future::{select_all, try_join_all};
 use mainstay_model::{
     Error, GroupBackupId, Result,
-    backup::BackupStatus,
     group::{GroupBackup, GroupBackupStatus, Part},
 };
 use mainstay_operations::{Cx, End, Operation, Status, Step, Tx, Undo, View, unknown_step};
@@ -139,15 +138,8 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
 /// Complete only when each part is.
 async fn settle(cx: &Cx<App>, tx: &mut Tx, s: &State, why: Option<String>) -> Result<()> {
     let mut whole = store::groups::backup(tx, &s.backup).await?;
-    let mut lacking = vec![];
-    for part in &whole.parts {
-        let backup = store::backups::get(tx, &part.backup).await?;
-        if backup.status != BackupStatus::Completed {
-            lacking.push(format!("{}: {}", part.cluster_name, backup.error.unwrap_or_else(|| "it is not complete".into())));
-        }
-    }
-    let why = why.or_else(|| (!lacking.is_empty()).then(|| lacking.join("; ")));
-    whole.status = if why.is_none() { GroupBackupStatus::Completed } else { GroupBackupStatus::Failed };
-    (whole.error, whole.finished_at) = (why, Some(cx.world.now()));
+    (whole.status, whole.finished_at) = (GroupBackupStatus::Failed, Some(cx.world.now()));
+    (whole.met, whole.error) = (why.is_none(), why);
+    let whole = groups::judged(tx, whole).await?.whole;
     store::groups::update_backup(tx, &whole).await
 }

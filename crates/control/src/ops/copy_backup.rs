@@ -76,7 +76,7 @@ impl Operation for CopyBackup {
                 None => drop(backup.copies.remove(at)),
             }
         }
-        store::backups::update(tx, &backup).await
+        backups::update(tx, &backup).await
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
@@ -93,7 +93,7 @@ async fn reserve(tx: &mut Tx, s: &mut State) -> Result<()> {
         Some(old) => s.before = Some(std::mem::replace(old, running)),
         None => backup.copies.push(running),
     }
-    store::backups::update(tx, &backup).await
+    backups::update(tx, &backup).await
 }
 
 async fn copy(cx: &Cx<App>, s: &mut State) -> Result<()> {
@@ -172,5 +172,5 @@ async fn record(tx: &mut Tx, s: &State) -> Result<()> {
     if matches!(backup.status, BackupStatus::Completed | BackupStatus::Partial | BackupStatus::Failed) {
         settle(&mut backup);
     }
-    store::backups::update(tx, &backup).await
+    backups::update(tx, &backup).await
 }

@@ -80,7 +80,7 @@ impl Operation for Drill {
         backup.error = Some(format!("the drill failed: {}", e.message));
         put_checks(&mut backup, s);
         back_up::settle(&mut backup);
-        store::backups::update(tx, &backup).await
+        backups::update(tx, &backup).await
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
@@ -135,7 +135,7 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     backup.proof = Proof::Drilled;
     put_checks(&mut backup, s);
     back_up::settle(&mut backup);
-    store::backups::update(tx, &backup).await
+    backups::update(tx, &backup).await
 }
 
 /// An assertion that was taken away since the last drill says nothing about this one.

@@ -112,7 +112,7 @@ async fn rename(tx: &mut Tx, cluster: &Cluster) -> Result<()> {
         store::backups::update(tx, &backup).await?;
     }
     for mut schedule in store::schedules::of_cluster(tx, &cluster.id).await? {
-        schedule.cluster_name.clone_from(&cluster.name);
+        schedule.owner = cluster.into();
         store::schedules::update(tx, &schedule).await?;
     }
     Ok(())

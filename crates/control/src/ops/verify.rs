@@ -96,7 +96,7 @@ async fn record(tx: &mut Tx, s: &State) -> Result<()> {
     if backup.proof == Proof::None && backup.status == BackupStatus::Completed {
         backup.proof = Proof::Verified;
     }
-    store::backups::update(tx, &backup).await
+    backups::update(tx, &backup).await
 }
 
 fn conclude(s: &State) -> Result<()> {

@@ -7,6 +7,7 @@
 use mainstay_model::{
     Error,
     backup::{Backup, BackupStatus, Proof},
+    group::{GroupBackup, GroupBackupStatus},
     notice::NoticeKind,
     restore::Restore,
 };
@@ -74,9 +75,14 @@ pub fn met_nobody(end: End<'_>) -> bool {
 }
 
 /// Of all members at one point.
-pub fn group_backup(group: &str, id: &str, end: End<'_>) -> Option<Draft> {
+pub fn group_backup(group: &str, id: &str, whole: &GroupBackup, end: End<'_>) -> Option<Draft> {
     let ended = reason(end)?;
+    let lacks = whole.error.as_deref().filter(|_| ended.is_ok() && whole.status != GroupBackupStatus::Completed);
     let (kind, title, text) = match &ended {
+        Ok(()) if let Some(why) = lacks => {
+            let text = format!("The backup of group {group} is of one point and can be restored, but not every copy is there: {why}");
+            (NoticeKind::BackupPartial, format!("{group}: the group's backup is partial"), text)
+        }
         Ok(()) => {
             let text = format!("The backup of group {group} is complete: all its members at one point.");
             (NoticeKind::BackupSucceeded, format!("{group}: the group's backup is complete"), text)
@@ -86,7 +92,7 @@ pub fn group_backup(group: &str, id: &str, end: End<'_>) -> Option<Draft> {
             (NoticeKind::BackupFailed, format!("{group}: the group's backup {how}"), text)
         }
     };
-    Some(Draft { kind, cluster: None, object_kind: "group", object: id.into(), good: ended.is_ok(), title, text })
+    Some(Draft { kind, cluster: None, object_kind: "group", object: id.into(), good: ended.is_ok() && lacks.is_none(), title, text })
 }
 
 fn about_backup(b: &Backup, kind: NoticeKind, good: bool, title: String, text: String) -> Draft {
@@ -222,7 +228,28 @@ mod tests {
     fn a_group_is_told_of_as_a_whole() {
         let e = Error::failed("group_incomplete", "billing did not come");
         assert!(met_nobody(End::Failed(&e)) && !met_nobody(End::Failed(&Error::failed("x", "y"))) && !met_nobody(End::Succeeded));
-        let of = |end| group_backup("suite", "gr_1", end).map(|d| (d.kind, d.good));
+        let whole = |status, error: Option<&str>| GroupBackup {
+            id: mainstay_model::GroupBackupId::new(),
+            project: mainstay_model::ProjectId::new(),
+            group: mainstay_model::GroupId::new(),
+            group_name: mainstay_model::Name::parse("suite").unwrap(),
+            status,
+            description: String::new(),
+            created_at: mainstay_model::Time(0),
+            finished_at: None,
+            parts: vec![],
+            round: 0,
+            retention_days: None,
+            retention: None,
+            schedule: None,
+            storages: vec![],
+            met: true,
+            error: error.map(Into::into),
+        };
+        let (done, partial) = (whole(GroupBackupStatus::Completed, None), whole(GroupBackupStatus::Partial, Some("shop: far: full")));
+        let of = |end| group_backup("suite", "gr_1", &done, end).map(|d| (d.kind, d.good));
+        let lacking = group_backup("suite", "gr_1", &partial, End::Succeeded).unwrap();
+        assert!(lacking.kind == NoticeKind::BackupPartial && !lacking.good && lacking.text.contains("shop: far: full"));
         assert_eq!(of(End::Succeeded), Some((NoticeKind::BackupSucceeded, true)));
         assert_eq!(of(End::Failed(&e)), Some((NoticeKind::BackupFailed, false)));
         assert_eq!(of(End::Cancelled), None);

@@ -1,4 +1,4 @@
-//! What is wrong with a cluster's backups right now, from the backups there are.
+//! What is wrong with the backups of a cluster or a group right now, from the backups there are.
 //!
 //! Not from what was tried: a schedule that silently stopped, a job that says it succeeded and left
 //! nothing, a control plane that was off for a week all look the same here, namely like no good backup.
@@ -6,10 +6,11 @@
 
 use super::schedule::slots;
 use mainstay_model::{
-    Error, ProjectId, Result, StorageId, Time,
+    Error, GroupBackupId, ProjectId, Result, StorageId, Time,
     alert::{AlertKind, Condition},
     backup::{Backup, BackupStatus, LastCheck},
     cluster::Cluster,
+    group::Group,
     schedule::{RunStatus, Schedule, ScheduleRun, Timing},
 };
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +44,23 @@ pub struct Look {
     pub backups: Result<Found>,
     /// What is wrong with its log, where that is kept.
     pub log: Option<String>,
+}
+
+/// What was found of one group that has schedules.
+pub struct GroupLook {
+    pub group: Group,
+    /// As those of a cluster.
+    pub schedules: Vec<(Schedule, Option<ScheduleRun>)>,
+    /// Or why it is not known.
+    pub backups: Result<GroupFound>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GroupFound {
+    /// The newest of which every part can be restored.
+    pub last_good: Option<Time>,
+    /// The newest that has ended, where it failed: which it is, and why.
+    pub failed: Option<(GroupBackupId, String)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -112,39 +130,79 @@ fn of_cluster(look: &Look, intervals: &mut Intervals, now: Time) -> Vec<Conditio
     all.extend(found.and_then(|f| drill_failed(c, f)).map(|s| condition(AlertKind::DrillFailed, s)));
     all.extend(found.and_then(|f| drill_overdue(c, f, now)).map(|s| condition(AlertKind::DrillOverdue, s)));
     all.extend(look.log.clone().map(|s| condition(AlertKind::LogBehind, s)));
-    for (schedule, run) in &look.schedules {
-        let Some(sentence) = missed(schedule, run.as_ref()) else { continue };
-        let object_name = format!("{} {}", c.name, schedule.name);
-        all.push(Condition {
-            object_kind: "schedule".into(),
-            object: schedule.id.to_string(),
-            object_name,
-            ..condition(AlertKind::RunMissed, sentence)
-        });
-    }
+    all.extend(missed_of(&look.schedules, condition));
     all
 }
 
+/// Everything that holds of groups. What their members lack is said of the members as well.
+pub fn of_groups(looks: &[GroupLook], now: Time) -> Vec<Condition> {
+    let mut intervals = Intervals::default();
+    looks.iter().flat_map(|look| of_group(look, &mut intervals, now)).collect()
+}
+
+fn of_group(look: &GroupLook, intervals: &mut Intervals, now: Time) -> Vec<Condition> {
+    let g = &look.group;
+    let condition = |kind, sentence| Condition {
+        project: g.project.clone(),
+        kind,
+        object_kind: "group".into(),
+        object: g.id.to_string(),
+        object_name: g.name.to_string(),
+        cluster: None,
+        cluster_name: None,
+        sentence,
+    };
+    let what = format!("group {}", g.name);
+    let last_good = look.backups.as_ref().map(|found| found.last_good);
+    let failed = look.backups.as_ref().ok().and_then(|found| found.failed.as_ref());
+    let mut all = vec![];
+    all.extend(late(&what, &look.schedules, last_good, intervals, now).map(|s| condition(AlertKind::BackupOverdue, s)));
+    all.extend(failed.map(|(id, why)| condition(AlertKind::BackupFailed, format!("the newest backup of {what} ({id}) failed: {why}"))));
+    all.extend(missed_of(&look.schedules, condition));
+    all
+}
+
+/// One condition for each schedule whose newest time was missed, made of its owner's.
+fn missed_of(schedules: &[(Schedule, Option<ScheduleRun>)], condition: impl Fn(AlertKind, String) -> Condition) -> Vec<Condition> {
+    let of = |(schedule, run): &(Schedule, Option<ScheduleRun>)| {
+        let of_owner = condition(AlertKind::RunMissed, missed(schedule, run.as_ref())?);
+        let object_name = format!("{} {}", of_owner.object_name, schedule.name);
+        Some(Condition { object_kind: "schedule".into(), object: schedule.id.to_string(), object_name, ..of_owner })
+    };
+    schedules.iter().filter_map(of).collect()
+}
+
 fn overdue(look: &Look, intervals: &mut Intervals, now: Time) -> Option<String> {
-    let name = &look.cluster.name;
-    let enabled: Vec<&Schedule> = look.schedules.iter().map(|(s, _)| s).filter(|s| s.enabled).collect();
+    let last_good = look.backups.as_ref().map(|found| found.last_good);
+    late(&format!("cluster {}", look.cluster.name), &look.schedules, last_good, intervals, now)
+}
+
+/// Says so where the last good backup is longer ago than its schedules allow.
+fn late(
+    what: &str,
+    schedules: &[(Schedule, Option<ScheduleRun>)],
+    last_good: Result<Option<Time>, &Error>,
+    intervals: &mut Intervals,
+    now: Time,
+) -> Option<String> {
+    let enabled: Vec<&Schedule> = schedules.iter().map(|(s, _)| s).filter(|s| s.enabled).collect();
     let since = enabled.iter().map(|s| s.created_at).min()?;
     let timings: Vec<&Timing> = enabled.iter().map(|s| &s.timing).collect();
-    let unknown = |e: &Error| Some(format!("it is not known whether cluster {name} has a good backup: {e}"));
-    let (found, interval) = match (&look.backups, intervals.of(&timings, now)) {
+    let unknown = |e: &Error| Some(format!("it is not known whether {what} has a good backup: {e}"));
+    let (last_good, interval) = match (last_good, intervals.of(&timings, now)) {
         (Err(e), _) => return unknown(e),
         (_, Err(e)) => return unknown(&e),
-        (Ok(found), Ok(interval)) => (found, interval?),
+        (Ok(last_good), Ok(interval)) => (last_good, interval?),
     };
-    let reference = found.last_good.map_or(since, |t| t.max(since));
+    let reference = last_good.map_or(since, |t| t.max(since));
     if now.seconds_since(reference) <= INTERVALS * interval {
         return None;
     }
-    let last = match found.last_good {
+    let last = match last_good {
         Some(t) => format!("its last good one is of {t}"),
         None => "it has none".into(),
     };
-    Some(format!("cluster {name} should have a good backup every {}, but {last}", span(interval)))
+    Some(format!("{what} should have a good backup every {}, but {last}", span(interval)))
 }
 
 fn span(seconds: f64) -> String {
@@ -184,7 +242,7 @@ fn drill_overdue(c: &Cluster, found: &Found, now: Time) -> Option<String> {
 fn missed(schedule: &Schedule, run: Option<&ScheduleRun>) -> Option<String> {
     let run = run.filter(|r| schedule.enabled && r.status == RunStatus::Missed)?;
     let why = run.reason.as_deref().unwrap_or("its time passed while it could not be made");
-    Some(format!("schedule {} of cluster {} made no backup at {}: {why}", schedule.name, schedule.cluster_name, run.nominal))
+    Some(format!("schedule {} of {} made no backup at {}: {why}", schedule.name, schedule.owner, run.nominal))
 }
 
 /// A storage that lacks its copies is one matter, however many clusters it lacks them of.
@@ -257,7 +315,7 @@ fn of_storage(look: &Look, copy: &mainstay_model::backup::Copy) -> Condition {
 mod tests {
     use super::*;
     use mainstay_model::{
-        BackupId, ClusterId, ScheduleId,
+        BackupId, ClusterId, GroupId, ScheduleId,
         backup::{Check, Copy},
     };
     use serde_json::json;
@@ -384,6 +442,38 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_watched_like_a_cluster() {
+        let old = hours_ago(24 * 30);
+        let group = |found: Result<GroupFound>, run: Option<RunStatus>| {
+            let group: Group = serde_json::from_value(json!({
+                "id": GroupId::new(), "project": ProjectId::new(), "name": "store", "members": [], "created_at": old,
+            }))
+            .unwrap();
+            let schedule = Schedule { owner: (&group).into(), ..schedule(daily(), old) };
+            let run = run.map(|status| ScheduleRun {
+                schedule: schedule.id.clone(),
+                nominal: hours_ago(9),
+                status,
+                reason: None,
+                backup: None,
+                group_backup: None,
+                recorded_at: now(),
+            });
+            of_groups(&[GroupLook { group, schedules: vec![(schedule, run)], backups: found }], now())
+        };
+        let good = |hours| GroupFound { last_good: Some(hours_ago(hours)), failed: None };
+        let kinds = |all: Vec<Condition>| all.into_iter().map(|c| (c.kind, c.object_kind)).collect::<Vec<_>>();
+        assert_eq!(kinds(group(Ok(good(48)), None)), []);
+        let late = group(Ok(good(49)), Some(RunStatus::Missed));
+        assert!(late[0].sentence.starts_with("group store should have a good backup every 24 hours"), "{late:?}");
+        assert!(late[1].sentence.starts_with("schedule nightly of group store made no backup"), "{late:?}");
+        assert_eq!(kinds(late), [(AlertKind::BackupOverdue, "group".into()), (AlertKind::RunMissed, "schedule".into())]);
+        let failed = GroupFound { failed: Some((GroupBackupId::new(), "billing did not come".into())), ..good(1) };
+        assert_eq!(kinds(group(Ok(failed), None)), [(AlertKind::BackupFailed, "group".into())]);
+        assert_eq!(kinds(group(Err(Error::integrity("unreadable")), None)), [(AlertKind::BackupOverdue, "group".into())]);
+    }
+
+    #[test]
     fn drills() {
         let (old, day) = (hours_ago(24 * 30), 24);
         let found = |passed: Option<i64>| Found { last_passed_drill: passed.map(hours_ago), ..good(1) };
@@ -409,6 +499,7 @@ mod tests {
             status,
             reason: Some("Mainstay was not running".into()),
             backup: None,
+            group_backup: None,
             recorded_at: now(),
         };
         let (missed, started) = (run(RunStatus::Missed), run(RunStatus::Started));

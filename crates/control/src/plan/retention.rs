@@ -9,14 +9,19 @@
 //! another: a week of failures never pushes out the last good backup, and a suspicious one never an
 //! older, better one. All selections are made from the newest down, therefore a new backup can only
 //! ever push out an older one, and a plan that was half carried out is continued by planning again.
+//!
+//! The parts of a group backup stay or go together ([`together`]): where one of them stays in its cluster,
+//! the others stay in theirs.
 
 mod rules;
+mod together;
 mod words;
 
 pub use rules::{Class, Item, Lane, Rules};
+pub use together::{Asked, together};
 pub use words::{Gone, Kept, Period};
 
-use mainstay_model::{BackupId, ScheduleId, StorageId, Time};
+use mainstay_model::{BackupId, GroupBackupId, ScheduleId, StorageId, Time};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What counts for the whole cluster.
@@ -59,6 +64,8 @@ pub struct Pins {
     pub suspended: BTreeMap<StorageId, String>,
     /// The newest drill of the cluster failed: older backups may be all that restores.
     pub frozen: bool,
+    /// Group backups of which a part stays in another cluster.
+    pub groups: BTreeSet<GroupBackupId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +139,7 @@ pub fn plan(policy: &Policy, catalogue: &[Item], pins: &Pins, clock: Clock) -> P
     desk.floors();
     desk.windows();
     desk.doubts(pins, clock);
+    desk.groups(pins);
     desk.parents();
     desk.decided()
 }
@@ -255,6 +263,11 @@ impl<'a> Desk<'a> {
         let doubt = clock.doubt();
         let frozen = pins.frozen.then_some(Kept::Frozen);
         self.keep_where(|i| doubt.map(Kept::Clock).or_else(|| frozen.clone()).or_else(|| pins.suspended_for(i).map(Kept::Suspended)));
+    }
+
+    /// Without this part the group backup it belongs to could not be restored as a whole.
+    fn groups(&mut self, pins: &Pins) {
+        self.keep_where(|i| i.group.as_ref().filter(|g| pins.groups.contains(g)).cloned().map(Kept::PartOf));
     }
 
     /// What a kept one needs is kept, all the way down.

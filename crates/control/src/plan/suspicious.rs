@@ -42,6 +42,7 @@ pub(super) mod tests {
             cluster_name: ClusterName::parse("abc").unwrap(),
             kind: backup::BackupKind::Manual,
             schedule: None,
+            part_of: None,
             status: backup::BackupStatus::Completed,
             proof: backup::Proof::Verified,
             description: String::new(),

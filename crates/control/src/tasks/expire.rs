@@ -9,7 +9,7 @@ use crate::{
     ops::{expire_backups, purge_cluster},
     plan::{
         drift::{Drift, Held, drift},
-        retention::{Brake, Clock},
+        retention::{Brake, Clock, Plan},
     },
     retention::{self, Catalogue},
 };
@@ -142,7 +142,7 @@ async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result
     if !catalogue.is_settled() {
         return Ok(0);
     }
-    let plan = catalogue.plan(clock);
+    let plan = if confirmed { catalogue.plan_confirmed(clock) } else { catalogue.plan(clock) };
     let stands = clock.doubt().is_some() || catalogue.frozen.is_some();
     let due = if stands { vec![] } else { due(&catalogue, clock.now) };
     let compare = is_due(&last_notes, clock.now);
@@ -152,7 +152,8 @@ async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result
     }
     let found = survey(app, &catalogue).await?;
     record_missing(app, &found).await?;
-    let (marked, brake) = retention::mark(app, id, found.suspended.clone(), clock, confirmed).await?;
+    let suspended = suspended(app, &catalogue, &plan, &found).await?;
+    let (marked, brake) = retention::mark(app, id, &suspended, clock, confirmed).await?;
     let gone = remove(app, &catalogue.cluster, due, &found).await?;
     let told = found.warnings(brake, catalogue.cluster.name.as_str());
     let warnings = catalogue.frozen.into_iter().chain(told).chain(gone).collect();
@@ -163,8 +164,17 @@ async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result
 /// Those whose deletion can no longer be undone.
 fn due(catalogue: &Catalogue, now: Time) -> Vec<Backup> {
     let over = |b: &&Backup| b.status == BackupStatus::Deleting && b.deleting.as_ref().is_some_and(|d| d.until <= now);
-    let free = |b: &&Backup| !catalogue.pins.held.contains_key(&b.id);
+    let free = |b: &&Backup| !catalogue.pins.held.contains_key(&b.id) && catalogue.others_let_go(&b.id);
     catalogue.backups.iter().filter(over).filter(free).take(BATCH).cloned().collect()
+}
+
+/// What is suspended of this cluster, and of those that lose parts of its group backups with it.
+async fn suspended(app: &App, own: &Catalogue, plan: &Plan, found: &Survey) -> Result<BTreeMap<ClusterId, BTreeMap<StorageId, String>>> {
+    let mut all = BTreeMap::from([(own.cluster.id.clone(), found.suspended.clone())]);
+    for other in own.touched(plan) {
+        all.insert(other.cluster.id.clone(), survey(app, other).await?.suspended);
+    }
+    Ok(all)
 }
 
 /// What the storages of one cluster said.
@@ -270,7 +280,7 @@ async fn record_missing(app: &App, found: &Survey) -> Result<()> {
         copy.status = BackupStatus::Failed;
         copy.error = Some("its snapshot is not in the storage any more".into());
         ops::back_up::settle(&mut backup);
-        store::backups::update(&mut tx, &backup).await?;
+        backups::update(&mut tx, &backup).await?;
     }
     store::commit(tx).await
 }

@@ -5,10 +5,10 @@
 //! and it looks every minute without any.
 
 use crate::{
-    App, alerts, log,
+    App, alerts, groups, log,
     plan::{
         self,
-        overdue::{self, Found, Look, Place},
+        overdue::{self, Found, GroupLook, Look, Place},
     },
     tasks::self_backup,
 };
@@ -52,6 +52,7 @@ pub async fn all(app: &App) -> Result<()> {
     look_at_logs(app, &mut looks).await?;
     let places = store::storages::all(&mut *app.store.read().await?).await?.into_iter().map(place).collect::<Vec<_>>();
     let mut holding = overdue::conditions(&looks, &places, app.now());
+    holding.extend(overdue::of_groups(&look_at_groups(&mut *app.store.read().await?).await?, app.now()));
     holding.extend(undecided(app, &looks).await?);
     holding.extend(self_backup::late(app).await?);
     let open = store::alerts::all_open(&mut *app.store.read().await?).await?;
@@ -73,7 +74,8 @@ async fn look(conn: &mut AnyConnection) -> Result<Vec<Look>> {
     let mut schedules: HashMap<ClusterId, Vec<(Schedule, Option<ScheduleRun>)>> = HashMap::new();
     for schedule in store::schedules::of_all(conn).await? {
         let run = missed.remove(&schedule.id);
-        schedules.entry(schedule.cluster.clone()).or_default().push((schedule, run));
+        let Some(cluster) = schedule.owner.cluster().cloned() else { continue };
+        schedules.entry(cluster).or_default().push((schedule, run));
     }
     let mut known = Known {
         good: store::backups::last_good_of_all(conn).await?.into_iter().collect(),
@@ -88,6 +90,30 @@ async fn look(conn: &mut AnyConnection) -> Result<Vec<Look>> {
         cluster,
     };
     Ok(clusters.into_iter().filter(|c| c.wanted != Wanted::Deleted).map(of).collect())
+}
+
+/// Those of which a schedule says when they are backed up.
+async fn look_at_groups(conn: &mut AnyConnection) -> Result<Vec<GroupLook>> {
+    let all = store::schedules::of_groups(conn).await?;
+    if all.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut missed: HashMap<ScheduleId, ScheduleRun> = HashMap::new();
+    missed.extend(store::schedules::newest_missed(conn).await?.into_iter().map(|run| (run.schedule.clone(), run)));
+    let mut looks: Vec<GroupLook> = vec![];
+    for schedule in all {
+        let run = missed.remove(&schedule.id);
+        let Some(id) = schedule.owner.group() else { continue };
+        match looks.iter_mut().find(|l| &l.group.id == id) {
+            Some(look) => look.schedules.push((schedule, run)),
+            None => {
+                let group = store::groups::get(conn, id).await?;
+                let backups = groups::found(conn, &group).await;
+                looks.push(GroupLook { group, schedules: vec![(schedule, run)], backups });
+            }
+        }
+    }
+    Ok(looks)
 }
 
 /// Only of those whose log is kept.

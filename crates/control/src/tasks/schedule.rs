@@ -3,12 +3,12 @@
 //! That a time is used and that its backup is begun is one write: killed in the middle neither has
 //! happened, and afterwards both have. Only what is due is read, however many schedules there are.
 
-use crate::{App, backups, plan, schedules};
+use crate::{App, backups, groups, plan, schedules};
 use mainstay_model::{
     Error, Kind, Result, ScheduleId, Time,
     backup::BackupStatus,
-    cluster::{Cluster, Wanted},
-    schedule::{RunStatus, Schedule, ScheduleRun},
+    cluster::Wanted,
+    schedule::{Owner, RunStatus, Schedule, ScheduleRun},
 };
 use mainstay_operations::Tx;
 use mainstay_store as store;
@@ -115,7 +115,7 @@ async fn deal_with(app: &App, tx: &mut Tx, id: &ScheduleId) -> Result<Looked> {
     let now = app.now();
     let decision = plan::schedule::decide(now, &schedule, schedules::rules(app))?;
     for (nominal, why) in decision.missed {
-        tracing::warn!("schedule {} of cluster {} missed its run of {nominal}: {why}", schedule.name, schedule.cluster_name);
+        tracing::warn!("schedule {} of {} missed its run of {nominal}: {why}", schedule.name, schedule.owner);
         store::schedules::claim(tx, &written(&schedule, nominal, RunStatus::Missed, Some(why), now)).await?;
     }
     if let Some(nominal) = decision.run
@@ -129,21 +129,20 @@ async fn deal_with(app: &App, tx: &mut Tx, id: &ScheduleId) -> Result<Looked> {
 }
 
 fn written(schedule: &Schedule, nominal: Time, status: RunStatus, reason: Option<String>, now: Time) -> ScheduleRun {
-    ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason, backup: None, recorded_at: now }
+    ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason, backup: None, group_backup: None, recorded_at: now }
 }
 
 /// Uses the time: begins the backup, or says why not. Who holds the cluster is the answer where
 /// the whole write has to be taken back.
 async fn make(app: &App, tx: &mut Tx, schedule: &Schedule, nominal: Time) -> Result<Option<String>> {
-    let cluster = store::clusters::get(tx, &schedule.cluster).await?;
-    let obstacle = obstacle(tx, schedule, &cluster).await?;
+    let obstacle = obstacle(tx, schedule).await?;
     let status = if obstacle.is_some() { RunStatus::Skipped } else { RunStatus::Started };
     let mut run = written(schedule, nominal, status, obstacle, app.now());
     if !store::schedules::claim(tx, &run).await? || status == RunStatus::Skipped {
         return Ok(None);
     }
-    match backups::begin_scheduled(app, tx, &cluster, schedule).await {
-        Ok(backup) => run.backup = Some(backup),
+    match begin(app, tx, schedule, &mut run).await {
+        Ok(()) => {}
         Err(e) if e.kind == Kind::Conflict => return Ok(Some(e.message)),
         Err(e) => return Err(e),
     }
@@ -151,12 +150,22 @@ async fn make(app: &App, tx: &mut Tx, schedule: &Schedule, nominal: Time) -> Res
     Ok(None)
 }
 
+/// One cluster's backup, or one of all members of a group: they begin in this write or none does.
+async fn begin(app: &App, tx: &mut Tx, schedule: &Schedule, run: &mut ScheduleRun) -> Result<()> {
+    match &schedule.owner {
+        Owner::Cluster { cluster, .. } => {
+            let cluster = store::clusters::get(tx, cluster).await?;
+            run.backup = Some(backups::begin_scheduled(app, tx, &cluster, schedule).await?);
+        }
+        Owner::Group { group, .. } => run.group_backup = Some(groups::begin_scheduled(app, tx, group, schedule).await?),
+    }
+    Ok(())
+}
+
 /// Why a backup is left out that could be begun.
-async fn obstacle(tx: &mut Tx, schedule: &Schedule, cluster: &Cluster) -> Result<Option<String>> {
-    match cluster.wanted {
-        Wanted::Running => {}
-        Wanted::Stopped => return Ok(Some("the cluster is stopped".into())),
-        Wanted::Deleted => return Ok(Some("the cluster is deleted".into())),
+async fn obstacle(tx: &mut Tx, schedule: &Schedule) -> Result<Option<String>> {
+    if let Some(why) = absent(tx, &schedule.owner).await? {
+        return Ok(Some(why));
     }
     for id in &schedule.storages {
         match store::storages::get(tx, id).await {
@@ -164,10 +173,31 @@ async fn obstacle(tx: &mut Tx, schedule: &Schedule, cluster: &Cluster) -> Result
             found => found.map(drop)?,
         }
     }
-    let before = store::schedules::last_started(tx, &schedule.id).await?.and_then(|run| run.backup);
-    let Some(before) = before else { return Ok(None) };
-    let is_running = schedules::status_of(tx, &before).await? == Some(BackupStatus::Running);
-    Ok(is_running.then(|| format!("its backup {before} was still being made")))
+    let Some(before) = store::schedules::last_started(tx, &schedule.id).await? else { return Ok(None) };
+    let is_running = schedules::became(tx, &before).await? == Some(BackupStatus::Running);
+    let id = before.backup.map(|b| b.to_string()).or(before.group_backup.map(|b| b.to_string())).unwrap_or_default();
+    Ok(is_running.then(|| format!("its backup {id} was still being made")))
+}
+
+/// Who is not wanted running, of the cluster itself or of a group's members.
+async fn absent(tx: &mut Tx, owner: &Owner) -> Result<Option<String>> {
+    let said = |wanted| match wanted {
+        Wanted::Running => None,
+        Wanted::Stopped => Some("is stopped"),
+        Wanted::Deleted => Some("is deleted"),
+    };
+    match owner {
+        Owner::Cluster { cluster, .. } => Ok(said(store::clusters::get(tx, cluster).await?.wanted).map(|how| format!("the cluster {how}"))),
+        Owner::Group { group, .. } => {
+            for member in store::groups::get(tx, group).await?.members {
+                let cluster = store::clusters::get(tx, &member).await?;
+                if let Some(how) = said(cluster.wanted) {
+                    return Ok(Some(format!("member {} {how}; start it, or take it out of the group", cluster.name)));
+                }
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// The time stays due, and is looked at again soon.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    copies,
+    copies, groups,
     ops::copy_backup::CopyBackup,
     storages::{self, NewStorage},
     tasks::complete,
@@ -15,6 +15,7 @@ use mainstay_model::{
     Error, OperationId, Result, Time,
     backup::{Backup, BackupStatus},
     cluster::Cluster,
+    group::GroupBackupStatus,
 };
 use mainstay_operations::{Operation, Status, View};
 use mainstay_store as store;
@@ -212,4 +213,47 @@ async fn dual_region_is_two_labels_or_a_refusal() {
     assert_eq!((names, made.status), (vec!["eu-one", "us-one"], BackupStatus::Completed));
     let named = NewBackup { storages: vec!["eu-one".into(), "eu-two".into()], ..dual() };
     assert_eq!(backups::create(s.app(), &somebody(), &cluster, named).await.unwrap_err().code, "one_region");
+}
+
+#[tokio::test]
+async fn a_group_backup_is_what_its_parts_are() {
+    let s = Stand::new().await;
+    let mut members = vec![];
+    for (name, engine) in [("shop", "memo"), ("store", "ledger")] {
+        let cluster = s.desk.deploy(name, engine, 0).await.unwrap();
+        s.world.write(&cluster, "a").unwrap();
+        members.push(cluster);
+    }
+    add_second(&s.desk, None).await.unwrap();
+    for cluster in &members {
+        into_both(&s.desk, cluster).await.unwrap();
+    }
+    let project = project(s.app()).await.unwrap().id;
+    let names = ["shop".to_string(), "store".to_string()];
+    let group = groups::create(s.app(), &project, "both", &names).await.unwrap().group;
+    s.world.outside.faults.switch("storage.gone.second", true);
+    let new = NewBackup { storages: vec!["local".into(), "second".into()], ..NewBackup::default() };
+    let (whole, id) = groups::back_up(s.app(), &somebody(), &group, new).await.unwrap();
+    s.end(&id).await;
+    s.world.outside.faults.switch("storage.gone.second", false);
+    let look = || async { groups::resolve_backup(s.app(), &project, whole.id.as_str()).await.unwrap() };
+    let now = look().await;
+    assert_eq!((now.whole.status, now.is_restorable()), (GroupBackupStatus::Partial, true), "{now:?}");
+    assert!(now.whole.error.as_ref().unwrap().contains("second"), "{now:?}");
+
+    for (done, (_, part)) in now.parts.iter().enumerate() {
+        assert_eq!(s.copy(part.as_ref().unwrap(), "second").await.unwrap().status, Status::Succeeded);
+        let wanted = if done == 0 { GroupBackupStatus::Partial } else { GroupBackupStatus::Completed };
+        let stored = store::groups::backup(&mut s.app().store.read().await.unwrap(), &whole.id).await.unwrap();
+        assert_eq!((stored.status, stored.error.is_none()), (wanted, done == 1), "told of when it happens");
+    }
+    // And no more than its parts: one that is found damaged everywhere takes the whole with it.
+    let part = look().await.parts[0].1.clone().unwrap();
+    for copy in &part.copies {
+        s.world.outside.storages.damage_in(&copy.storage_name, copy.snapshot.as_ref().unwrap());
+    }
+    let id = backups::verify(s.app(), &somebody(), &part).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Failed);
+    let now = look().await;
+    assert_eq!((now.whole.status, now.is_restorable()), (GroupBackupStatus::Failed, false), "{now:?}");
 }

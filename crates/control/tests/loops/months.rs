@@ -5,7 +5,7 @@
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    recycle_bin, retention, tasks,
+    groups, recycle_bin, retention, tasks,
     tasks::expire,
 };
 use mainstay_model::{
@@ -375,4 +375,101 @@ async fn by_hand_the_newest_completed_count() {
     s.look().await;
     let now: Vec<_> = s.all().await.iter().map(|b| b.status).collect();
     assert_eq!(now, [BackupStatus::Deleting, BackupStatus::Completed, BackupStatus::Completed, BackupStatus::Failed]);
+}
+
+/// The members' parts in order, newest group backup last.
+async fn group_of(s: &Stand, kept_days: i64, times: usize) -> Vec<groups::GroupBackupView> {
+    let store_cluster = s.desk.deploy("store", "ledger", 0).await.unwrap();
+    for cluster in [&s.shop, &store_cluster] {
+        s.desk.back_up(cluster).await.unwrap();
+    }
+    let project = project(s.app()).await.unwrap().id;
+    let names = ["shop".to_string(), "store".to_string()];
+    let group = groups::create(s.app(), &project, "both", &names).await.unwrap().group;
+    let mut made = vec![];
+    for _ in 0..times {
+        let new = NewBackup { retention_days: Some(kept_days), ..NewBackup::default() };
+        let (whole, id) = groups::back_up(s.app(), &somebody(), &group, new).await.unwrap();
+        s.desk.done(&id).await.unwrap();
+        made.push(groups::resolve_backup(s.app(), &project, whole.id.as_str()).await.unwrap());
+        s.clock.pass(HOUR);
+    }
+    made
+}
+
+/// Whether each part is leaving, and why it is kept.
+async fn parts_of(s: &Stand, whole: &groups::GroupBackupView) -> Vec<(bool, String)> {
+    let mut all = vec![];
+    for (part, _) in &whole.parts {
+        let backup = backups::get(s.app(), &part.backup).await.unwrap();
+        let why = retention::explain(s.app(), std::slice::from_ref(&backup)).await.unwrap().remove(0).keep_reason;
+        all.push((backup.deleting.is_some(), why));
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_parts_of_a_group_backup_stay_and_go_together() {
+    let s = stand().await;
+    let made = group_of(&s, 1, 5).await;
+    // One part of the oldest is pinned: the other stays for it, and says so.
+    let pinned = backups::get(s.app(), &made[0].parts[0].0.backup).await.unwrap();
+    backups::set_pinned(s.app(), &pinned, true).await.unwrap();
+    s.clock.pass(30 * HOUR);
+    s.look().await;
+    let parts = parts_of(&s, &made[0]).await;
+    assert!(parts[0].1.contains("pinned"), "{parts:?}");
+    assert_eq!(parts[1], (false, format!("part of group backup {}, which is kept as a whole", made[0].whole.id)));
+    // The others that no rule keeps go as wholes, the two newest of each cluster stay.
+    for (n, whole) in made.iter().enumerate().skip(1) {
+        let going: Vec<bool> = parts_of(&s, whole).await.into_iter().map(|(going, _)| going).collect();
+        assert_eq!(going, [n < 3, n < 3], "group backup {n}");
+    }
+    // Brought back, the whole is.
+    let one = backups::get(s.app(), &made[1].parts[1].0.backup).await.unwrap();
+    retention::undelete(s.app(), &one).await.unwrap();
+    assert_eq!(parts_of(&s, &made[1]).await.iter().map(|(going, _)| *going).collect::<Vec<_>>(), [false, false]);
+    assert!(groups::resolve_backup(s.app(), &made[1].whole.project, made[1].whole.id.as_str()).await.unwrap().is_restorable());
+    // Unpinned as a whole, it goes as a whole.
+    let whole = groups::resolve_backup(s.app(), &made[0].whole.project, made[0].whole.id.as_str()).await.unwrap();
+    groups::set_pinned(s.app(), &whole, false).await.unwrap();
+    for _ in 0..4 {
+        s.clock.pass(40 * HOUR);
+        s.look().await;
+    }
+    for n in [0, 2] {
+        for (part, _) in &made[n].parts {
+            assert_eq!(backups::get(s.app(), &part.backup).await.unwrap_err().kind, mainstay_model::Kind::NotFound, "{n}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_one_member_may_not_lose_now_the_others_keep() {
+    let s = stand().await;
+    let made = group_of(&s, 1, 4).await;
+    s.clock.pass(30 * HOUR);
+    s.look().await;
+    assert!(parts_of(&s, &made[0]).await.iter().all(|(going, _)| *going), "announced");
+    // A drill of the other member fails before the announced ones are removed.
+    let newest = backups::get(s.app(), &made[3].parts[1].0.backup).await.unwrap();
+    s.world.outside.faults.switch("engine.check_finds_loss", true);
+    s.drill(&newest, Status::Failed).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", false);
+    for _ in 0..3 {
+        s.clock.pass(40 * HOUR);
+        s.look().await;
+    }
+    for (part, _) in &made[0].parts {
+        assert!(backups::get(s.app(), &part.backup).await.is_ok(), "{} waits with the other", part.cluster_name);
+    }
+    let good = backups::get(s.app(), &made[2].parts[1].0.backup).await.unwrap();
+    s.drill(&good, Status::Succeeded).await;
+    for _ in 0..2 {
+        s.clock.pass(HOUR);
+        s.look().await;
+    }
+    for (part, _) in &made[0].parts {
+        assert!(backups::get(s.app(), &part.backup).await.is_err(), "{} goes when nothing holds either", part.cluster_name);
+    }
 }

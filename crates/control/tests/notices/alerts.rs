@@ -100,6 +100,7 @@ async fn an_absent_backup_is_missed_and_a_good_one_ends_it() {
         nominal: desk.app.now().plus_days(-1),
         status: RunStatus::Missed,
         reason: Some("Mainstay did not run".into()),
+        group_backup: None,
         backup: None,
         recorded_at: desk.app.now(),
     };

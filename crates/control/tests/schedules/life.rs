@@ -3,6 +3,7 @@
 use crate::world::wish;
 use mainstay_control::{
     clusters::{self, Deletion},
+    groups,
     restores::{self, RestoreRequest},
     schedules,
     storages::{self, NewStorage},
@@ -54,6 +55,39 @@ async fn a_scheduled_backup_is_a_good_one() {
     assert!(backup.is_good() && world.rows_in(&backup).contains(&"a".into()), "{backup:?} {:?}", world.rows_in(&backup));
 }
 
+/// As if it had been set two hours ago, and the clock came to its time.
+async fn comes_due(desk: &Desk, schedule: &Schedule) {
+    let mut tx = desk.app.store.begin_write().await.unwrap();
+    let mut row = store::schedules::get(&mut tx, &schedule.id).await.unwrap();
+    (row.done_until, row.next_at) = (desk.app.now().plus_seconds(-7200), Some(desk.app.now()));
+    store::schedules::update(&mut tx, &row).await.unwrap();
+    store::commit(tx).await.unwrap();
+    tasks::schedule::tick(&desk.app).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_groups_schedule_makes_one_point_of_all_members() {
+    let (world, desk, _) = scene().await;
+    let other = desk.deploy("store", "ledger", 0).await.unwrap();
+    world.write(&other, "b").unwrap();
+    let project = project(&desk.app).await.unwrap().id;
+    let group = groups::create(&desk.app, &project, "both", &["shop".to_string(), "store".to_string()]).await.unwrap().group;
+    let hourly = Timing::new(Timing::every_day(), Timing::every_hour(), "UTC").unwrap();
+    let schedule = schedules::set(&desk.app, &group, wish("hourly", &hourly)).await.unwrap().schedule;
+    comes_due(&desk, &schedule).await;
+    let holder = desk.app.runner.holder(group.id.as_str()).await.unwrap().expect("it is begun");
+    assert_eq!(ended(&desk.app.runner, &holder.id).await.unwrap().status, mainstay_operations::Status::Succeeded);
+    let made = groups::backups(&desk.app, &project, Some(&group.id), &store::Paging::default()).await.unwrap().items.remove(0);
+    assert!(made.is_restorable() && made.whole.schedule.as_ref() == Some(&schedule.id), "{made:?}");
+    let rows: Vec<Vec<String>> = made.parts.iter().map(|(_, b)| world.rows_in(b.as_ref().unwrap())).collect();
+    assert!(rows[0].contains(&"a".into()) && rows[1].contains(&"b".into()), "{rows:?}");
+    // The same time is not used again.
+    comes_due(&desk, &schedule).await;
+    let runs = store::schedules::runs(&mut desk.app.store.read().await.unwrap(), &schedule.id, 10).await.unwrap();
+    let begun = runs.iter().filter(|r| r.group_backup.is_some()).count();
+    assert_eq!(begun, 1, "{runs:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_are_born_copied_and_gone_with_their_cluster() {
     let (_world, desk, cluster) = scene().await;
@@ -66,7 +100,7 @@ async fn they_are_born_copied_and_gone_with_their_cluster() {
     let copied = restore(&desk, backup.id.as_str(), "copy").await;
     let copies = of(&desk, &copied).await;
     assert_eq!((copies.len(), &copies[0].timing, copies[0].enabled, copies[0].next_at), (1, &born[0].timing, false, None));
-    assert!(copies[0].id != born[0].id && copies[0].cluster_name.as_str() == "copy");
+    assert!(copies[0].id != born[0].id && copies[0].owner.name() == "copy");
 
     let how = Deletion { skip_final_backup: true, keep_backups: true, confirm: Some("shop".into()) };
     desk.done(&clusters::delete(app, &somebody(), &cluster, how).await.unwrap()).await.unwrap();

@@ -2,6 +2,7 @@
 //! that tests turn.
 
 mod drill;
+mod groups;
 mod life;
 mod plan;
 mod task;

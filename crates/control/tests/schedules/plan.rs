@@ -4,7 +4,7 @@ use mainstay_control::plan::schedule::{Decision, Rules, afresh, decide, jitter, 
 use mainstay_model::{
     ClusterId, ClusterName, Name, ProjectId, ScheduleId, StorageId, Time,
     retention::Retention,
-    schedule::{Schedule, Timing, Weekday},
+    schedule::{Owner, Schedule, Timing, Weekday},
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -23,8 +23,7 @@ pub fn schedule(timing: Timing, now: Time) -> Schedule {
     let mut schedule = Schedule {
         id: ScheduleId::new(),
         project: ProjectId::new(),
-        cluster: ClusterId::new(),
-        cluster_name: ClusterName::parse("shop").unwrap(),
+        owner: Owner::Cluster { cluster: ClusterId::new(), cluster_name: ClusterName::parse("shop").unwrap() },
         name: Name::parse("default").unwrap(),
         enabled: true,
         timing,

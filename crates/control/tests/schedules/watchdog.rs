@@ -17,7 +17,7 @@ const HOUR: i64 = 3600;
 
 impl World {
     /// Every backup that is being made ends, read back and good.
-    async fn end_well(&self) {
+    pub async fn end_well(&self) {
         let running = BackupFilter { status: Some(BackupStatus::Running), ..Default::default() };
         let mut tx = self.app.store.begin_write().await.unwrap();
         for mut backup in store::backups::list(&mut tx, &running, &Paging::default()).await.unwrap().items {
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// Looks, and says which alerts are open.
-    async fn watchdog(&self) -> Vec<AlertKind> {
+    pub async fn watchdog(&self) -> Vec<AlertKind> {
         overdue::all(&self.app).await.unwrap();
         let open = store::alerts::all_open(&mut self.app.store.read().await.unwrap()).await.unwrap();
         open.into_iter().map(|a| a.condition.kind).collect()
@@ -91,6 +91,7 @@ async fn a_scheduler_that_lies_is_noticed_too() {
             status: RunStatus::Started,
             reason: None,
             backup: None,
+            group_backup: None,
             recorded_at: now,
         };
         let mut tx = world.app.store.begin_write().await.unwrap();

@@ -107,7 +107,7 @@ async fn kept(world: &World, schedule: &Schedule, promise: &Promise) {
     let remembered: BTreeMap<Time, RunStatus> = promise.runs.iter().rev().take(500).map(|(t, s)| (*t, *s)).collect();
     assert_eq!(told, remembered, "{}", schedule.timing);
     let begun: Vec<_> = runs.iter().filter_map(|r| r.backup.clone()).collect();
-    let of_this = store::backups::of_cluster(&mut conn, &schedule.cluster).await.unwrap();
+    let of_this = store::backups::of_cluster(&mut conn, schedule.owner.cluster().unwrap()).await.unwrap();
     let of_this = of_this.iter().filter(|b| b.schedule.as_ref() == Some(&schedule.id)).count();
     let promised = promise.runs.values().filter(|s| **s == RunStatus::Started).count();
     assert_eq!(of_this, promised, "{}: as many backups as runs", schedule.timing);
@@ -158,7 +158,7 @@ async fn ten_thousand_schedules_run_on_time() {
         let hour = (i % 12) as u8;
         let day = Weekday::ALL[(i / 12 % 7) as usize];
         let mut schedule = planned(timing(&[day], &[hour], "UTC"), begin);
-        (schedule.project, schedule.cluster) = (cluster.project.clone(), cluster.id.clone());
+        (schedule.project, schedule.owner) = (cluster.project.clone(), (&cluster).into());
         schedule.name = mainstay_model::Name::parse(&format!("of-{i}")).unwrap();
         schedule.storages = vec![local.id.clone()];
         if i >= AT_ONCE * 12 {

@@ -19,6 +19,13 @@ pub enum Verb {
         #[arg(value_name = "CLUSTER", required = true, num_args = 2..)]
         members: Vec<String>,
     },
+    /// Add members or take some out, from the next backup on
+    #[command(after_help = "\
+Backups made before stay what they are, and are restored with the members they had.
+
+Example:
+  mainstay group set store --add search --remove cache")]
+    Set(Set),
     /// All groups of the project
     #[command(after_help = "Example:\n  mainstay group list")]
     List,
@@ -50,12 +57,37 @@ Examples:
   mainstay group restore gb_… --in-place
   mainstay group restore gb_… --new-suffix -copy")]
     Restore(Restore),
-    /// Forget a group; its backups stay with their clusters
+    /// Never delete any part of a group backup by policy
+    #[command(after_help = "Example:\n  mainstay group pin gb_…")]
+    Pin {
+        /// The group backup's id
+        backup: String,
+    },
+    /// Let policies delete it again, as a whole
+    #[command(after_help = "Example:\n  mainstay group unpin gb_…")]
+    Unpin {
+        /// The group backup's id
+        backup: String,
+    },
+    /// Forget a group and its schedules; its backups stay with their clusters
     #[command(after_help = "Example:\n  mainstay group delete store")]
     Delete {
         /// The group's name or id
         group: String,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true))]
+pub struct Set {
+    /// The group's name or id
+    pub name: String,
+    /// A cluster to add; may be repeated
+    #[arg(long, value_name = "CLUSTER", group = "change")]
+    pub add: Vec<String>,
+    /// A member to take out; may be repeated
+    #[arg(long, value_name = "CLUSTER", group = "change")]
+    pub remove: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -11,24 +11,31 @@ pub struct Schedule {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Make a cluster's schedule, or change the one of that name
+    /// Make a schedule of a cluster or a group, or change the one of that name
     #[command(after_help = "\
 What is left out stays as it is; for a new schedule it is every day at 03:00, kept 7 days, in the
 storage local, in the time zone of the server's machine. Backups already made are not changed.
+A group's schedule makes one backup of all its members at one point each time; the members' own
+schedules go on beside it.
 
 Examples:
   mainstay schedule set shop --days every --hours 3 --time-zone Europe/Berlin --retention-days 7
   mainstay schedule set shop --name office --days mon,tue,wed,thu,fri --hours 9,13,17 --retention-days 2
-  mainstay schedule set shop --name hourly --days every --hours every --retention-days 1 --keep-last 48")]
+  mainstay schedule set shop --name hourly --days every --hours every --retention-days 1 --keep-last 48
+  mainstay schedule set --group store --days every --hours 2 --time-zone Europe/Berlin --retention-days 14")]
     Set(Set),
     /// A schedule, its next runs, and what became of the last ones
     #[command(after_help = "Example:\n  mainstay schedule show shop")]
     Show(One),
-    /// All schedules of the project, or of one cluster
-    #[command(after_help = "Example:\n  mainstay schedule list shop")]
+    /// All schedules of the project, or of one cluster or group
+    #[command(after_help = "Examples:\n  mainstay schedule list shop\n  mainstay schedule list --group store")]
     List {
         /// The cluster's name or id
+        #[arg(conflicts_with = "group")]
         cluster: Option<String>,
+        /// The group's name or id
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
     },
     /// Make no backups until it is resumed
     #[command(after_help = "Example:\n  mainstay schedule pause shop --name office")]
@@ -57,8 +64,12 @@ Example:
 #[derive(Debug, Args)]
 pub struct One {
     /// The cluster's name or id, or the schedule's id
-    pub cluster: String,
-    /// Which of the cluster's schedules [default: default]
+    #[arg(required_unless_present = "group", conflicts_with = "group")]
+    pub cluster: Option<String>,
+    /// The group's name or id, in place of a cluster
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Which of its schedules [default: default]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 }
@@ -66,7 +77,11 @@ pub struct One {
 #[derive(Debug, Args)]
 pub struct Set {
     /// The cluster's name or id
-    pub cluster: String,
+    #[arg(required_unless_present = "group", conflicts_with = "group")]
+    pub cluster: Option<String>,
+    /// The group's name or id, in place of a cluster
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
     /// What the schedule is called [default: default]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,

@@ -151,6 +151,7 @@ impl Show for Backup {
             ("expires", or_dash(self.expires_at, local)),
             ("pinned", yes_no(self.pinned)),
         ];
+        fields.extend(self.group_backup.clone().map(|g| ("part of", g)));
         fields.extend(self.deleting_until.map(|t| ("undo until", local(t))));
         fields.extend(self.drill.as_ref().map(|d| {
             let how = if d.ok { "restored" } else { "failed" };

@@ -7,9 +7,9 @@ use crate::{
     output::{Row, Show, bytes, card, clean, grid, local, note, or_dash, word, yes_no},
     session::{Ask, Session, nothing},
 };
-use mainstay_api_types::{CreateBackup, CreateGroup, Group, GroupBackup, RestoreGroup};
+use mainstay_api_types::{CreateBackup, CreateGroup, Group, GroupBackup, PatchGroup, RestoreGroup};
 use mainstay_client::segment;
-use mainstay_model::group::GroupBackupStatus;
+use mainstay_model::{Error, group::GroupBackupStatus};
 
 /// What a group backup's id begins with; no name of a group looks like one.
 const BACKUP: &str = "gb_";
@@ -17,6 +17,9 @@ const BACKUP: &str = "gb_";
 pub async fn run(s: &Session, verb: Verb) -> Outcome {
     match verb {
         Verb::Create { name, members } => create(s, CreateGroup { name, members }).await?,
+        Verb::Set(a) => set(s, a).await?,
+        Verb::Pin { backup } => pin(s, &backup, "pin").await?,
+        Verb::Unpin { backup } => pin(s, &backup, "unpin").await?,
         Verb::List => s.show(&s.list::<Group>("/groups", &[]).await?)?,
         Verb::Show { group } if group.starts_with(BACKUP) => s.show(&whole(s, &group).await?)?,
         Verb::Show { group } => s.show(&s.get::<Group>(path(&group)).await?)?,
@@ -41,6 +44,33 @@ async fn create(s: &Session, body: CreateGroup) -> Outcome<()> {
     if let Some(group) = s.at_once::<Group>(Ask::post("/groups", &body), &would).await? {
         s.show(&group)?;
         note(format!("next: mainstay group backup {}", group.name));
+    }
+    Ok(())
+}
+
+/// Of the members as they are now; those that were deleted are no members of the next backup.
+async fn set(s: &Session, a: args::Set) -> Outcome<()> {
+    let group: Group = s.get(path(&a.name)).await?;
+    for name in &a.remove {
+        if !group.members.contains(name) {
+            return Err(Error::not_found("member", name).into());
+        }
+    }
+    let kept = group.members.into_iter().filter(|m| !a.remove.contains(m));
+    let members: Vec<String> = kept.chain(a.add).collect();
+    let would = format!("make {} the members of group {}", members.join(", "), group.name);
+    let ask = Ask::patch(path(&a.name), &PatchGroup { members: Some(members) });
+    if let Some(group) = s.at_once::<Group>(ask, &would).await? {
+        s.show(&group)?;
+        note(format!("next: mainstay group backup {}", group.name));
+    }
+    Ok(())
+}
+
+async fn pin(s: &Session, id: &str, verb: &str) -> Outcome<()> {
+    let ask = Ask::post(format!("/group-backups/{}/{verb}", segment(id)), &nothing());
+    if let Some(whole) = s.at_once::<GroupBackup>(ask, &format!("{verb} every part of {id}")).await? {
+        s.show(&whole)?;
     }
     Ok(())
 }
@@ -146,6 +176,7 @@ impl Show for GroupBackup {
             ("group", self.group.clone()),
             ("status", word(&self.status)),
             ("restorable", yes_no(self.restorable)),
+            ("pinned", yes_no(self.pinned)),
             ("description", clean(&self.description)),
             ("created", local(self.created_at)),
             ("finished", or_dash(self.finished_at, local)),

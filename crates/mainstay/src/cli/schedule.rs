@@ -17,7 +17,8 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
     match verb {
         Verb::Set(a) => set(s, a).await?,
         Verb::Show(a) => s.show(&find(s, &a).await?)?,
-        Verb::List { cluster } => list(s, cluster).await?,
+        Verb::List { cluster: None, group: None } => s.show(&s.list::<Schedule>("/schedules", &[]).await?)?,
+        Verb::List { cluster, group } => s.show(&s.list::<Schedule>(of(&cluster, &group), &[]).await?)?,
         Verb::Pause(a) => switch(s, &a, "pause").await?,
         Verb::Resume(a) => switch(s, &a, "resume").await?,
         Verb::Preview { set, count } => preview(s, set, count).await?,
@@ -26,27 +27,34 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn of(name: &str) -> String {
-    format!("{}/schedules", cluster::path(name))
+/// Where the schedules of a cluster or a group are. The arguments are one of the two.
+fn of(cluster: &Option<String>, group: &Option<String>) -> String {
+    match group {
+        Some(group) => format!("/groups/{}/schedules", segment(group)),
+        None => format!("{}/schedules", cluster::path(cluster.as_deref().unwrap_or_default())),
+    }
+}
+
+/// What a schedule backs up, in words.
+fn owner(s: &Schedule) -> String {
+    match (&s.group, &s.cluster) {
+        (Some(group), _) => format!("group {group}"),
+        (None, cluster) => cluster.clone().unwrap_or_default(),
+    }
 }
 
 fn path(id: &str) -> String {
     format!("/schedules/{}", segment(id))
 }
 
-/// By its own id, or by its cluster and its name.
+/// By its own id, or by what it backs up and its name.
 async fn find(s: &Session, a: &One) -> Outcome<Schedule> {
-    if ScheduleId::parse(&a.cluster).is_some() {
-        return s.get(path(&a.cluster)).await;
+    if let Some(id) = a.cluster.as_deref().filter(|id| ScheduleId::parse(id).is_some()) {
+        return s.get(path(id)).await;
     }
     let name = a.name.as_deref().unwrap_or(DEFAULT);
-    let all = s.list::<Schedule>(of(&a.cluster), &[]).await?;
+    let all = s.list::<Schedule>(of(&a.cluster, &a.group), &[]).await?;
     all.into_iter().find(|x| x.name == name).ok_or_else(|| Error::not_found("schedule", name).into())
-}
-
-async fn list(s: &Session, cluster: Option<String>) -> Outcome<()> {
-    let path = cluster.map_or("/schedules".into(), |c| of(&c));
-    s.show(&s.list::<Schedule>(path, &[]).await?)
 }
 
 fn body(a: &Set) -> SetSchedule {
@@ -70,15 +78,15 @@ async fn set(s: &Session, a: Set) -> Outcome<()> {
     if s.common.dry_run {
         return preview(s, a, 5).await;
     }
-    let made: Schedule = s.send(&Ask::post(of(&a.cluster), &body(&a)), false).await?;
+    let made: Schedule = s.send(&Ask::post(of(&a.cluster, &a.group), &body(&a)), false).await?;
     s.show(&made)?;
-    note(format!("next: mainstay schedule show {}", a.cluster));
+    note(format!("next: mainstay schedule show {}", made.id));
     Ok(())
 }
 
 async fn preview(s: &Session, a: Set, count: u32) -> Outcome<()> {
     let with = s.with(&[("count", &count.to_string())]);
-    let answer = s.client.post(&format!("{}/preview", of(&a.cluster)), &body(&a), &with).await;
+    let answer = s.client.post(&format!("{}/preview", of(&a.cluster, &a.group)), &body(&a), &with).await;
     let preview: SchedulePreview = s.heard(answer)?;
     s.show(&preview)
 }
@@ -86,7 +94,7 @@ async fn preview(s: &Session, a: Set, count: u32) -> Outcome<()> {
 async fn switch(s: &Session, a: &One, verb: &str) -> Outcome<()> {
     let schedule = find(s, a).await?;
     let ask = Ask::post(format!("{}/{verb}", path(&schedule.id)), &nothing());
-    let would = format!("{verb} schedule {} of {}", schedule.name, schedule.cluster);
+    let would = format!("{verb} schedule {} of {}", schedule.name, owner(&schedule));
     if let Some(now) = s.at_once::<Schedule>(ask, &would).await? {
         s.show(&now)?;
     }
@@ -95,10 +103,10 @@ async fn switch(s: &Session, a: &One, verb: &str) -> Outcome<()> {
 
 async fn remove(s: &Session, a: &One) -> Outcome<()> {
     let schedule = find(s, a).await?;
-    let would = format!("remove schedule {} of {}", schedule.name, schedule.cluster);
+    let would = format!("remove schedule {} of {}", schedule.name, owner(&schedule));
     if s.at_once::<serde_json::Value>(Ask::delete(path(&schedule.id), &nothing()), &would).await?.is_some() {
         s.show(&schedule)?;
-        note(format!("schedule {} of {} is removed; the backups it made stay", schedule.name, schedule.cluster));
+        note(format!("schedule {} of {} is removed; the backups it made stay", schedule.name, owner(&schedule)));
     }
     Ok(())
 }
@@ -121,10 +129,10 @@ fn kept(r: &Retention) -> String {
 
 impl Row for Schedule {
     const NONE: &'static str = "no schedules; make one with `mainstay schedule set CLUSTER`";
-    const HEADER: &'static [&'static str] = &["cluster", "name", "on", "when", "kept", "storages", "next run", "last run"];
+    const HEADER: &'static [&'static str] = &["of", "name", "on", "when", "kept", "storages", "next run", "last run"];
     fn cells(&self) -> Vec<String> {
         vec![
-            self.cluster.clone(),
+            owner(self),
             self.name.clone(),
             yes_no(self.enabled),
             timing(self),
@@ -147,7 +155,7 @@ impl Show for Schedule {
         let mut fields = vec![
             ("name", self.name.clone()),
             ("id", self.id.clone()),
-            ("cluster", self.cluster.clone()),
+            ("of", owner(self)),
             ("on", yes_no(self.enabled)),
             ("when", timing(self)),
             ("kept", kept(&self.retention)),
@@ -160,15 +168,25 @@ impl Show for Schedule {
         }
         let row = |r: &ScheduleRun| {
             let why = r.reason.clone().unwrap_or_default();
-            vec![local(r.at), word(&r.status), r.backup.clone().unwrap_or_else(|| "-".into()), or_dash(r.backup_status, |s| word(&s)), why]
+            vec![
+                local(r.at),
+                word(&r.status),
+                r.backup.clone().or(r.group_backup.clone()).unwrap_or_else(|| "-".into()),
+                or_dash(r.backup_status, |s| word(&s)),
+                why,
+            ]
         };
         format!("{}\n\n{}", card(&fields), grid(&["run of", "became", "backup", "status", "reason"], self.last_runs.iter().map(row)))
     }
 }
 
+fn of_preview(p: &SchedulePreview) -> String {
+    p.group.as_ref().map_or_else(|| p.cluster.clone().unwrap_or_default(), |group| format!("group {group}"))
+}
+
 impl Show for SchedulePreview {
     fn people(&self) -> String {
-        let head = card(&[("cluster", self.cluster.clone()), ("schedule", self.name.clone()), ("when", self.sentence.clone())]);
+        let head = card(&[("of", of_preview(self)), ("schedule", self.name.clone()), ("when", self.sentence.clone())]);
         let runs = self.next_runs.iter().zip(&self.on_the_wall).map(|(at, wall)| vec![wall.clone(), local(*at)]);
         format!("{head}\n\n{}", grid(&[self.time_zone.as_str(), "this machine"], runs))
     }

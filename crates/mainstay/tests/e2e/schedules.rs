@@ -36,3 +36,43 @@ fn set_looked_at_and_removed() {
     assert_eq!(m.say(&["schedule", "set", "kv-one", "--time-zone", "Mars/Olympus"]).code, 2);
     assert_eq!(m.cli(&["backup", "drills", "kv-one"]), json!([]));
 }
+
+#[test]
+fn of_a_group() {
+    let m = Mainstay::start();
+    for name in ["kv-one", "kv-two", "kv-three"] {
+        m.cli(&["cluster", "create", name, "--engine", m.kv()]);
+    }
+    m.cli(&["group", "create", "store", "kv-one", "kv-two"]);
+    let set = m.cli(&["schedule", "set", "--group", "store", "--days", "every", "--hours", "2", "--retention-days", "14"]);
+    assert_eq!((&set["group"], &set["cluster"], &set["hours"]), (&json!("store"), &json!(null), &json!([2])), "{set}");
+    assert_eq!(m.cli(&["schedule", "list", "--group", "store"]), json!([set]));
+    assert_eq!(m.cli(&["schedule", "show", "--group", "store"]), set);
+    assert_eq!(m.cli(&["schedule", "list"]).as_array().map(Vec::len), Some(4));
+    assert_eq!(m.say(&["schedule", "set", "kv-one", "--group", "store"]).code, 2, "one of the two");
+    assert_eq!(m.say(&["schedule", "set", "--hours", "2"]).code, 2, "and not none");
+    assert_eq!(m.cli(&["schedule", "pause", "--group", "store"])["enabled"], false);
+    assert_eq!(m.cli(&["schedule", "resume", set["id"].as_str().unwrap()])["enabled"], true);
+    let seen = m.cli(&["schedule", "preview", "--group", "store", "--hours", "every"]);
+    assert_eq!(seen["next_runs"].as_array().map(Vec::len), Some(5));
+
+    let first = m.cli(&["group", "backup", "store"]);
+    let changed = m.cli(&["group", "set", "store", "--add", "kv-three", "--remove", "kv-one"]);
+    assert_eq!(changed["members"], json!(["kv-two", "kv-three"]));
+    assert_eq!(m.say(&["group", "set", "store", "--remove", "kv-one"]).code, 3);
+    assert_eq!(m.say(&["group", "set", "store"]).code, 2);
+    let second = m.cli(&["group", "backup", "store"]);
+    let members = |b: &serde_json::Value| b["parts"].as_array().unwrap().iter().map(|p| p["cluster"].clone()).collect::<Vec<_>>();
+    assert_eq!((members(&first), members(&second)), (vec![json!("kv-one"), json!("kv-two")], vec![json!("kv-two"), json!("kv-three")]));
+    // The older one is of those it was made of.
+    m.cli(&["group", "restore", first["id"].as_str().unwrap(), "--new-suffix", "-old"]);
+    assert_eq!(m.cli(&["cluster", "show", "kv-one-old"])["status"], "running");
+
+    let id = second["id"].as_str().unwrap();
+    assert_eq!(m.cli(&["group", "pin", id])["pinned"], true);
+    let part = m.cli(&["backup", "show", second["parts"][0]["backup_id"].as_str().unwrap()]);
+    assert_eq!((&part["pinned"], &part["group_backup"]), (&json!(true), &json!(id)));
+    assert_eq!(m.cli(&["group", "unpin", id])["pinned"], false);
+    m.cli(&["schedule", "remove", "--group", "store"]);
+    assert_eq!(m.cli(&["schedule", "list", "--group", "store"]), json!([]));
+}

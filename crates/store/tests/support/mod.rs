@@ -214,6 +214,7 @@ pub fn backup(cluster: &Cluster, created_at: Time, storages: &[&StorageRow]) -> 
         cluster_name: cluster.name.clone(),
         kind: BackupKind::Manual,
         schedule: None,
+        part_of: None,
         status: BackupStatus::Completed,
         proof: Proof::Verified,
         description: HOSTILE[4].into(),

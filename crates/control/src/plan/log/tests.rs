@@ -42,6 +42,7 @@ fn base(stop: u64) -> Backup {
         cluster_name: ClusterName::parse("shop").unwrap(),
         kind: BackupKind::Manual,
         schedule: None,
+        part_of: None,
         status: BackupStatus::Completed,
         proof: Proof::Verified,
         description: String::new(),

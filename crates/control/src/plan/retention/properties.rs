@@ -74,7 +74,7 @@ fn item() -> impl Strategy<Value = (Item, Option<prop::sample::Index>)> {
     let parent = option::weighted(0.25, any::<prop::sample::Index>());
     (made, parent).prop_map(|((class, lane, drilled, hour, bytes, rules, storages), parent)| {
         let created_at = Time::from_micros(START + hour * HOUR);
-        (Item { id: BackupId::new(), class, lane, drilled, created_at, bytes, parent: None, rules, storages }, parent)
+        (Item { id: BackupId::new(), class, lane, drilled, created_at, bytes, parent: None, rules, group: None, storages }, parent)
     })
 }
 
@@ -267,4 +267,77 @@ proptest! {
         let plan = planned(&Policy { bin: Some(Bin(Some(now()))), ..policy(1) }, &all);
         prop_assert!(plan.delete.is_empty());
     }
+
+    #[test]
+    fn p13_the_parts_of_a_group_backup_stay_or_go_together(
+        all in vec(catalogue(20), 2..4),
+        parts in vec(vec(any::<prop::sample::Index>(), 3), 0..8),
+        held in vec((0usize..3, any::<prop::sample::Index>()), 0..3),
+        confirmed in any::<bool>(),
+    ) {
+        let (all, groups) = grouped(all, &parts);
+        let policies: Vec<Policy> = (0..all.len()).map(|n| policy(n as u32)).collect();
+        let mut pins = vec![Pins::default(); all.len()];
+        for (cluster, at) in held {
+            let cluster = cluster % all.len();
+            if let Some(item) = (!all[cluster].is_empty()).then(|| at.get(&all[cluster])) {
+                pins[cluster].held.insert(item.id.clone(), Hold::Pinned);
+            }
+        }
+        let asked: Vec<Asked> =
+            (0..all.len()).map(|n| Asked { policy: &policies[n], catalogue: &all[n], pins: &pins[n], confirmed }).collect();
+        let plans = together(&asked, clock());
+        let alone: Vec<Plan> = asked.iter().map(|a| plan(a.policy, a.catalogue, a.pins, clock())).collect();
+        for (plan, alone) in plans.iter().zip(&alone) {
+            // What each cluster's own plan keeps is kept, so everything that is promised of one still holds.
+            prop_assert!(plan.going().is_subset(&alone.going()));
+        }
+        for group in &groups {
+            let mut of = vec![];
+            for (items, plan) in all.iter().zip(&plans) {
+                let waits = plan.brake.is_some() && !confirmed;
+                for item in items.iter().filter(|i| i.group.as_ref() == Some(group)) {
+                    let why = plan.keep.iter().find(|(id, _)| id == &item.id).map(|(_, why)| why);
+                    of.push((item.lane, why, waits));
+                }
+            }
+            // Nothing goes while another part stays, be it only until a person was asked.
+            let stays = of.iter().any(|(lane, why, waits)| *lane != Lane::Leaving && (why.is_some() || *waits));
+            prop_assert!(!stays || of.iter().all(|(_, why, _)| why.is_some()), "{of:?}");
+            // And none stays for the others' sake alone: one of them has a reason of its own.
+            let own = of.iter().any(|(lane, why, _)| *lane != Lane::Leaving && !matches!(why, None | Some(Kept::PartOf(_))));
+            prop_assert!(!stays || own || !confirmed, "{of:?}");
+        }
+        if confirmed {
+            // Carried out in one cluster only, planning again does the rest: what lost a part holds nothing together.
+            let gone = plans[0].going();
+            let lost: HashSet<_> = all[0].iter().filter(|i| gone.contains(&i.id)).filter_map(|i| i.group.clone()).collect();
+            let mut rest = all.clone();
+            rest[0] = without(&all[0], &gone);
+            for item in rest.iter_mut().flatten() {
+                item.group = item.group.take().filter(|g| !lost.contains(g));
+            }
+            let again: Vec<Asked> = asked.iter().zip(&rest).map(|(a, rest)| Asked { catalogue: rest, ..a.clone() }).collect();
+            for (n, (plan, before)) in together(&again, clock()).iter().zip(&plans).enumerate() {
+                let wanted: HashSet<_> = before.going().into_iter().filter(|id| rest[n].iter().any(|i| &i.id == *id)).collect();
+                prop_assert_eq!(plan.going(), wanted);
+            }
+        }
+    }
+}
+
+/// Some of each cluster's backups as parts of group backups: at most one of a cluster, each in one only.
+fn grouped(mut all: Vec<Vec<Item>>, parts: &[Vec<prop::sample::Index>]) -> (Vec<Vec<Item>>, Vec<GroupBackupId>) {
+    let mut groups = vec![];
+    for part in parts {
+        let group = GroupBackupId::new();
+        for (items, at) in all.iter_mut().zip(part).filter(|(items, _)| !items.is_empty()) {
+            let item = &mut items[at.index(items.len())];
+            if item.group.is_none() && matches!(item.lane, Lane::Good | Lane::Doubtful | Lane::Leaving) {
+                item.group = Some(group.clone());
+            }
+        }
+        groups.push(group);
+    }
+    (all, groups)
 }

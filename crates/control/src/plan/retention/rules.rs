@@ -3,7 +3,7 @@
 use super::words::{Gone, Kept, Period};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use mainstay_model::{
-    BackupId, ScheduleId, StorageId, Time,
+    BackupId, GroupBackupId, ScheduleId, StorageId, Time,
     backup::BackupKind,
     retention::{FAILED_DAYS, Gfs, Retention},
 };
@@ -90,6 +90,8 @@ pub struct Item {
     pub bytes: u64,
     /// The backup without which this one cannot be restored.
     pub parent: Option<BackupId>,
+    /// The group backup it is a part of, where that can still be restored as a whole.
+    pub group: Option<GroupBackupId>,
     pub rules: Rules,
     pub storages: Vec<StorageId>,
 }

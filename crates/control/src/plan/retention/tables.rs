@@ -17,6 +17,7 @@ fn made(text: &str, class: Class, retention: &Retention) -> Item {
         created_at,
         bytes: 10,
         parent: None,
+        group: None,
         rules: Rules::of(retention, created_at),
         storages: vec![],
     }

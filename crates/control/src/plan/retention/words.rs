@@ -1,7 +1,7 @@
 //! Why a backup stays or goes, as data and as the words people read.
 
 use jiff::civil;
-use mainstay_model::{BackupId, StorageId, Time, retention::Gfs};
+use mainstay_model::{BackupId, GroupBackupId, StorageId, Time, retention::Gfs};
 use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Kept {
     Window(Time),
     Locked(Time),
     NeededBy(BackupId),
+    /// Another part of it stays.
+    PartOf(GroupBackupId),
     Suspended(StorageId),
     /// A drill failed.
     Frozen,
@@ -61,6 +63,7 @@ impl Kept {
             Kept::Window(from) => format!("the base for restoring to any moment since {from}"),
             Kept::Locked(until) => format!("kept because locked until {until}: its storage lets nobody remove it before"),
             Kept::NeededBy(child) => format!("needed by {child}"),
+            Kept::PartOf(group) => format!("part of group backup {group}, which is kept as a whole"),
             Kept::Clock(why) => format!("nothing is deleted now: {why}"),
             plain => plain.plain().into(),
         }
