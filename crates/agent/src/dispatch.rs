@@ -45,6 +45,8 @@ table! {
     JoinNode => join_node,
     StartNode => start_node,
     StopNode => stop_node,
+    FenceNode => fence_node,
+    ReleaseFence => release_fence,
     RemoveNode => remove_node,
     LeaveNode => leave_node,
     ConfigureNode => configure_node,

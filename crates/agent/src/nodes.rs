@@ -19,7 +19,8 @@ use mainstay_model::{
     node::{NodeRole, Observed},
 };
 use mainstay_rpc::verbs::{
-    BootstrapNode, ConfigureNode, Done, EnsureAccounts, JoinNode, LeaveNode, PrepareNode, ReclaimNode, RemoveNode, StartNode, StopNode,
+    BootstrapNode, ConfigureNode, Done, EnsureAccounts, FenceNode, JoinNode, LeaveNode, PrepareNode, ReclaimNode, ReleaseFence, RemoveNode,
+    StartNode, StopNode,
 };
 use std::sync::Arc;
 
@@ -49,7 +50,10 @@ impl Agent {
         let id = &verb.plan.id;
         if self.volumes.root(id)?.is_none() {
             self.parts.runtime.stop(&served(id), StopMode::Kill).await?;
-            self.registry.change(id, |r| (r.initialised, r.asides) = (false, Default::default())).await?;
+            let forget = |r: &mut Record| {
+                (r.initialised, r.asides, r.fenced, r.fenced_asides) = (false, Default::default(), false, Default::default());
+            };
+            self.registry.change(id, forget).await?;
             self.prepared(&verb.plan).await?;
         }
         Ok(Done {})
@@ -113,6 +117,21 @@ impl Agent {
             self.registry.change(&verb.node, |r| r.wanted = Wanted::Stopped).await?;
         }
         self.parts.runtime.stop(&served(&verb.node), StopMode::Graceful).await?;
+        Ok(Done {})
+    }
+
+    /// Noted first: whatever ends this call, nothing starts the node any more.
+    pub(crate) async fn fence_node(&self, verb: FenceNode, act: &Act) -> Result<Done> {
+        self.cancel(&verb.node, verb.node.as_str(), act)?;
+        let _held = self.enter_by_id(&verb.node, act).await?;
+        self.registry.change(&verb.node, |r| (r.fenced, r.wanted) = (true, Wanted::Stopped)).await?;
+        self.parts.runtime.stop(&served(&verb.node), StopMode::Kill).await?;
+        Ok(Done {})
+    }
+
+    pub(crate) async fn release_fence(&self, verb: ReleaseFence, act: &Act) -> Result<Done> {
+        let _held = self.enter_by_id(&verb.node, act).await?;
+        self.registry.change(&verb.node, |r| r.fenced = false).await?;
         Ok(Done {})
     }
 
@@ -217,6 +236,8 @@ impl Agent {
             wanted: Wanted::Stopped,
             role: None,
             asides: Default::default(),
+            fenced: false,
+            fenced_asides: Default::default(),
         })
     }
 
@@ -244,7 +265,9 @@ impl Agent {
 
     /// The node, whose data must be there.
     pub(crate) async fn complete(&self, plan: &NodePlan) -> Result<Node> {
-        if !self.registry.get(&plan.id)?.initialised {
+        let record = self.registry.get(&plan.id)?;
+        refuse_fenced(&record)?;
+        if !record.initialised {
             let sentence = format!("{} holds no complete database yet: setting it up was not finished", plan.name);
             return Err(Error::conflict("not_initialised", sentence));
         }
@@ -254,6 +277,7 @@ impl Agent {
     /// Makes the node run, waits until `good`, and lets the engine put run-time state right.
     pub(crate) async fn run(&self, node: &Node, act: &Act, good: impl Fn(&Observed) -> bool) -> Result<Observed> {
         let engine = self.engine(&node.plan.engine)?;
+        refuse_fenced(&self.registry.get(&node.plan.id)?)?;
         self.registry.change(&node.plan.id, |r| r.wanted = Wanted::Running).await?;
         let service = engine.service(node);
         self.ensure_instance(node, &served(&node.plan.id), &service).await?;
@@ -284,6 +308,16 @@ impl Agent {
     pub(crate) async fn runs(&self, node: &NodeId) -> Result<bool> {
         Ok(self.parts.runtime.inspect(&served(node)).await?.state == InstanceState::Running)
     }
+}
+
+/// What a primary that lost its role holds must not be served again.
+fn refuse_fenced(record: &Record) -> Result<()> {
+    if !record.fenced {
+        return Ok(());
+    }
+    let sentence =
+        format!("{} lost its role to another node and may hold writes that no other has; resync it to let it back", record.plan.name);
+    Err(Error::conflict("fenced", sentence))
 }
 
 /// The lock of what happens beside a node's live data, which goes on meanwhile.

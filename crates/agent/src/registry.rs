@@ -35,6 +35,22 @@ pub(crate) struct Record {
     /// Directories put aside, and whether each holds a complete database.
     #[serde(default)]
     pub asides: BTreeMap<String, bool>,
+    /// `data` is that of a primary which lost its role: it is not started, only replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
+    /// Those of the directories put aside that hold such data.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub fenced_asides: BTreeSet<String>,
+}
+
+impl Record {
+    /// Before `data` goes aside: what it is goes with it, however often this is noted.
+    pub fn note_aside(&mut self, aside: &str) {
+        self.asides.entry(aside.into()).or_insert(self.initialised);
+        if self.fenced {
+            self.fenced_asides.insert(aside.into());
+        }
+    }
 }
 
 pub(crate) struct Registry {

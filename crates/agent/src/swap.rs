@@ -92,7 +92,10 @@ impl Agent {
         }
         self.note_aside(id, &aside).await?;
         self.exchanged(root, &verb.plan, &label, &aside).await?;
-        let came = |r: &mut Record| r.initialised = r.asides.remove(label.as_str()).unwrap_or(true) || marker.is_some();
+        let came = |r: &mut Record| {
+            r.initialised = r.asides.remove(label.as_str()).unwrap_or(true) || marker.is_some();
+            r.fenced = r.fenced_asides.remove(label.as_str());
+        };
         self.registry.change(id, came).await?;
         self.markers.remove(id, &label).await?;
         Ok(Done {})
@@ -100,10 +103,7 @@ impl Agent {
 
     /// Remembers, before anything moves, whether what goes aside is a complete database.
     async fn note_aside(&self, id: &NodeId, aside: &Label) -> Result<()> {
-        let note = |r: &mut Record| {
-            r.asides.entry(aside.as_str().into()).or_insert(r.initialised);
-        };
-        self.registry.change(id, note).await
+        self.registry.change(id, |r| r.note_aside(aside.as_str())).await
     }
 
     pub(crate) async fn swap_back(&self, verb: SwapBack, act: &Act) -> Result<Done> {
@@ -125,6 +125,7 @@ impl Agent {
             .change(&id, |r| {
                 if let Some(complete) = r.asides.remove(aside.as_str()) {
                     r.initialised = complete;
+                    r.fenced = r.fenced_asides.remove(aside.as_str());
                 }
             })
             .await?;
@@ -139,6 +140,7 @@ impl Agent {
         let Some(mut record) = self.registry.find(&verb.node)? else { return Ok(Done {}) };
         let plan = record.plan.clone();
         record.asides.remove(label.as_str());
+        record.fenced_asides.remove(label.as_str());
         self.registry.put(record).await?;
         drop(held);
         let _beside = self.locks.hold(beside_key(&verb.node), &act.progress).await?;
@@ -171,7 +173,7 @@ impl Agent {
             (data, _) => Ok(data != Stands::Filled),
         });
         if emptied.await? {
-            self.registry.change(&plan.id, |r| r.initialised = false).await?;
+            self.registry.change(&plan.id, |r| (r.initialised, r.fenced) = (false, false)).await?;
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ pub use storage::*;
 pub use token::*;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// One page of a list. `next` goes back as `?cursor=`; absent on the last page.
@@ -63,6 +64,11 @@ pub struct Plan {
     pub summary: Vec<String>,
     pub steps: Vec<PlannedStep>,
     pub warnings: Vec<String>,
+    /// What it comes to in numbers, as far as they are known; null where one is not, absent where it says
+    /// nothing of this verb: `connections_cut`, `bytes_to_copy`, `replicas_left`, `backups_left`, `backups_removed`,
+    /// `bytes_lost`, `seconds_unseen`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, Option<u64>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

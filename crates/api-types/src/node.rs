@@ -28,6 +28,19 @@ pub struct Node {
     pub observed_at: Time,
 }
 
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteNode {
+    /// The node's name, typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// Also where the primary does not answer or the node may lack acknowledged writes; the plan says what is
+    /// known to be lost. The old primary is fenced: it is let back by a resync only. Where nothing can be lost it
+    /// changes nothing.
+    #[serde(default)]
+    pub allow_data_loss: bool,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct NodeMetrics {
     pub node: String,

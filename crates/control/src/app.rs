@@ -1,5 +1,6 @@
 //! The services every verb has at hand.
 
+use crate::plan::candidate::LastKnown;
 use async_trait::async_trait;
 use mainstay_drivers::notifier::Notifiers;
 use mainstay_model::{ClusterId, Error, NodeId, ProjectId, Result, Secret, Time, TokenId, node::Observed, role::Role};
@@ -109,6 +110,8 @@ pub struct App {
     /// Storages that take a part of a log right now.
     pub storing_logs: crate::tasks::keep_log::Busy,
     observed: Mutex<HashMap<NodeId, Observed>>,
+    /// Where each node was when that was last known: all that is known of one that does not answer.
+    positions: Mutex<HashMap<NodeId, LastKnown>>,
     description: Mutex<Option<Description>>,
 }
 
@@ -182,6 +185,7 @@ impl App {
             looks: tokio::sync::broadcast::channel(1024).0,
             storing_logs: crate::tasks::keep_log::Busy::default(),
             observed: Mutex::default(),
+            positions: Mutex::default(),
             description: Mutex::default(),
         });
         runner.set_world(Arc::downgrade(&app));
@@ -217,12 +221,21 @@ impl App {
     /// Whether it is another one than before, but for its moment.
     pub fn note_observed(&self, node: NodeId, observed: Observed) -> bool {
         let at = observed.at;
+        if let Some(position) = &observed.position {
+            lock(&self.positions).insert(node.clone(), (position.clone(), at));
+        }
         let before = lock(&self.observed).insert(node, observed.clone());
         before.is_none_or(|before| Observed { at, ..before } != observed)
     }
 
+    /// A node's position when it was last known, and when that was.
+    pub fn last_position(&self, node: &NodeId) -> Option<LastKnown> {
+        lock(&self.positions).get(node).cloned()
+    }
+
     pub fn forget_observed(&self, keep: impl Fn(&NodeId) -> bool) {
         lock(&self.observed).retain(|n, _| keep(n));
+        lock(&self.positions).retain(|n, _| keep(n));
     }
 }
 

@@ -478,7 +478,7 @@ pub async fn resync(app: &App, by: &Actor, cluster: &Cluster, nodes: &[String], 
     running(cluster)?;
     app::confirmed(confirm, cluster.name.as_str())?;
     let topology = Topology::load(app, &cluster.id).await?;
-    if topology.replicas().next().is_none() {
+    if topology.beside_primary().next().is_none() {
         return Err(Error::conflict("no_replica", format!("cluster {} has no replica to seed again", cluster.name)));
     }
     let mut chosen = Vec::new();
@@ -490,7 +490,7 @@ pub async fn resync(app: &App, by: &Actor, cluster: &Cluster, nodes: &[String], 
         chosen.push(node.id.clone());
     }
     if chosen.is_empty() {
-        chosen = topology.replicas().map(|n| n.id.clone()).collect();
+        chosen = topology.beside_primary().map(|n| n.id.clone()).collect();
     }
     submit::<resync::Resync>(app, by, cluster, &resync::State { cluster: cluster.id.clone(), nodes: chosen }).await
 }

@@ -10,6 +10,7 @@ pub mod assertions;
 pub mod backups;
 pub mod clusters;
 pub mod copies;
+pub mod counts;
 pub mod drills;
 pub mod engines;
 pub mod groups;

@@ -4,7 +4,8 @@ use crate::{
     Actor, App, app, clusters,
     clusters::NodeView,
     engines,
-    ops::{add_node, promote, remove_node, restart_node},
+    ops::{add_node, force_promote, promote, remove_node, restart_node},
+    plan::candidate::{self, Loss},
     tasks::observe,
     topology::Topology,
 };
@@ -65,7 +66,34 @@ pub async fn remove(app: &App, by: &Actor, cluster: &Cluster, node: &str, confir
     clusters::submit::<remove_node::RemoveNode>(app, by, cluster, &state).await
 }
 
-pub async fn promote(app: &App, by: &Actor, cluster: &Cluster, node: &str, confirm: Option<&str>) -> Result<OperationId> {
+/// How a node would take over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Promotion {
+    /// By a hand-over that loses nothing; it is so many bytes behind now.
+    Planned(u64),
+    /// Without the primary, at the price of what it alone holds.
+    Forced(Loss),
+}
+
+/// The hand-over wherever it is possible: giving up writes is for where nothing else is left.
+pub async fn promotion(app: &App, topology: &Topology, node: &Node, allow_data_loss: bool) -> Result<Promotion> {
+    match promote::may_promote(app, topology, &node.id).await {
+        Ok(lag) => Ok(Promotion::Planned(lag)),
+        Err(e) if allow_data_loss && candidate::is_about_loss(&e) => {
+            force_promote::may_force(app, topology, &node.id).await.map(Promotion::Forced)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+pub async fn promote(
+    app: &App,
+    by: &Actor,
+    cluster: &Cluster,
+    node: &str,
+    allow_data_loss: bool,
+    confirm: Option<&str>,
+) -> Result<OperationId> {
     clusters::running(cluster)?;
     let topology = Topology::load(app, &cluster.id).await?;
     let node = find(&topology, node)?;
@@ -73,7 +101,21 @@ pub async fn promote(app: &App, by: &Actor, cluster: &Cluster, node: &str, confi
         return Err(Error::conflict("is_primary", format!("{} is the primary already", node.name)));
     }
     app::confirmed(confirm, &node.name)?;
-    promote::may_promote(app, &topology, &node.id).await?;
+    if let Promotion::Forced(expected) = promotion(app, &topology, node, allow_data_loss).await? {
+        let state = force_promote::State {
+            cluster: cluster.id.clone(),
+            node: node.id.clone(),
+            old: topology.primary()?.id.clone(),
+            expected,
+            lost: None,
+            ran: false,
+            ahead: vec![],
+            held_at: None,
+            opened_at: None,
+            backup: None,
+        };
+        return clusters::submit::<force_promote::ForcePromote>(app, by, cluster, &state).await;
+    }
     let state = promote::State {
         cluster: cluster.id.clone(),
         node: node.id.clone(),
@@ -91,6 +133,9 @@ pub async fn reboot(app: &App, by: &Actor, cluster: &Cluster, node: &str) -> Res
     clusters::running(cluster)?;
     let topology = Topology::load(app, &cluster.id).await?;
     let node = find(&topology, node)?;
+    if node.is_fenced() {
+        return Err(Error::conflict("fenced", format!("{} is fenced and does not start again; resync it", node.name)));
+    }
     let state = restart_node::State { cluster: cluster.id.clone(), node: node.id.clone() };
     clusters::submit::<restart_node::RestartNode>(app, by, cluster, &state).await
 }

@@ -71,7 +71,9 @@ async fn about(ended: &Ended<'_>, tx: &mut Tx) -> Result<Option<Draft>> {
         }
         ops::verify::Verify::KIND => words::verification(&backup(ended, tx).await?, end),
         ops::drill::Drill::KIND => words::drill(&backup(ended, tx).await?, end),
-        ops::promote::Promote::KIND => words::verb(NoticeKind::PromotionDone, cluster, id, &promotion(ended, tx).await?, end),
+        ops::promote::Promote::KIND | ops::force_promote::ForcePromote::KIND => {
+            words::verb(NoticeKind::PromotionDone, cluster, id, &promotion(ended, tx).await?, end)
+        }
         ops::resync::Resync::KIND | ops::resync_node::ResyncNode::KIND => words::verb(NoticeKind::ResyncDone, cluster, id, "resync", end),
         _ => None,
     })

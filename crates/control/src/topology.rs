@@ -36,7 +36,13 @@ impl Topology {
         self.cluster.primary.as_ref() == Some(&node.id)
     }
 
+    /// Those that follow the primary, or should. A fenced node is none before it was seeded anew.
     pub fn replicas(&self) -> impl Iterator<Item = &Node> {
+        self.beside_primary().filter(|n| !n.is_fenced())
+    }
+
+    /// Every node but the primary.
+    pub fn beside_primary(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|n| !self.is_primary(n))
     }
 
@@ -69,9 +75,9 @@ impl Topology {
         Ok(Upstream { node: node.id.clone(), name: node.name.clone(), address: address(node)?, port: node.address.port })
     }
 
-    /// Everybody but `node`, as peers.
+    /// Everybody who may follow `node`, as peers.
     pub fn others(&self, node: &NodeId) -> Result<Vec<Upstream>> {
-        self.nodes.iter().filter(|n| &n.id != node).map(|n| self.peer(n)).collect()
+        self.nodes.iter().filter(|n| &n.id != node && !n.is_fenced()).map(|n| self.peer(n)).collect()
     }
 }
 

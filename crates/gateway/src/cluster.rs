@@ -10,6 +10,7 @@ use mainstay_model::{
     route::{ClusterRoute, RouteStatus, Target},
 };
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -39,7 +40,12 @@ pub(crate) struct Cluster {
     open: [Gauge; 2],
     pub(crate) waiting: Gauge,
     refused: AtomicU64,
+    /// Open sessions by where their clients are.
+    peers: Arc<Mutex<BTreeMap<IpAddr, u64>>>,
 }
+
+/// With more addresses than this nobody is told of each.
+const MOST_PEERS: usize = 1_000;
 
 impl Cluster {
     pub(crate) async fn open(route: ClusterRoute, permits: Arc<Semaphore>) -> Arc<Self> {
@@ -53,6 +59,7 @@ impl Cluster {
             open: Default::default(),
             waiting: Gauge::default(),
             refused: AtomicU64::new(0),
+            peers: Arc::default(),
         });
         cluster.listen().await;
         cluster
@@ -75,6 +82,7 @@ impl Cluster {
             waiting: self.waiting.value(),
             refused: self.refused.load(Relaxed),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            peers: Some(locked(&self.peers).clone()).filter(|all| all.len() <= MOST_PEERS),
         }
     }
 
@@ -163,6 +171,11 @@ impl Cluster {
     }
 
     /// Counts a session as open for as long as the result is kept.
+    pub(crate) fn from(&self, peer: IpAddr) -> From {
+        *locked(&self.peers).entry(peer).or_default() += 1;
+        From(self.peers.clone(), peer)
+    }
+
     pub(crate) fn opened(&self, side: Side) -> Counted {
         self.open[side as usize].enter()
     }
@@ -176,6 +189,19 @@ impl Cluster {
 /// How many of something there are now.
 #[derive(Default)]
 pub(crate) struct Gauge(Arc<AtomicU64>);
+
+/// One open session of a client at this address; dropping it counts down.
+pub(crate) struct From(Arc<Mutex<BTreeMap<IpAddr, u64>>>, IpAddr);
+
+impl Drop for From {
+    fn drop(&mut self) {
+        let mut peers = locked(&self.0);
+        if let Some(count) = peers.get_mut(&self.1) {
+            *count -= 1;
+        }
+        peers.retain(|_, count| *count > 0);
+    }
+}
 
 impl Gauge {
     pub(crate) fn enter(&self) -> Counted {

@@ -87,6 +87,7 @@ impl Session {
 
     async fn carry(&mut self, mut client: TcpStream, mut backend: TcpStream, at: &SocketAddress) {
         let _open = self.cluster.opened(self.side);
+        let _from = self.cluster.from(self.peer);
         let cut = {
             let copy = copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER_BYTES, BUFFER_BYTES);
             tokio::pin!(copy);

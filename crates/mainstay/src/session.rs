@@ -113,7 +113,13 @@ impl Session {
     /// A verb that is over when it is answered. With `--dry-run` it is only put in words.
     pub async fn at_once<T: DeserializeOwned>(&self, ask: Ask, would: &str) -> Outcome<Option<T>> {
         if self.common.dry_run {
-            let plan = Plan { kind: "immediate".into(), summary: vec![format!("would {would}")], steps: vec![], warnings: vec![] };
+            let plan = Plan {
+                kind: "immediate".into(),
+                summary: vec![format!("would {would}")],
+                steps: vec![],
+                warnings: vec![],
+                numbers: Default::default(),
+            };
             self.show(&plan)?;
             return Ok(None);
         }

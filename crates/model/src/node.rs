@@ -37,6 +37,14 @@ pub struct Node {
     pub created_at: Time,
 }
 
+impl Node {
+    /// Its role went to another node while it may have held writes that nobody else has: it does not run
+    /// again before it was seeded anew.
+    pub fn is_fenced(&self) -> bool {
+        self.phase == Some(NodeStatus::Fenced)
+    }
+}
+
 /// A place in an engine's history. `history` tells histories apart (system identifier and
 /// timeline, replication id); positions of different histories do not compare.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

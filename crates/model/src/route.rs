@@ -1,7 +1,8 @@
 //! What the gateway is told: for each cluster where to listen, whom to let in, where to lead.
 
-use crate::{AllowEntry, ClusterId, cluster::SocketAddress};
+use crate::{AllowEntry, ClusterId, allow_list::allows, cluster::SocketAddress};
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Everything the gateway knows of one cluster. Applied as a whole: never a moment in which the
 /// allow-list is half the old and half the new one. A lower `generation` than the applied one is
@@ -47,4 +48,30 @@ pub struct RouteStatus {
     pub refused: u64,
     /// Set where the listener could not be opened: who holds the address.
     pub problem: Option<String>,
+    /// How many sessions are open from where; absent where that is not known, or there are too many places.
+    #[serde(default)]
+    pub peers: Option<BTreeMap<IpAddr, u64>>,
+}
+
+impl RouteStatus {
+    /// How many open sessions this list would end.
+    pub fn cut_by(&self, list: &[AllowEntry]) -> Option<u64> {
+        let peers = self.peers.as_ref()?;
+        Some(peers.iter().filter(|(peer, _)| !allows(list, **peer)).map(|(_, sessions)| sessions).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_the_sessions_it_does_not_allow() {
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        let peers = BTreeMap::from([(at("10.0.0.1"), 2), (at("192.0.2.7"), 3)]);
+        let status = RouteStatus { peers: Some(peers), ..RouteStatus::default() };
+        let list = [AllowEntry::parse("10.0.0.0/8", "", 0).unwrap()];
+        assert_eq!((status.cut_by(&list), status.cut_by(&[])), (Some(3), Some(0)));
+        assert_eq!(RouteStatus::default().cut_by(&list), None, "not known is not none");
+    }
 }

@@ -55,6 +55,11 @@ verbs! {
     StartNode { plan: NodePlan } -> Done;
     /// Does not run, and will not be started by anything but `StartNode`.
     StopNode { node: NodeId } -> Done;
+    /// Killed, not asked, and not started again by anything before its data was replaced: another node takes
+    /// its role, and what it holds may be more than that one has.
+    FenceNode { node: NodeId } -> Done;
+    /// Undoes `FenceNode`, but starts nothing.
+    ReleaseFence { node: NodeId } -> Done;
     /// Stops it and removes everything of it from this host.
     RemoveNode { node: NodeId } -> Done;
     /// At the primary: forget `leaving`.

@@ -235,3 +235,46 @@ async fn interrupted_removals_are_finished_at_the_next_start() {
     }
     panic!("{} is still there", remnant.display());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fenced_node_is_started_by_nothing_until_its_data_was_replaced() {
+    let mut host = Host::new().await;
+    let (one, two) = pair(&host, "ledger").await;
+    host.does(FenceNode { node: one.id.clone() }).await.unwrap();
+    host.does(Promote { plan: two.clone(), replicas: vec![] }).await.unwrap();
+    let upstream = host.world.upstream(&two);
+    for restart in [false, true] {
+        if restart {
+            host.kill().await;
+            host.open().await.unwrap();
+        }
+        for e in [
+            host.fails(StartNode { plan: one.clone() }).await,
+            host.fails(ResumeWrites { plan: one.clone() }).await,
+            host.fails(Follow { plan: one.clone(), upstream: upstream.clone() }).await,
+            host.fails(JoinNode { plan: one.clone(), upstream: upstream.clone() }).await,
+            host.fails(BootstrapNode { plan: one.clone() }).await,
+        ] {
+            assert_eq!((e.kind, e.code.as_str()), (Kind::Conflict, "fenced"), "{e}");
+        }
+    }
+    // A new copy that is given up brings back the old data, which stays fenced.
+    let aside = SwapData { plan: one.clone(), label: String::new(), aside: "old".into() };
+    let back = SwapBack { plan: one.clone(), label: String::new(), aside: "old".into() };
+    for _ in 0..2 {
+        host.does(aside.clone()).await.unwrap();
+        host.does(JoinNode { plan: one.clone(), upstream: upstream.clone() }).await.unwrap();
+        host.does(StopNode { node: one.id.clone() }).await.unwrap();
+        host.does(back.clone()).await.unwrap();
+        assert_eq!(host.fails(StartNode { plan: one.clone() }).await.code, "fenced");
+    }
+    host.does(aside).await.unwrap();
+    host.does(JoinNode { plan: one.clone(), upstream }).await.unwrap();
+    host.does(DropBeside { node: one.id.clone(), label: "old".into() }).await.unwrap();
+    host.does(StopNode { node: one.id.clone() }).await.unwrap();
+    host.does(StartNode { plan: one.clone() }).await.unwrap();
+    // And a fence that is taken back starts nothing, and lets it start.
+    host.does(FenceNode { node: two.id.clone() }).await.unwrap();
+    host.does(ReleaseFence { node: two.id.clone() }).await.unwrap();
+    host.does(StartNode { plan: two }).await.unwrap();
+}

@@ -91,7 +91,7 @@ fn planned(cluster: &Cluster, today: &[Assertion], all: &[Assertion]) -> Answer 
     let go = today.iter().filter(|a| !all.iter().any(|n| n.name == a.name)).map(|a| format!("{} is asked no more", a.name));
     let head = format!("the next drill of {} asks {} assertions", cluster.name, all.len());
     let summary = std::iter::once(head).chain(come).chain(go).collect();
-    Ok(Json(dto::Plan { kind: "assertions".into(), summary, steps: vec![], warnings: vec![] }).into_response())
+    Ok(Json(dto::Plan { kind: "assertions".into(), summary, steps: vec![], warnings: vec![], numbers: Default::default() }).into_response())
 }
 
 async fn try_now(

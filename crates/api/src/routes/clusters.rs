@@ -18,9 +18,10 @@ use axum::{
 use mainstay_api_types as dto;
 use mainstay_control::{
     clusters::{self, Deletion, NewCluster, alive, running, unprotected},
+    counts,
     ops::{create_cluster, delete_cluster, restart_cluster, resync, rotate, start_cluster, stop_cluster},
 };
-use mainstay_model::{AllowEntry, OperationId, Result, cluster::Cluster};
+use mainstay_model::{AllowEntry, Error, OperationId, Result, cluster::Cluster};
 use mainstay_operations::Operation;
 
 pub fn routes() -> Noun {
@@ -158,7 +159,20 @@ async fn delete(
         alive(&cluster)?;
         unprotected(&cluster, "deleted")?;
         let would = Would::of::<delete_cluster::DeleteCluster>(format!("cluster {} and all its nodes are removed", cluster.name));
-        return would.also(what_stays(&b)).locking(cluster.id.as_str()).planned(&s).await;
+        let there = counts::restorable(&s.app, &cluster.id).await?;
+        let (left, removed) = match (b.skip_final_backup, b.keep_backups) {
+            (false, _) => (there + 1, 0),
+            (true, true) => (there, 0),
+            (true, false) => (0, there),
+        };
+        return would
+            .also(what_stays(&b))
+            .number("connections_cut", counts::sessions(&s.app, &cluster.id, false).await)
+            .number("backups_left", Some(left))
+            .number("backups_removed", Some(removed))
+            .locking(cluster.id.as_str())
+            .planned(&s)
+            .await;
     }
     let how = Deletion { skip_final_backup: b.skip_final_backup, keep_backups: b.keep_backups, confirm: b.confirm };
     accepted(&s, &clusters::delete(&s.app, &c.actor, &cluster, how).await?, None).await
@@ -173,6 +187,9 @@ fn what_stays(b: &dto::DeleteCluster) -> &'static str {
         (true, false) => "no final backup is made, and every backup of the cluster is removed",
     }
 }
+
+/// Names and values of a plan's numbers.
+pub(super) type Numbers = Vec<(&'static str, Option<u64>)>;
 
 /// What came in with a verb on a cluster.
 pub(super) struct On<'a> {
@@ -191,11 +208,22 @@ impl On<'_> {
         C: AsyncFnOnce(&Cluster) -> Result<()>,
         A: AsyncFnOnce(&Cluster) -> Result<OperationId>,
     {
+        self.counted::<O, _, _>(summary, async |cluster: &Cluster| check(cluster).await.map(|()| Numbers::new()), act).await
+    }
+
+    /// The same where the plan has numbers: `check` says them.
+    pub async fn counted<O, C, A>(self, summary: &str, check: C, act: A) -> Answer
+    where
+        O: Operation,
+        C: AsyncFnOnce(&Cluster) -> Result<Numbers>,
+        A: AsyncFnOnce(&Cluster) -> Result<OperationId>,
+    {
         let cluster = find(self.s, self.c, self.id).await?;
         still(self.headers, &[&tag(&cluster)])?;
-        check(&cluster).await?;
+        let numbers = check(&cluster).await?;
         if self.q.is_true("dry_run") {
-            return Would::of::<O>(format!("{}: {summary}", cluster.name)).locking(cluster.id.as_str()).planned(self.s).await;
+            let would = Would::of::<O>(format!("{}: {summary}", cluster.name)).locking(cluster.id.as_str());
+            return numbers.into_iter().fold(would, |would, (name, value)| would.number(name, value)).planned(self.s).await;
         }
         accepted(self.s, &act(&cluster).await?, None).await
     }
@@ -246,9 +274,18 @@ async fn resync(
     let check = async |cluster: &Cluster| {
         running(cluster)?;
         let topology = super::nodes::topology(&s, cluster).await?;
-        b.nodes.iter().try_for_each(|node| super::nodes::replica(&topology, node).map(drop))
+        let named = b.nodes.iter().map(|node| Ok(super::nodes::replica(&topology, node)?.id.clone())).collect::<Result<Vec<_>>>()?;
+        if !q.is_true("dry_run") {
+            return Ok(Numbers::new());
+        }
+        let chosen = if named.is_empty() { topology.beside_primary().map(|n| n.id.clone()).collect() } else { named };
+        let clients = counts::clients(&s.app, &topology, &chosen).await;
+        Ok::<Numbers, Error>(vec![
+            ("bytes_to_copy", counts::seed_bytes(&s.app, &topology, chosen.len()).await),
+            ("connections_cut", clients),
+        ])
     };
-    on.run::<resync::Resync, _, _>("the data of the chosen replicas is erased and copied anew from the primary", check, act).await
+    on.counted::<resync::Resync, _, _>("the data of the chosen replicas is erased and copied anew from the primary", check, act).await
 }
 
 async fn credentials(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {

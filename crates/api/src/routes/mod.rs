@@ -51,6 +51,7 @@ use mainstay_api_types as dto;
 use mainstay_model::{Error, Kind, OperationId};
 use mainstay_operations::{Operation, Step};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 pub fn all() -> Vec<Noun> {
     vec![
@@ -105,11 +106,12 @@ struct Would<'a> {
     locks: Option<&'a str>,
     summary: Vec<String>,
     warnings: Vec<String>,
+    numbers: BTreeMap<String, Option<u64>>,
 }
 
 impl<'a> Would<'a> {
     fn of<O: Operation>(summary: impl Into<String>) -> Self {
-        Would { kind: O::KIND, steps: O::STEPS, locks: None, summary: vec![summary.into()], warnings: vec![] }
+        Would { kind: O::KIND, steps: O::STEPS, locks: None, summary: vec![summary.into()], warnings: vec![], numbers: BTreeMap::new() }
     }
     fn locking(self, key: &'a str) -> Self {
         Would { locks: Some(key), ..self }
@@ -123,6 +125,12 @@ impl<'a> Would<'a> {
         self
     }
 
+    /// What it comes to; `None` is not known.
+    fn number(mut self, name: &str, value: Option<u64>) -> Self {
+        self.numbers.insert(name.into(), value);
+        self
+    }
+
     /// The answer to `?dry_run=true`.
     async fn planned(mut self, shared: &Shared) -> Answer {
         let holder = match self.locks {
@@ -132,7 +140,8 @@ impl<'a> Would<'a> {
         self.warnings.extend(holder.map(|h| format!("{} ({}) is under way; until it ends this is refused", h.kind, h.id)));
         let step = |s: &Step| dto::PlannedStep { name: s.name.into(), title: s.title.into(), point_of_no_return: s.point_of_no_return };
         let steps = self.steps.iter().map(step).collect();
-        Ok(Json(dto::Plan { kind: self.kind.into(), summary: self.summary, steps, warnings: self.warnings }).into_response())
+        let Would { kind, summary, warnings, numbers, .. } = self;
+        Ok(Json(dto::Plan { kind: kind.into(), summary, steps, warnings, numbers }).into_response())
     }
 }
 

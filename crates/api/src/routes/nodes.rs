@@ -22,8 +22,10 @@ use axum::{
 use mainstay_api_types as dto;
 use mainstay_control::{
     clusters::running,
-    nodes,
-    ops::{self, promote::may_promote},
+    counts,
+    nodes::{self, Promotion},
+    ops,
+    plan::candidate::Loss,
     topology::Topology,
 };
 use mainstay_model::{Error, Result, cluster::Cluster, node::Node};
@@ -43,7 +45,7 @@ pub fn routes() -> Noun {
             remove,
         )
         .route(
-            verb("/clusters/{id}/nodes/{node}/promote", "promoteNode", "Make a replica the primary", ADMIN).body::<dto::Confirm>(),
+            verb("/clusters/{id}/nodes/{node}/promote", "promoteNode", "Make a replica the primary", ADMIN).body::<dto::PromoteNode>(),
             promote,
         )
         .route(verb("/clusters/{id}/nodes/{node}/reboot", "rebootNode", "Stop and start a node", OPERATOR).body::<dto::Confirm>(), reboot)
@@ -129,7 +131,12 @@ async fn remove(
     if q.is_true("dry_run") {
         running(&cluster)?;
         let node = replica(&topology, &node)?;
+        let left = counts::replicas_without(&topology, &node.id);
+        let clients = counts::clients(&s.app, &topology, std::slice::from_ref(&node.id)).await;
         return Would::of::<ops::remove_node::RemoveNode>(format!("{} and its data are removed", node.name))
+            .number("connections_cut", clients)
+            .number("replicas_left", Some(left))
+            .number("backups_left", Some(counts::restorable(&s.app, &cluster.id).await?))
             .locking(cluster.id.as_str())
             .planned(&s)
             .await;
@@ -143,18 +150,40 @@ async fn promote(
     Path((id, node)): Named,
     q: Query,
     headers: HeaderMap,
-    Body(b): Body<dto::Confirm>,
+    Body(b): Body<dto::PromoteNode>,
 ) -> Answer {
     let (cluster, topology) = seen(&s, &c, &id, &node, &headers).await?;
     if q.is_true("dry_run") {
         running(&cluster)?;
         let node = replica(&topology, &node)?;
-        let lag = may_promote(&s.app, &topology, &node.id).await?;
-        let would =
-            Would::of::<ops::promote::Promote>(format!("{} becomes the primary of {}; it is {lag} bytes behind", node.name, cluster.name));
-        return would.also("new connections wait, open sessions are closed").locking(cluster.id.as_str()).planned(&s).await;
+        let would = match nodes::promotion(&s.app, &topology, node, b.allow_data_loss).await? {
+            Promotion::Planned(lag) => handed_over(&cluster, node, lag),
+            Promotion::Forced(loss) => forced(&topology, node, &loss)?,
+        };
+        let would = would
+            .number("connections_cut", counts::sessions(&s.app, &cluster.id, true).await)
+            .number("replicas_left", Some(counts::replicas_without(&topology, &node.id)));
+        return would.locking(cluster.id.as_str()).planned(&s).await;
     }
-    accepted(&s, &nodes::promote(&s.app, &c.actor, &cluster, &node, b.confirm.as_deref()).await?, None).await
+    let operation = nodes::promote(&s.app, &c.actor, &cluster, &node, b.allow_data_loss, b.confirm.as_deref()).await?;
+    accepted(&s, &operation, None).await
+}
+
+fn handed_over(cluster: &Cluster, node: &Node, lag: u64) -> Would<'static> {
+    let summary =
+        format!("{} becomes the primary of {}; it is {lag} bytes behind, and waits for them: nothing is lost", node.name, cluster.name);
+    Would::of::<ops::promote::Promote>(summary).also("new connections wait, open sessions are closed").number("bytes_lost", Some(0))
+}
+
+fn forced(topology: &Topology, node: &Node, loss: &Loss) -> Result<Would<'static>> {
+    let old = &topology.primary()?.name;
+    let summary = format!("{} becomes the primary of {} without a hand-over", node.name, topology.cluster.name);
+    let unseen = loss.seconds.map(|s| s.round() as u64);
+    Ok(Would::of::<ops::force_promote::ForcePromote>(summary)
+        .also(format!("{old} is killed and fenced: it is let back by `cluster resync` only, which erases what it holds"))
+        .warning(vec![loss.sentence(&node.name)])
+        .number("bytes_lost", loss.bytes)
+        .number("seconds_unseen", unseen))
 }
 
 async fn reboot(

@@ -90,7 +90,7 @@ fn planned(summary: String, preview: &Preview) -> Answer {
     let summary = std::iter::once(summary).chain(going).collect();
     let warnings =
         if preview.deletes.is_empty() { vec![] } else { vec!["each can be brought back for 72 hours, with `backup undelete`".into()] };
-    Ok(Json(dto::Plan { kind: "backup_policy".into(), summary, steps: vec![], warnings }).into_response())
+    Ok(Json(dto::Plan { kind: "backup_policy".into(), summary, steps: vec![], warnings, numbers: Default::default() }).into_response())
 }
 
 fn how_many(preview: &Preview) -> String {

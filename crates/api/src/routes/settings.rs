@@ -19,7 +19,7 @@ use axum::{
 use mainstay_api_types as dto;
 use mainstay_control::{
     clusters::{self, alive, running},
-    engines, ops, plan,
+    counts, engines, ops, plan,
 };
 use mainstay_model::{AllowEntry, Error, allow_list::MAX_ENTRIES, cluster::Cluster};
 
@@ -106,7 +106,16 @@ async fn set_allow_list(
     let list = entries(b.allow_list)?;
     let act = async |cluster: &Cluster| clusters::set_allow_list(&s.app, &c.actor, cluster, list.clone()).await;
     let summary = format!("{} entries decide who may connect; sessions that no longer fit are cut", list.len());
-    let mut answer = on.run::<ops::set_allow_list::SetAllowList, _, _>(&summary, async |cluster| alive(cluster), act).await?;
+    let check = async |cluster: &Cluster| {
+        alive(cluster)?;
+        match q.is_true("dry_run") {
+            true => {
+                Ok::<_, Error>(vec![("connections_cut", counts::route(&s.app, &cluster.id).await.and_then(|route| route.cut_by(&list)))])
+            }
+            false => Ok(vec![]),
+        }
+    };
+    let mut answer = on.counted::<ops::set_allow_list::SetAllowList, _, _>(&summary, check, act).await?;
     let warnings = [(clusters::locks_out(&list, c.actor.from), LOCKED_OUT), (is_open(&list), OPEN)];
     for (_, warning) in warnings.into_iter().filter(|(holds, _)| *holds) {
         answer.headers_mut().append("x-mainstay-warning", HeaderValue::from_static(warning));

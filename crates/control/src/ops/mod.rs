@@ -13,6 +13,7 @@ pub mod delete_backup;
 pub mod delete_cluster;
 pub mod drill;
 pub mod expire_backups;
+pub mod force_promote;
 mod placing;
 pub mod promote;
 pub mod purge_cluster;
@@ -53,6 +54,7 @@ pub fn registry() -> Registry<App> {
         .with(delete_cluster::DeleteCluster)
         .with(drill::Drill)
         .with(expire_backups::ExpireBackups)
+        .with(force_promote::ForcePromote)
         .with(promote::Promote)
         .with(purge_cluster::PurgeCluster)
         .with(recover_cluster::RecoverCluster)

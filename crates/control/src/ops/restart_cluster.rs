@@ -75,7 +75,7 @@ async fn restart(cx: &Cx<App>, s: &State, node: &NodeId) -> Result<()> {
 
 async fn replicas(cx: &Cx<App>, s: &State) -> Result<()> {
     let topology = Topology::load(&cx.world, &s.cluster).await?;
-    for node in topology.nodes.iter().filter(|n| Some(&n.id) != s.primary.as_ref()) {
+    for node in topology.nodes.iter().filter(|n| Some(&n.id) != s.primary.as_ref() && !n.is_fenced()) {
         restart(cx, s, &node.id).await?;
     }
     Ok(())

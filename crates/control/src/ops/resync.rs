@@ -42,7 +42,7 @@ impl Operation for Resync {
 
 async fn replicas(cx: &Cx<App>, s: &State) -> Result<()> {
     for node in &s.nodes {
-        let state = resync_node::State { cluster: s.cluster.clone(), node: node.clone() };
+        let state = resync_node::State { cluster: s.cluster.clone(), node: node.clone(), was_fenced: false };
         child::<resync_node::ResyncNode>(cx, &format!("resync-{node}"), &state).await?;
     }
     Ok(())

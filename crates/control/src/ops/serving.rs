@@ -13,8 +13,8 @@ use std::time::Duration;
 /// How long nodes may take until they run again after a hand-over or a restore.
 const SETTLE: Duration = Duration::from_secs(60);
 
-/// Returns when every node of the cluster is seen running in its role; an error names those that
-/// are not.
+/// Returns when every node of the cluster but fenced ones is seen running in its role; an error names
+/// those that are not.
 pub async fn wait_running(cx: &Cx<App>, cluster: &ClusterId) -> Result<()> {
     let deadline = tokio::time::Instant::now() + SETTLE;
     let mut pause = Duration::from_millis(10);
@@ -37,7 +37,7 @@ async fn not_running(cx: &Cx<App>, cluster: &ClusterId) -> Result<Vec<String>> {
     let looks = observe::look(&cx.world, &topology).await?;
     let now = cx.world.now();
     let mut missing = Vec::new();
-    for (node, seen) in topology.nodes.iter().zip(&looks) {
+    for (node, seen) in topology.nodes.iter().zip(&looks).filter(|(n, _)| !n.is_fenced()) {
         let role = if topology.is_primary(node) { NodeRole::Primary } else { NodeRole::Replica };
         let (status, why) = plan::status::node_status(node, role, Wanted::Running, seen, now);
         if status != NodeStatus::Running {

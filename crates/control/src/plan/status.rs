@@ -14,7 +14,14 @@ pub const STALE_SECONDS: f64 = 15.0;
 /// A replica further behind than this, in bytes, is lagging.
 pub const LAG_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What a fenced node is, and the way out.
+const FENCED: &str =
+    "its role went to another node, and it may hold writes that no other has; `cluster resync` erases it and seeds it again";
+
 pub fn node_status(node: &Node, role: NodeRole, wanted: Wanted, seen: &Observed, now: Time) -> (NodeStatus, Option<String>) {
+    if node.is_fenced() {
+        return (NodeStatus::Fenced, Some(FENCED.into()));
+    }
     if let Some(phase) = node.phase {
         return (phase, None);
     }

@@ -32,7 +32,8 @@ pub async fn once(app: &Arc<App>) -> Result<()> {
     for cluster in clusters.iter().filter(|c| c.wanted == Wanted::Running && c.phase.is_none()) {
         let topology = Topology::load(app, &cluster.id).await?;
         let looks = super::observe::look(app, &topology).await?;
-        let down = looks.iter().any(|l| matches!(l.state, EngineState::Stopped | EngineState::Crashed));
+        let seen = topology.nodes.iter().zip(&looks).filter(|(n, _)| !n.is_fenced());
+        let down = seen.into_iter().any(|(_, l)| matches!(l.state, EngineState::Stopped | EngineState::Crashed));
         if down || !routed.contains_key(cluster.id.as_str()) {
             submit(app, cluster).await?;
         }

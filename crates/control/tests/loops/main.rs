@@ -70,6 +70,8 @@ loops! {
     moment_new: logs::Moment::new_cluster(LEDGER);
     node_add_to_pair: nodes::Add(LEDGERS);
     node_add_to_single: nodes::Add(MEMO);
+    node_force_promote_pair: nodes::Force(LEDGERS);
+    node_force_promote_three: nodes::Force(Shop { engine: "memo", replicas: 2 });
     node_promote_halting: nodes::Promote(LEDGERS);
     node_promote_pausing: nodes::Promote(MEMOS);
     node_remove: nodes::Remove(MEMOS);

@@ -7,10 +7,12 @@ use mainstay_control::{
     assertions::{self, Wish},
     backups::{self, NewBackup},
     clusters::{self, Deletion},
-    drills, nodes,
+    drills,
+    nodes::{self, Promotion},
     restores::{self, RestoreRequest},
     retention,
     storages::{self, NewStorage},
+    tasks,
 };
 use mainstay_drivers::{runtime::InstanceId, storage::Place};
 use mainstay_model::{
@@ -59,7 +61,7 @@ impl Stand {
         backups::get(self.app(), &backup.id).await.unwrap()
     }
     async fn promote(&self) -> OperationId {
-        nodes::promote(self.app(), &somebody(), &self.cluster, "shop-2", Some("shop-2")).await.unwrap()
+        nodes::promote(self.app(), &somebody(), &self.cluster, "shop-2", false, Some("shop-2")).await.unwrap()
     }
 }
 
@@ -269,4 +271,73 @@ async fn backups_are_read_from_where_the_cluster_says() {
     assert_eq!(names(&s.desk.back_up(&s.cluster).await.unwrap()), "shop-1");
     retention::set_policy(s.app(), &s.cluster, &BackupPolicy::default()).await.unwrap();
     assert_eq!(names(&s.desk.back_up(&s.cluster).await.unwrap()), "shop-2");
+}
+
+fn id_of(topology: &mainstay_control::topology::Topology, name: &str) -> mainstay_model::NodeId {
+    nodes::find(topology, name).unwrap().id.clone()
+}
+
+#[tokio::test]
+async fn a_dead_primary_is_given_up_only_when_that_is_said_and_comes_back_only_by_a_resync() {
+    for engine in ["memo", "ledger"] {
+        let s = stand(engine, 1).await;
+        s.world.clients.stay_away(true);
+        let shop = topology(s.app(), "shop").await.unwrap();
+        tasks::observe::look(s.app(), &shop).await.unwrap();
+        let old = id_of(&shop, "shop-1");
+        // As often as it is brought up again, and once more.
+        let instance = InstanceId(old.to_string());
+        while s.world.outside.runtime.processes()[&instance].runs() {
+            s.world.outside.runtime.crash(&instance);
+        }
+        // One write that no replica got.
+        let log = s.world.outside.data_dir().join("nodes").join(old.as_str()).join("data/log");
+        let held = std::fs::read_to_string(&log).unwrap();
+        std::fs::write(&log, held + "only here\n").unwrap();
+        assert!(s.world.rows(&old).contains(&"only here".to_string()));
+        let refused = nodes::promote(s.app(), &somebody(), &s.cluster, "shop-2", false, Some("shop-2")).await.unwrap_err();
+        assert!(refused.code == "primary_unreachable" && refused.message.contains("--allow-data-loss"), "{refused:?}");
+        let typed = nodes::promote(s.app(), &somebody(), &s.cluster, "shop-2", true, Some("shop")).await.unwrap_err();
+        assert_eq!(typed.code, "confirmation_mismatch");
+
+        let node = nodes::find(&shop, "shop-2").unwrap();
+        let Promotion::Forced(loss) = nodes::promotion(s.app(), &shop, node, true).await.unwrap() else { panic!("it was handed over") };
+        assert!(loss.seconds.is_some() && loss.primary.is_some() && loss.node.is_some(), "{loss:?}");
+        let id = nodes::promote(s.app(), &somebody(), &s.cluster, "shop-2", true, Some("shop-2")).await.unwrap();
+        let done = s.end(&id).await;
+        assert_eq!(done.status, Status::Succeeded, "{done:?}");
+        assert!(done.output["lost"]["seconds"].is_number() && done.output["fenced"][0] == old.as_str(), "{}", done.output);
+        s.is_sound().await;
+        let shop = topology(s.app(), "shop").await.unwrap();
+        assert!(shop.primary().unwrap().name == "shop-2" && nodes::find(&shop, "shop-1").unwrap().is_fenced());
+        assert!(!s.world.rows(&shop.primary().unwrap().id).contains(&"only here".to_string()));
+
+        // Nothing that starts clusters or nodes lets it back.
+        tasks::boot::once(&s.desk.app).await.unwrap();
+        if let Some(begun) = s.app().runner.holder(s.cluster.id.as_str()).await.unwrap() {
+            s.end(&begun.id).await;
+        }
+        for verb in 0..3 {
+            let now = topology(s.app(), "shop").await.unwrap().cluster;
+            let id = match verb {
+                0 => clusters::restart(s.app(), &somebody(), &now).await,
+                1 => clusters::stop(s.app(), &somebody(), &now).await,
+                _ => clusters::start(s.app(), &somebody(), &now).await,
+            };
+            assert_eq!(s.end(&id.unwrap()).await.status, Status::Succeeded, "{verb}");
+        }
+        assert_eq!(nodes::reboot(s.app(), &somebody(), &s.cluster, "shop-1").await.unwrap_err().code, "fenced");
+        assert_eq!(
+            nodes::promotion(s.app(), &shop, nodes::find(&shop, "shop-1").unwrap(), true).await.unwrap_err().code,
+            "candidate_unhealthy"
+        );
+        assert!(s.world.rows(&old).contains(&"only here".to_string()), "what it alone holds is still there");
+        s.is_sound().await;
+
+        let id = clusters::resync(s.app(), &somebody(), &s.cluster, &[], Some("shop")).await.unwrap();
+        assert_eq!(s.end(&id).await.status, Status::Succeeded);
+        let shop = topology(s.app(), "shop").await.unwrap();
+        assert!(shop.nodes.iter().all(|n| n.phase.is_none()), "it follows like any other");
+        s.is_sound().await;
+    }
 }

@@ -267,7 +267,7 @@ impl Soak {
             "allow" => clusters::set_allow_list(app, &by, cluster, vec![AllowEntry::parse("127.0.0.0/8", "", 0)?]).await,
             "add_node" => Ok(nodes::add(app, &by, cluster).await?.1),
             "remove_node" => nodes::remove(app, &by, cluster, &node, Some(&node)).await,
-            "promote" => nodes::promote(app, &by, cluster, &node, Some(&node)).await,
+            "promote" => nodes::promote(app, &by, cluster, &node, false, Some(&node)).await,
             "reboot" => nodes::reboot(app, &by, cluster, &node).await,
             "resync" => clusters::resync(app, &by, cluster, &[], Some(cluster.name.as_str())).await,
             "delete" => {

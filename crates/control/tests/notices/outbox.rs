@@ -21,7 +21,7 @@ async fn ends_are_told_to_those_who_want_to_hear() {
     let notice = world.notifiers.sent("all").remove(0);
     assert_eq!((notice.object.as_str(), notice.cluster.as_deref(), notice.good), (backup.id.as_str(), Some("shop"), true));
 
-    let id = nodes::promote(&desk.app, &somebody(), &cluster, "shop-2", Some("shop-2")).await.unwrap();
+    let id = nodes::promote(&desk.app, &somebody(), &cluster, "shop-2", false, Some("shop-2")).await.unwrap();
     desk.done(&id).await.unwrap();
     // The new primary's backup is told of, the other parts of the promotion are not.
     assert_eq!(told(&world, &desk, "all").await[1..], [NoticeKind::BackupSucceeded, NoticeKind::PromotionDone]);

@@ -22,11 +22,21 @@ pub enum Verb {
     /// Make a replica the primary
     #[command(after_help = "\
 New connections wait meanwhile; open sessions are closed. A backup of the new primary is made at once.
+It is refused where the primary does not answer or the node may lack acknowledged writes. With
+--allow-data-loss it is done all the same: the plan says what is known to be lost, and the old primary is
+killed and fenced until `cluster resync` seeds it again.
 
 Examples:
   mainstay node promote shop shop-2 --dry-run
-  mainstay node promote shop shop-2")]
-    Promote(One),
+  mainstay node promote shop shop-2
+  mainstay node promote shop shop-2 --allow-data-loss")]
+    Promote {
+        #[command(flatten)]
+        one: One,
+        /// Give up what the node may lack, where there is no other way
+        #[arg(long)]
+        allow_data_loss: bool,
+    },
     /// Restart a node
     #[command(after_help = "Example:\n  mainstay node reboot shop shop-2")]
     Reboot(One),

@@ -7,7 +7,7 @@ use crate::{
     output::{Row, Show, bytes, card, clean, grid, local, note, or_dash, seconds, word},
     session::{Ask, Session, nothing},
 };
-use mainstay_api_types::{Confirm, Logs, Node, NodeMetrics, Operation};
+use mainstay_api_types::{Confirm, Logs, Node, NodeMetrics, Operation, PromoteNode};
 use mainstay_client::segment;
 
 pub async fn run(s: &Session, verb: Verb) -> Outcome {
@@ -15,7 +15,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::List(a) => s.show(&s.list::<Node>(format!("{}/nodes", cluster::path(&a.cluster)), &[]).await?)?,
         Verb::Add(a) => add(s, &a.cluster).await?,
         Verb::Remove(a) => remove(s, &a).await?,
-        Verb::Promote(a) => promote(s, &a).await?,
+        Verb::Promote { one, allow_data_loss } => promote(s, &one, allow_data_loss).await?,
         Verb::Reboot(a) => reboot(s, &a).await?,
         Verb::Logs { one, lines } => {
             let lines = lines.to_string();
@@ -60,14 +60,20 @@ async fn remove(s: &Session, a: &One) -> Outcome<()> {
     Ok(())
 }
 
-async fn promote(s: &Session, a: &One) -> Outcome<()> {
+async fn promote(s: &Session, a: &One, allow_data_loss: bool) -> Outcome<()> {
     let node: Node = s.get(path(a)).await?;
-    let ask = Ask::post(format!("{}/promote", path(a)), &confirmation(&node));
+    let body = PromoteNode { confirm: Some(node.name.clone()), allow_data_loss };
+    let ask = Ask::post(format!("{}/promote", path(a)), &body);
     s.confirm(&ask, &node.name).await?;
     let Some(o) = s.perform(ask).await? else { return Ok(()) };
     show_node(s, &a.cluster, &o, &a.node).await?;
     if let Some(gap) = o.output.get("gap_seconds").and_then(|v| v.as_f64()) {
         note(format!("gap: clients were held for {}", seconds(gap)));
+    }
+    if let Some(lost) = o.output.get("lost") {
+        let known = lost.get("bytes").and_then(|v| v.as_u64()).map_or("an unknown amount".into(), bytes);
+        note(format!("lost: {known}, and what the old primary took after it was last seen; it is fenced"));
+        note(format!("next: mainstay cluster resync {} lets it back, and erases what it holds", a.cluster));
     }
     if let Some(backup) = o.output.get("backup").and_then(|v| v.as_str()) {
         note(format!("backup of the new primary: {backup}"));

@@ -6,6 +6,7 @@ use mainstay_api_types::Plan;
 impl Show for Plan {
     fn people(&self) -> String {
         let mut lines = self.summary.clone();
+        lines.extend(self.numbers.iter().map(|(name, value)| format!("{}: {}", name.replace('_', " "), number(name, *value))));
         lines.extend(self.warnings.iter().map(|w| format!("warning: {w}")));
         if !self.steps.is_empty() {
             lines.push("Steps:".into());
@@ -15,5 +16,14 @@ impl Show for Plan {
             lines.push(format!("{:>3}. {}{mark}", i + 1, step.title));
         }
         crate::output::clean(&lines.join("\n"))
+    }
+}
+
+/// With its unit; what is not known is said as that.
+fn number(name: &str, value: Option<u64>) -> String {
+    match value {
+        None => "unknown".into(),
+        Some(n) if name.starts_with("bytes") => crate::output::bytes(n),
+        Some(n) => n.to_string(),
     }
 }

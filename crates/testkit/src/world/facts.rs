@@ -67,7 +67,7 @@ impl Scrutiny<'_> {
         }
         self.must(cluster.phase.is_none(), || format!("{} is left {:?}", cluster.name, cluster.phase));
         for node in &nodes {
-            self.must(node.phase.is_none(), || format!("{} is left {:?}", node.name, node.phase));
+            self.must(node.phase.is_none() || node.is_fenced(), || format!("{} is left {:?}", node.name, node.phase));
         }
         let opened = self.world.store();
         let accounts = store::accounts::get(&mut *opened.read().await?, opened.sealer(), &cluster.id).await?;
@@ -96,7 +96,8 @@ impl Scrutiny<'_> {
     fn serves(&mut self, topology: &Topology) -> Result<()> {
         let (cluster, primary) = (&topology.cluster, topology.primary()?.clone());
         for node in &topology.nodes {
-            self.must(self.runs(&node.id), || format!("{} does not run", node.name));
+            let wanted = !node.is_fenced();
+            self.must(self.runs(&node.id) == wanted, || format!("{} runs: {}, fenced: {}", node.name, !wanted, !wanted));
         }
         let writable = self.world.clients.writable(&self.processes).remove(&cluster.id).unwrap_or_default();
         self.must(writable == [primary.id.clone()], || format!("{}: {writable:?} take writes, {} should", cluster.name, primary.id));
