@@ -16,7 +16,7 @@ use crate::{
 use mainstay_drivers::{
     engine::{Node, NodePlan},
     runtime::{InstanceId, InstanceState, StopMode},
-    segments::{PIECES, Piece, Segments},
+    segments::{COUNT, FIRST, FROM, LAST, LINE, PIECES, Piece, Segments, UNTIL},
     storage::{Entry, EntryKind, Keep, LOG, Source, Storage},
 };
 use mainstay_model::{ClusterId, Error, NodeId, Result, Time, backup::Facts, node::Position};
@@ -181,11 +181,6 @@ fn size(spool: &Path) -> Result<u64> {
     Ok(total)
 }
 
-const FROM: &str = "from";
-const UNTIL: &str = "until";
-const FIRST: &str = "first";
-const LAST: &str = "last";
-
 /// What a part says of itself: of this call, or of an earlier one whose reply was lost.
 fn told(stored: mainstay_drivers::storage::Stored) -> Result<StoredLog> {
     let missing = || Error::integrity(format!("part {} of the log does not say what it holds", stored.snapshot));
@@ -194,7 +189,7 @@ fn told(stored: mainstay_drivers::storage::Stored) -> Result<StoredLog> {
     let until = names.get(UNTIL).and_then(|text| Time::parse(text)).ok_or_else(missing)?;
     let to = stored.facts.stop.clone().ok_or_else(missing)?;
     let (first, last) = names.get(FIRST).cloned().zip(names.get(LAST).cloned()).ok_or_else(missing)?;
-    let pieces = stored.facts.exact.get("pieces").copied().ok_or_else(missing)?;
+    let pieces = stored.facts.exact.get(COUNT).copied().ok_or_else(missing)?;
     Ok(StoredLog { from, to, until, first, last, pieces, stored })
 }
 
@@ -216,14 +211,14 @@ impl Spooling {
             (UNTIL, verb.until.to_string()),
             (FIRST, name(ranged.first())),
             (LAST, name(ranged.last())),
-            ("line", verb.line.clone()),
+            (LINE, verb.line.clone()),
         ];
         let facts = Facts {
             engine: verb.plan.engine.clone(),
             engine_version: verb.plan.version.clone(),
             history: verb.to.history.clone(),
             stop: Some(verb.to.clone()),
-            exact: [("pieces".to_string(), ranged.len() as u64)].into(),
+            exact: [(COUNT.to_string(), ranged.len() as u64)].into(),
             names: names.into_iter().map(|(k, v)| (k.to_string(), v)).collect(),
             node: verb.plan.name.clone(),
             stopped_at: Some(verb.until),

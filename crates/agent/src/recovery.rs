@@ -9,6 +9,7 @@ use crate::{Agent, dispatch::Act, text::clean};
 use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
+    segments,
     storage::{
         CONTROL_PLANE, Depth, Described, FoundBackup, FoundRepository, Holds, LOG, RepositoryKeys, RepositoryRef, Snapshot, Storage,
         StorageSpec, Storages,
@@ -50,6 +51,7 @@ async fn look(storages: &dyn Storages, repository: &RepositoryRef, now: Time) ->
         holds: Holds::Nothing,
         name: String::new(),
         backups: vec![],
+        log: vec![],
         error: None,
     };
     match storages.open(repository, false).await {
@@ -147,6 +149,7 @@ impl Agent {
         for backup in found.backups.iter_mut().filter(|b| b.error.is_none()) {
             backup.error = damage(storage.as_ref(), &backup.snapshot, &act.progress).await?;
         }
+        found.log = segments::found_in(storage.as_ref(), &r.cluster).await?;
         Ok(found)
     }
 }

@@ -381,7 +381,7 @@ async fn commands_for(app: &App, backup: &Backup, copy: &Copy) -> Result<Vec<Str
 
 // ---- repositories ----
 
-const OWN_KEY: &str = "repository_key";
+pub(crate) const OWN_KEY: &str = "repository_key";
 
 /// The cluster's repository in a storage, with the keys that open it.
 pub async fn repository(app: &App, cluster: &Cluster, storage: &StorageId) -> Result<RepositoryRef> {

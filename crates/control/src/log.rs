@@ -6,6 +6,7 @@ use crate::{
     plan::log::{self as plan, Chosen, Span},
     storages,
 };
+use mainstay_drivers::segments::FoundLog;
 use mainstay_model::{
     ClusterId, Error, OperationId, Result, StorageId, Time,
     backup::Backup,
@@ -187,6 +188,44 @@ pub(crate) async fn replay_of(app: &App, base: &Backup, until: Option<Time>) -> 
     let repository = backups::repository_of(app, &chosen.base, &chosen.storage).await?;
     let bytes = chosen.parts.iter().map(|p| p.bytes).sum();
     Ok(Some(Replay { until, repository, parts: chosen.parts.iter().map(|p| p.snapshot.clone()).collect(), bytes }))
+}
+
+// ---- found again ----
+
+/// Makes the parts that are known to lie in this storage those that were found there. A part that is
+/// known as it was found keeps what is known beyond that: up to when it is everything may have moved.
+pub(crate) async fn take_found(tx: &mut Tx, cluster: &ClusterId, storage: &StorageId, found: Vec<FoundLog>) -> Result<u64> {
+    let known: Vec<Part> = store::log::parts(tx, cluster).await?.into_iter().filter(|p| &p.storage == storage).collect();
+    for gone in known.iter().filter(|k| !found.iter().any(|f| f.snapshot == k.snapshot)) {
+        store::log::remove_part(tx, &gone.id).await?;
+    }
+    let mut news = 0;
+    for found in found.into_iter().filter(|f| !known.iter().any(|k| k.snapshot == f.snapshot)) {
+        store::log::put_part(tx, &part(cluster, storage, found)).await?;
+        news += 1;
+    }
+    Ok(news)
+}
+
+fn part(cluster: &ClusterId, storage: &StorageId, f: FoundLog) -> Part {
+    Part {
+        id: f.part,
+        cluster: cluster.clone(),
+        storage: storage.clone(),
+        snapshot: f.snapshot,
+        // A line is called by an id that was made when it began.
+        line_started_at: f.line.made_at(),
+        line: f.line.to_string(),
+        history: f.history,
+        from: f.from,
+        to: f.to,
+        until: f.until,
+        stored_at: f.stored_at,
+        first: f.first,
+        last: f.last,
+        pieces: f.pieces,
+        bytes: f.bytes,
+    }
 }
 
 // ---- what can go ----

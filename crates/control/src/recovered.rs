@@ -6,10 +6,14 @@
 //! copies that are not where they should be are called lost. Everything else is left to what is seen:
 //! engines that run are found by their nodes' directories, the others are shown as what they are.
 
-use crate::{app::StoreDatabase, backups, ops::back_up, storages, tokens};
-use mainstay_drivers::storage::{Place, StorageSpec, Storages};
+use crate::{app::StoreDatabase, backups, log, ops::back_up, storages, tokens};
+use mainstay_drivers::{
+    engine::Chunking,
+    segments::{self, FoundLog},
+    storage::{Place, RepositoryKeys, RepositoryRef, StorageSpec, Storages},
+};
 use mainstay_model::{
-    ClusterId, Error, Name, ProjectId, Result, StorageId, Time,
+    ClusterId, Error, Kind, Name, ProjectId, Result, StorageId, Time,
     backup::{Backup, BackupStatus, Copy},
     cluster::{Cluster, ClusterStatus, Wanted},
     restore::RestoreStatus,
@@ -17,7 +21,7 @@ use mainstay_model::{
 use mainstay_operations::{Journal, Tx};
 use mainstay_store::{self as store, Paging, Store, backups::BackupFilter, restores::RestoreFilter, storages::StorageRow};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     path::Path,
     sync::Arc,
 };
@@ -40,6 +44,8 @@ pub struct Settled {
     pub interrupted_operations: u64,
     /// Copies of backups that are not where they should be.
     pub lost_copies: u64,
+    /// Parts of logs that were stored after the copy was made.
+    pub log_parts: u64,
     /// Storages that could not be looked into, and why.
     pub unseen: Vec<String>,
 }
@@ -61,6 +67,7 @@ pub async fn settle(opened: &Store, storages: &dyn Storages, origin: &Origin<'_>
     store::kv::put(&mut tx, "recovered_at", &now.to_string()).await?;
     store::commit(tx).await?;
     look_for_copies(opened, storages, &mut settled).await?;
+    look_for_logs(opened, storages, &mut settled).await?;
     settled.clusters.sort();
     Ok(settled)
 }
@@ -144,7 +151,8 @@ async fn release(tx: &mut Tx, mut cluster: Cluster) -> Result<()> {
         false => (cluster.phase.filter(|p| *p == ClusterStatus::Failed), cluster.phase_reason),
     };
     for mut node in store::nodes::of_cluster(tx, &cluster.id).await? {
-        node.phase = None;
+        // What was fenced may not come back by this.
+        node.phase = node.phase.filter(|_| node.is_fenced());
         store::nodes::update(tx, &node).await?;
     }
     store::clusters::update(tx, &cluster).await
@@ -203,4 +211,68 @@ async fn lost(tx: &mut Tx, mut backup: Backup, seen: &HashMap<StorageId, Lying>)
         store::backups::update(tx, &backup).await?;
     }
     Ok(count)
+}
+
+/// The log went on being stored after the copy was made, and parts grew into others since: which moments
+/// can be restored is what the storages say now.
+async fn look_for_logs(opened: &Store, storages: &dyn Storages, settled: &mut Settled) -> Result<()> {
+    let kept = {
+        let mut conn = opened.read().await?;
+        let mut all = store::log::clusters(&mut conn).await?;
+        all.extend(store::log::with_parts(&mut conn).await?);
+        all.into_iter().collect::<BTreeSet<ClusterId>>()
+    };
+    for cluster in kept {
+        for storage in places_of_log(opened, &cluster).await? {
+            let row = match store::storages::get(&mut *opened.read().await?, &storage).await {
+                Ok(row) => row,
+                Err(e) if e.kind == Kind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            match found_log(opened, storages, &cluster, &row).await {
+                Ok(found) => {
+                    let mut tx = opened.begin_write().await?;
+                    settled.log_parts += log::take_found(&mut tx, &cluster, &storage, found).await?;
+                    store::commit(tx).await?;
+                }
+                Err(e) => settled.unseen.push(format!("{}: the log of cluster {cluster}: {}", row.name, e.message)),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn places_of_log(opened: &Store, cluster: &ClusterId) -> Result<BTreeSet<StorageId>> {
+    let mut conn = opened.read().await?;
+    let mut places: BTreeSet<StorageId> = store::log::parts(&mut conn, cluster).await?.into_iter().map(|p| p.storage).collect();
+    places.extend(store::log::archive(&mut conn, cluster).await?.into_iter().flat_map(|a| a.places.into_keys()));
+    match store::clusters::get(&mut conn, cluster).await {
+        Ok(found) => places.extend(found.log.into_iter().flat_map(|k| k.storages)),
+        Err(e) if e.kind == Kind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    Ok(places)
+}
+
+/// Nothing where no repository lies: it is lost, or was never made.
+async fn found_log(opened: &Store, storages: &dyn Storages, cluster: &ClusterId, row: &StorageRow) -> Result<Vec<FoundLog>> {
+    let mut conn = opened.read().await?;
+    let path = store::kv::get(&mut conn, &backups::path_of(cluster)).await?;
+    let owner = backups::keys_owner(cluster);
+    let key = store::secrets::get(&mut conn, opened.sealer(), &owner, backups::OWN_KEY).await?;
+    drop(conn);
+    let Some(own) = key else { return Ok(vec![]) };
+    let repository = RepositoryRef {
+        storage: storages::spec(opened, row).await?,
+        project: path.as_deref().and_then(ProjectId::parse).unwrap_or_else(|| row.project.clone()),
+        cluster: cluster.clone(),
+        // Chosen when it was made, and read from there.
+        chunking: Chunking::ContentDefined,
+        keys: RepositoryKeys { own, recovery: vec![] },
+    };
+    match storages.open(&repository, false).await {
+        Ok(storage) => segments::found_in(storage.as_ref(), cluster).await,
+        Err(e) if e.kind == Kind::NotFound => Ok(vec![]),
+        Err(e) => Err(e),
+    }
 }

@@ -295,6 +295,9 @@ pub struct FoundRepository {
     pub name: String,
     /// Oldest first.
     pub backups: Vec<FoundBackup>,
+    /// The parts of its log, where they were asked for.
+    #[serde(default)]
+    pub log: Vec<crate::segments::FoundLog>,
     /// Why there is no more to say of it.
     pub error: Option<String>,
 }

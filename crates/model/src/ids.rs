@@ -1,6 +1,7 @@
 //! Ids are `<kind>_<26 characters>`: a UUIDv7 in Crockford's base 32, so that they sort by age
 //! and no cluster name can look like one (names have no underscore).
 
+use crate::Time;
 use serde::{Deserialize, Serialize};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -12,6 +13,13 @@ fn encode(mut n: u128) -> String {
         n >>= 5;
     }
     out.iter().map(|b| *b as char).collect()
+}
+
+/// When an id of this body was made, to the millisecond: it begins with that.
+fn made_at(body: &str) -> Time {
+    let place = |b: u8| ALPHABET.iter().position(|a| *a == b).unwrap_or_default() as u128;
+    let number = body.bytes().fold(0u128, |n, b| (n << 5) | place(b));
+    Time::from_micros((number >> 80) as i64 * 1000)
 }
 
 fn is_body(s: &str) -> bool {
@@ -34,6 +42,10 @@ macro_rules! id {
             }
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+            /// By the clock of whoever made it, to the millisecond.
+            pub fn made_at(&self) -> Time {
+                made_at(&self.0[Self::PREFIX.len() + 1..])
             }
         }
         impl Default for $name {
@@ -100,5 +112,12 @@ mod tests {
         let a = BackupId::new();
         std::thread::sleep(std::time::Duration::from_millis(2));
         assert!(a < BackupId::new());
+    }
+
+    #[test]
+    fn an_id_says_when_it_was_made() {
+        let now = jiff::Timestamp::now().as_microsecond();
+        let made = BackupId::new().made_at().micros();
+        assert!((now - made).abs() < 60_000_000, "{now} {made}");
     }
 }

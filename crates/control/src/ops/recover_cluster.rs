@@ -6,7 +6,7 @@
 //! the restore fails, so that another backup can be tried without the key.
 
 use super::restore_new::{self, RestoreNew};
-use crate::{App, app::act, backups, projects, recovery, storages};
+use crate::{App, app::act, backups, log, projects, recovery, storages};
 use async_trait::async_trait;
 
 use mainstay_drivers::{
@@ -151,6 +151,7 @@ async fn catalogue(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
             }
         }
     }
+    log::take_found(tx, &s.cluster, &s.storage, found.log.clone()).await?;
     store::kv::put(tx, &backups::path_of(&s.cluster), s.project.as_str()).await?;
     let mut restore = store::restores::get(tx, &s.new.restore).await?;
     restore.backup = s.new.backup.clone();

@@ -232,6 +232,7 @@ struct Back {
     clusters: Vec<String>,
     interrupted_operations: u64,
     lost_copies: u64,
+    log_parts: u64,
     unseen: Vec<String>,
 }
 
@@ -244,6 +245,7 @@ impl From<Rebuilt> for Back {
             clusters: r.settled.clusters,
             interrupted_operations: r.settled.interrupted_operations,
             lost_copies: r.settled.lost_copies,
+            log_parts: r.settled.log_parts,
             unseen: r.settled.unseen,
         }
     }
@@ -258,6 +260,7 @@ impl Show for Back {
             ("clusters", self.clusters.join(", ")),
             ("operations ended", self.interrupted_operations.to_string()),
             ("copies of backups not found", self.lost_copies.to_string()),
+            ("parts of logs found since", self.log_parts.to_string()),
         ])
     }
 }

@@ -110,12 +110,21 @@ fn refuse_another(dir: &Path) -> Result<()> {
     Err(Error::conflict("data_dir_used", why))
 }
 
+/// Removes what a recovery that was killed left in a data directory that is locked: there are keys in it.
+pub fn tidy(dir: &Path) -> Result<()> {
+    remove(&dir.join(STAGING))
+}
+
+fn remove(staging: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(staging) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::from(e).context(staging.display())),
+        _ => Ok(()),
+    }
+}
+
 /// What an interrupted attempt left there is of no use.
 fn empty(staging: &Path) -> Result<PathBuf> {
-    match std::fs::remove_dir_all(staging) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::from(e).context(staging.display())),
-        _ => {}
-    }
+    remove(staging)?;
     DirBuilder::new().mode(0o700).create(staging)?;
     Ok(staging.into())
 }

@@ -62,6 +62,7 @@ pub struct Ready<'a> {
 pub async fn serve(config: Config, shutdown: CancellationToken, ready: impl FnOnce(Ready<'_>) + Send) -> Result<()> {
     let data_dir = data_dir::prepare(&config.data_dir)?;
     let _lock = data_dir::Lock::take(&data_dir)?;
+    super::recover::tidy(&data_dir)?;
     let sealer = data_dir::sealer(&data_dir)?;
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let tls = tls::prepare(&config, &data_dir, &host_name)?;

@@ -179,6 +179,89 @@ fn the_whole_way_back(m: Mainstay, flags: Vec<String>) {
     copied(m);
 }
 
+/// The server's clock, in words that `--until` takes.
+fn moment(m: &Mainstay, cluster: &str) -> String {
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let now = m.psql(cluster, "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    now
+}
+
+fn reaches(m: &Mainstay, cluster: &str, moment: &str) {
+    let wanted: jiff::Timestamp = moment.parse().unwrap();
+    until("the window reaches the moment", || {
+        let window = m.cli(&["cluster", "pitr", "show", cluster]);
+        window["to"].as_str().is_some_and(|to| to.parse::<jiff::Timestamp>().unwrap() >= wanted)
+    });
+}
+
+/// The log went on after the last copy of the control plane, and every moment of it comes back.
+fn any_moment_before_the_end(m: Mainstay, flags: Vec<String>) {
+    let add: Vec<&str> = ["storage", "add", "far"].into_iter().chain(flags.iter().map(String::as_str)).collect();
+    m.cli(&add);
+    m.cli(&["cluster", "create", "pg-one", "--engine", "postgres"]);
+    m.psql("pg-one", "create table t(i int primary key)");
+    m.cli(&["cluster", "assertions", "pg-one", "--add", "rows", "--query", "select count(*) from t", "--expect", "at least 1"]);
+    m.cli(&["cluster", "pitr", "on", "pg-one", "--storage", "far", "--keep-days", "3"]);
+    m.psql("pg-one", "insert into t values (1)");
+    let first = moment(&m, "pg-one");
+    reaches(&m, "pg-one", &first);
+    let kit = m.dir.join("recovery.kit");
+    m.cli(&["project", "recovery-key", "default", "--file", kit.to_str().unwrap(), "--with-storages"]);
+    copied(&m);
+    m.psql("pg-one", "insert into t values (2)");
+    let second = moment(&m, "pg-one");
+    m.psql("pg-one", "insert into t values (3)");
+    let third = moment(&m, "pg-one");
+    reaches(&m, "pg-one", &third);
+    let (assertions, key) = (m.cli(&["cluster", "assertions", "pg-one"]), kit.clone());
+    let mut day = Day { m, flags, key, kit, token: String::new() };
+    lose(&mut day.m);
+
+    let back = day.recover_by_kit(&["--control-plane"]);
+    assert_eq!(back.code, 0, "{}", back.err);
+    assert!(back.json()["log_parts"].as_u64().unwrap() >= 1 && back.json()["unseen"] == json!([]), "{}", back.out);
+    day.m.up();
+    let m = &day.m;
+    let window = m.cli(&["cluster", "pitr", "show", "pg-one"]);
+    let at = |field: &str| window[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(at("from") <= first.parse().unwrap() && at("to") >= third.parse().unwrap(), "{window}");
+    assert_eq!((window["keep_days"].as_i64(), &window["gaps"]), (Some(3), &json!([])), "{window}");
+    assert_eq!(m.cli(&["cluster", "assertions", "pg-one"]), assertions);
+    until("what is lost is said", || m.cli(&["cluster", "show", "pg-one"])["status"] == "unreachable");
+    let restored = m.cli(&["restore", "run", "--until", &second, "--to", "pg-one", "--yes"]);
+    assert_eq!(restored["status"], "completed", "{restored}");
+    assert_eq!(m.psql("pg-one", "select string_agg(i::text, ',' order by i) from t"), "1,2");
+    for (name, moment, rows) in [("pg-first", &first, "1"), ("pg-third", &third, "1,2,3")] {
+        m.cli(&["restore", "run", "--until", moment, "--from-cluster", "pg-one", "--new", name]);
+        assert_eq!(m.psql(name, "select string_agg(i::text, ',' order by i) from t"), rows, "{moment}");
+    }
+    // What was between the end and the restore is shown as what it is.
+    until("a new window begins", || m.cli(&["cluster", "pitr", "show", "pg-one"])["gaps"].as_array().is_some_and(|g| g.len() == 1));
+}
+
+#[test]
+fn any_moment_from_a_bucket() {
+    let m = Mainstay::start();
+    let Some(bucket) = Bucket::start(&m.dir) else { return };
+    any_moment_before_the_end(m, bucket.flags());
+    assert_eq!(bucket.unfinished_uploads(), 0);
+}
+
+#[test]
+fn any_moment_from_a_directory_behind_sftp() {
+    let m = Mainstay::start();
+    let Some(host) = SshHost::start(&m.dir) else { return };
+    any_moment_before_the_end(m, host.sftp_flags());
+}
+
+#[test]
+fn any_moment_from_borg_repositories_behind_ssh() {
+    let m = Mainstay::start();
+    let Some(host) = SshHost::start(&m.dir) else { return };
+    any_moment_before_the_end(m, host.borg_flags());
+}
+
 #[test]
 fn from_a_bucket() {
     let m = Mainstay::start();

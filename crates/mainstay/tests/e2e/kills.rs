@@ -8,6 +8,7 @@ use crate::{
     servers::Bucket,
     support::{Mainstay, files, said, until},
 };
+use mainstay_model::backup::{BackupStatus, Deleting};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -309,6 +310,91 @@ fn of_recoveries_and_group_backups() {
     }
     nothing_left_over(&m);
     assert_eq!(m.psql("shop", SUM), sum);
+}
+
+/// As if the three days were over in which their deletion could have been undone.
+fn lapse(m: &mut Mainstay, ids: &[String]) {
+    m.kill();
+    let key: [u8; 32] = std::fs::read(m.data().join("key")).unwrap().try_into().unwrap();
+    let url = mainstay_store::sqlite_url(&m.data().join("mainstay.db")).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let store = mainstay_store::Store::open(&url, mainstay_store::Sealer::from_key(key)).await.unwrap();
+        let mut tx = store.begin_write().await.unwrap();
+        for id in ids {
+            let mut backup = mainstay_store::backups::get(&mut tx, &id.clone().try_into().unwrap()).await.unwrap();
+            let until = backup.created_at;
+            backup.deleting = Some(Deleting { until, reason: "its time ended".into(), was: backup.status });
+            backup.status = BackupStatus::Deleting;
+            mainstay_store::backups::update(&mut tx, &backup).await.unwrap();
+        }
+        mainstay_store::commit(tx).await.unwrap();
+        store.close().await;
+    });
+    m.up();
+}
+
+/// One answer of the API, without a process in between.
+fn ask(m: &Mainstay, path: &str) -> Value {
+    let token = std::fs::read_to_string(m.data().join("admin.token")).unwrap();
+    let host = m.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let ask = format!("GET /api/v1{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n", token.trim());
+    stream.write_all(ask.as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    let body = &answer[answer.find("\r\n\r\n").unwrap() + 4..];
+    let json = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {answer}"))
+}
+
+#[test]
+fn of_what_retention_removes_by_itself() {
+    let mut m = Mainstay::start();
+    let Some(bucket) = Bucket::start(&m.dir) else { return };
+    let flags = bucket.flags();
+    m.cli(&["storage", "add", "cloud"].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>());
+    fill(&m, "shop", "memo");
+    let create = ["backup", "create", "shop", "--keep", "--storage", "local", "--storage", "cloud"];
+    let mut made: Vec<String> = vec![];
+    let make = |m: &Mainstay| {
+        m.psql("shop", "update t set b = md5(b) || md5(i::text)");
+        m.cli(&create)["id"].as_str().unwrap().to_string()
+    };
+    let delays: &[u64] =
+        if std::env::var("MAINSTAY_KILLS").as_deref() == Ok("all") { &[0, 20, 60, 120, 250, 500, 900] } else { &[0, 60, 250] };
+    for delay in delays {
+        made.extend((0..3).map(|_| make(&m)));
+        let doomed: Vec<String> = made.drain(..2).collect();
+        lapse(&mut m, &doomed);
+        // Its end is what makes retention look.
+        made.push(make(&m));
+        let sum = m.psql("shop", SUM);
+        let expiring = |m: &Mainstay| {
+            let all = ask(m, "/operations?limit=20");
+            all["items"].as_array().unwrap().iter().any(|o| o["kind"] == "expire_backups" && o["finished_at"].is_null())
+        };
+        let left = |m: &Mainstay| m.cli(&["backup", "list", "shop"]).to_string();
+        let began = Instant::now();
+        while !expiring(&m) && doomed.iter().any(|id| left(&m).contains(id)) {
+            assert!(began.elapsed() < Duration::from_secs(90), "retention does not look: {}", left(&m));
+        }
+        std::thread::sleep(Duration::from_millis(*delay));
+        m.kill();
+        m.up();
+        until("it ends what it began", || !expiring(&m) && doomed.iter().all(|id| !left(&m).contains(id)));
+        for storage in ["local", "cloud"] {
+            let good: BTreeSet<String> = good(&m, storage);
+            assert!(made.iter().all(|id| good.contains(id)), "{delay} ms: of {made:?} only {good:?} are left in {storage}");
+        }
+        sound(&m, "shop", "memo");
+        let newest = made.last().unwrap();
+        m.cli(&["backup", "verify", newest]);
+        let name = format!("back-{delay}");
+        m.cli(&["restore", "run", newest, "--new", &name, "--storage", "cloud"]);
+        assert_eq!(m.psql(&name, SUM), sum, "{delay} ms");
+        m.cli(&["cluster", "delete", &name, "--skip-final-backup", "--yes"]);
+    }
+    assert_eq!(bucket.unfinished_uploads(), 0);
 }
 
 fn copy_tree(from: &std::path::Path, to: &std::path::Path) {

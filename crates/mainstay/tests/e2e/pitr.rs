@@ -1,7 +1,10 @@
 //! Any moment: a canary is written each second with the second it was written in, and a restore to a
 //! moment holds all from before it and none from after, to the second.
 
-use crate::support::{Credentials, Load, Mainstay};
+use crate::{
+    servers::{Bucket, SshHost},
+    support::{Credentials, Load, Mainstay},
+};
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex},
@@ -248,4 +251,82 @@ fn a_storage_that_is_away_for_too_long_leaves_a_gap() {
         m.cli(&["restore", "run", "--until", &text(moment), "--from-cluster", "shop", "--new", name]);
         holds_exactly(&m, name, &written, moment);
     }
+}
+
+/// With PostgreSQL 17, which says what of a relation changed: its unpacked packages, or `None` where they
+/// are not here.
+fn seventeen() -> Option<Mainstay> {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.deps/postgresql17");
+    let Ok(dir) = dir.canonicalize() else {
+        eprintln!("SKIPPED: no PostgreSQL 17; scripts/fetch-postgres.sh unpacks one");
+        return None;
+    };
+    Some(Mainstay::start_with(&["--engine-dir", dir.to_str().unwrap()]))
+}
+
+/// Two bases, of which the newer read only what changed where the storage can, and moments after each.
+fn from_bases_of_changed_pieces(m: &Mainstay, flags: &[String], takes_over: bool) {
+    let add: Vec<&str> = ["storage", "add", "far"].into_iter().chain(flags.iter().map(String::as_str)).collect();
+    m.cli(&add);
+    let made = m.cli(&["cluster", "create", "shop", "--engine", "postgres", "--version", "17"]);
+    assert!(made["version"].as_str().unwrap().starts_with("17"), "{made}");
+    m.psql("shop", "create table canary(n bigint primary key, at timestamptz not null)");
+    m.psql("shop", "create table bulk as select g, repeat(md5(g::text), 8) t from generate_series(1, 120000) g");
+    // So long ago that a file's time says something.
+    std::thread::sleep(Duration::from_secs(3));
+    m.cli(&["cluster", "pitr", "on", "shop", "--storage", "far"]);
+    let canary = Canary::start(m.credentials("shop"), 0);
+    until("the first base", || window(m, "shop")["from"].is_string());
+    std::thread::sleep(Duration::from_secs(2));
+    let first = canary.moment();
+    m.psql("shop", "update bulk set t = md5(t) where g % 20000 = 0");
+    std::thread::sleep(Duration::from_secs(3));
+    let newer = m.cli(&["backup", "create", "shop", "--storage", "far"]);
+    let read = newer["checks"].as_array().unwrap().iter().find(|c| c["name"] == "source_read").unwrap_or_else(|| panic!("{newer}"));
+    assert_eq!(read["detail"].as_str().unwrap().contains("taken over"), takes_over, "{read}");
+    let sum = "select count(*), md5(string_agg(t, '' order by g)) from bulk";
+    let bulk = m.psql("shop", sum);
+    let second = canary.moment();
+    m.psql("shop", "delete from bulk where g % 2 = 0");
+    std::thread::sleep(Duration::from_secs(1));
+    let third = canary.moment();
+    std::thread::sleep(Duration::from_secs(1));
+    let written = canary.end();
+    reaches(m, "shop", third);
+    let show = window(m, "shop");
+    assert_eq!((show["gaps"].as_array().map(Vec::len), show["storages"][0]["trouble"].as_str()), (Some(0), None), "{show}");
+
+    for (name, moment) in [("shop-first", first), ("shop-second", second)] {
+        m.cli(&["restore", "run", "--until", &text(moment), "--from-cluster", "shop", "--new", name]);
+        holds_exactly(m, name, &written, moment);
+    }
+    assert_eq!(m.psql("shop-second", sum), bulk, "of the newer base and what was replayed on it");
+    let newer = newer["id"].as_str().unwrap();
+    m.cli(&["backup", "drill", newer]);
+    m.cli(&["restore", "run", newer, "--until", &text(third), "--to", "shop", "--yes"]);
+    holds_exactly(m, "shop", &written, third);
+    assert_eq!(m.psql("shop", "select count(*) from bulk"), "60000");
+}
+
+#[test]
+fn seventeen_from_a_bucket() {
+    let Some(m) = seventeen() else { return };
+    let Some(bucket) = Bucket::start(&m.dir) else { return };
+    from_bases_of_changed_pieces(&m, &bucket.flags(), true);
+    assert_eq!(bucket.unfinished_uploads(), 0);
+}
+
+#[test]
+fn seventeen_from_a_directory_behind_sftp() {
+    let Some(m) = seventeen() else { return };
+    let Some(host) = SshHost::start(&m.dir) else { return };
+    from_bases_of_changed_pieces(&m, &host.sftp_flags(), true);
+}
+
+/// Borg keeps whole streams: it reads all and finds what it has.
+#[test]
+fn seventeen_from_borg_repositories_behind_ssh() {
+    let Some(m) = seventeen() else { return };
+    let Some(host) = SshHost::start(&m.dir) else { return };
+    from_bases_of_changed_pieces(&m, &host.borg_flags(), false);
 }

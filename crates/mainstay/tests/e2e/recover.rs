@@ -161,3 +161,81 @@ fn one_cluster_without_anybodys_memory() {
     let closed = m.cli(&["recover", "--from", storage, "--key", wrong.to_str().unwrap()]);
     assert!(closed.as_array().unwrap().iter().all(|f| f["opens"] == false && f["cluster"].is_null()), "{closed}");
 }
+
+/// The log lies with the backups: a Mainstay that never heard of the cluster finds both.
+#[test]
+fn a_moment_of_a_cluster_that_nobody_remembers() {
+    let mut m = Mainstay::start();
+    let kept = Kept::of(&m);
+    m.cli(&["cluster", "create", "pg-one", "--engine", "postgres"]);
+    m.psql("pg-one", "create table t(i int primary key)");
+    m.cli(&["cluster", "pitr", "on", "pg-one", "--storage", "second"]);
+    m.psql("pg-one", "insert into t values (1)");
+    let now = || jiff::Timestamp::now();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let moment = now();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    m.psql("pg-one", "insert into t values (2)");
+    until("the window reaches beyond it", || {
+        let to = m.cli(&["cluster", "pitr", "show", "pg-one"])["to"].as_str().map(|t| t.parse::<jiff::Timestamp>().unwrap());
+        to.is_some_and(|to| to > moment + jiff::SignedDuration::from_secs(2))
+    });
+    lose(&mut m);
+    let back = kept.recovered(&m.data(), &["--cluster", "pg-one", "--as", "pg-again"]);
+    assert_eq!(back.code, 0, "{}", back.err);
+    m.up();
+    let history = m.cli(&["backup", "list"]);
+    let base = history.as_array().unwrap().iter().find(|b| b["cluster"] == "pg-one").unwrap()["id"].as_str().unwrap().to_string();
+    let moment = moment.to_string();
+    let verb = ["restore", "run", &base, "--until", &moment, "--new", "pg-then"];
+    let unproven = m.say(&verb);
+    assert!(unproven.code != 0 && unproven.err.contains("does not count"), "{}", unproven.err);
+    m.cli(&["backup", "verify", &base]);
+    m.cli(&verb);
+    assert_eq!(m.psql("pg-then", "select string_agg(i::text, ',') from t"), "1");
+}
+
+/// Under `strace`, which kills it right before the `n`th of the calls that make something count.
+fn killed_before(kept: &Kept, data: &Path, calls: &str, n: usize) -> Said {
+    let recover = kept.recover(data, &["--control-plane"]);
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:signal=KILL:when={n}")]);
+    traced.arg(recover.get_program()).args(recover.get_args());
+    traced.env_remove("MAINSTAY_SERVER").env_remove("MAINSTAY_TOKEN").stdin(Stdio::null());
+    said(traced.output().expect("strace is installed"))
+}
+
+#[test]
+fn killed_before_anything_that_counts_a_recovery_is_none_or_whole() {
+    let mut m = Mainstay::start();
+    let kept = Kept::of(&m);
+    m.cli(&["cluster", "create", "kv-one", "--engine", m.kv()]);
+    m.cli(&["backup", "create", "kv-one", "--storage", "second"]);
+    copied(&m);
+    lose(&mut m);
+    let mut fired = 0;
+    for calls in ["rename,renameat,renameat2", "fsync,fdatasync", "unlink,unlinkat,rmdir"] {
+        for n in 1.. {
+            let data = m.dir.join(format!("data-{}-{n}", &calls[..6]));
+            let first = killed_before(&kept, &data, calls, n);
+            if first.code == 0 {
+                break;
+            }
+            fired += 1;
+            let there = data.join("mainstay.db").exists();
+            let again = kept.recovered(&data, &["--control-plane"]);
+            match there {
+                // Whole: it is not done again, and everything is in it.
+                true => assert!(again.code == 4 && again.err.contains("not written over"), "{calls} {n}: {}", again.err),
+                false => assert_eq!(again.code, 0, "{calls} {n}: {}", again.err),
+            }
+            std::fs::rename(&data, m.data()).unwrap();
+            m.up();
+            let seen = m.cli(&["cluster", "list"]);
+            assert_eq!(seen[0]["name"], "kv-one", "{calls} {n}: {seen}");
+            assert!(!m.data().join("recovering").exists(), "{calls} {n}: what was on its way in is left over");
+            lose(&mut m);
+        }
+    }
+    assert!(fired >= 4, "it was killed {fired} times");
+}
