@@ -14,7 +14,7 @@ use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
     BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result, Time,
     backup::{Backup, Copy},
-    cluster::{Cluster, Mode},
+    cluster::{Cluster, Mode, Wanted},
     credentials::Accounts,
     node::Node,
     restore::{Restore, RestoreStatus},
@@ -147,7 +147,7 @@ fn base(source: &Source, copy: &Copy, target: &str, action: Action, steps: &[mai
 async fn plan_into(app: &App, project: &ProjectId, source: Source, copy: Copy, to: &str) -> Result<Planned> {
     let backup = &source.backup;
     let target = clusters::resolve(app, project, to).await?;
-    clusters::running(&target)?;
+    clusters::alive(&target)?;
     same_engine(backup, &target.engine, &target.version)?;
     let topology = Topology::load(app, &target.id).await?;
     let action = if target.id == backup.cluster { Action::InPlace } else { Action::OtherCluster };
@@ -159,8 +159,13 @@ async fn plan_into(app: &App, project: &ProjectId, source: Source, copy: Copy, t
     if topology.replicas().next().is_some() {
         plan.loses.push("every replica is seeded again from the restored primary".into());
     }
+    let is_stopped = target.wanted == Wanted::Stopped;
+    if is_stopped {
+        // The way out where its data is so damaged that it does not start any more.
+        plan.warnings.push(format!("{} is stopped: no safety backup of it can be made first, and it runs afterwards", target.name));
+    }
     plan.warnings.push(format!("the old data stands aside for {} days; `restore undo` brings it back", app.options.previous_days));
-    let basis = format!("{:?}/{:?}", target.primary, topology.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
+    let basis = format!("{:?}/{is_stopped}/{:?}", target.primary, topology.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
     Ok(Planned { hash: plan.hash(&basis), plan, until: source.replay.map(|r| r.until), backup: source.backup, target: Some(target) })
 }
 
@@ -287,6 +292,7 @@ fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party:
         party: party.map(Into::into),
         away_from: None,
         away_until: None,
+        was_stopped: false,
     };
     let submit = ops::submission::<restore_in_place::RestoreInPlace>(&state, Some(ops::subject(&target)), Lock::Exclusive, &by.name)?;
     Ok(Prepared { row, submit, target: Target::Existing(Box::new(target)) })
