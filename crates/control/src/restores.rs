@@ -150,8 +150,8 @@ async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: O
 /// Whether the storage answers and still has the copy: a plan that cannot be carried out is none.
 async fn readable(app: &App, backup: &Backup, copy: &Copy) -> Result<()> {
     let (repository, snapshot) = backups::good_copy(app, backup, Some(&copy.storage)).await?;
-    let look = app.agent.look(&SnapshotFacts { repository, snapshot });
-    match tokio::time::timeout(COPY_ANSWERS, look).await {
+    let look = SnapshotFacts { repository, snapshot };
+    match tokio::time::timeout(COPY_ANSWERS, app.agent.look(&look)).await {
         Ok(found) => found.map(drop),
         Err(_) => Err(Error::timed_out(format!("it did not answer within {} s", COPY_ANSWERS.as_secs()))),
     }
