@@ -350,6 +350,7 @@ impl Storage for FakeStorage {
     }
 
     async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)> {
+        self.faults.before("storage.facts").await?;
         let kept = self.find(snapshot)?;
         Ok((kept.label, kept.stored.facts))
     }

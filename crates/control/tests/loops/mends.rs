@@ -229,6 +229,25 @@ async fn a_restore_that_finds_loss_leaves_the_old_data_serving() {
     assert!(row.error.unwrap().contains("row_counts"));
 }
 
+#[tokio::test]
+async fn a_plan_that_cannot_be_carried_out_is_refused_as_a_plan() {
+    let s = stand("memo", 0).await;
+    let project = project(s.app()).await.unwrap().id;
+    let request = RestoreRequest { backup: Some(s.backup.id.to_string()), new: Some("copy".into()), ..RestoreRequest::default() };
+    let plan = async || restores::plan(s.app(), &project, &request).await;
+    plan().await.unwrap();
+    s.world.outside.runtime.set_disk_free(0);
+    let full = plan().await.unwrap_err();
+    assert_eq!((full.code.as_str(), full.kind), ("no_space", Kind::NoSpace));
+    s.world.outside.runtime.set_disk_free(100 << 30);
+    s.world.outside.faults.fail("storage.facts", 1, Error::unavailable("storage_away", "it is away"));
+    let away = plan().await.unwrap_err();
+    assert!(away.code == "no_readable_copy" && away.message.contains("storage local: it is away"), "{away:?}");
+    plan().await.unwrap();
+    let both = RestoreRequest { to: Some("shop".into()), ..request.clone() };
+    assert_eq!(restores::plan(s.app(), &project, &both).await.unwrap_err().field.as_deref(), Some("to"));
+}
+
 /// Lets writes go on again, as an engine does that was restarted or whose pause is over, while the
 /// hand-over waits.
 struct Forgetful(Arc<FakeWorld>);
