@@ -67,7 +67,13 @@ export function BackupsPage() {
         </Loaded>
       </section>
       {search.restore ? (
-        <RestoreDialog project={project} cluster={cluster} wanted={search.restore} onChoose={(id) => change({ restore: id })} onClose={() => change({ restore: undefined })} />
+        <RestoreDialog
+          project={project}
+          cluster={cluster}
+          asked={{ restore: search.restore, at: search.at, to: search.to }}
+          onChange={(asked) => change(asked)}
+          onClose={() => change({ restore: undefined, at: undefined, to: undefined })}
+        />
       ) : null}
     </Stack>
   );
