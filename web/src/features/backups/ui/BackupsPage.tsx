@@ -3,6 +3,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { clusterQuery, recoverabilityOf, schedulesQuery, useDialog } from '~/features/clusters';
 import { RestoreDialog } from '~/features/restores';
+import { SafeguardsCard } from '~/features/safeguards';
 import { SchedulesCard } from '~/features/schedules';
 import { useClock } from '~/shared/lib/clock';
 import { serverNow, useNow } from '~/shared/lib/now';
@@ -48,6 +49,7 @@ export function BackupsPage() {
         </ActButton>
       </Group>
       <SchedulesCard project={project} cluster={name} opened={search.schedule} onOpen={(schedule) => change({ schedule }, false)} />
+      <SafeguardsCard project={project} cluster={cluster} />
       <section aria-label={`Backups of ${name}`}>
         <h2 className={classes.section}>
           Backups <span className={classes.count}>{query.hasNextPage ? `${all.length} of more` : all.filter((b) => !isGoing(b)).length}</span>
