@@ -30,6 +30,13 @@ export const enginesQuery = (project: string) =>
     staleTime: 60_000,
   });
 
+export const plansQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.list(project, 'plans'),
+    queryFn: () => ask(api.GET('/api/v1/plans', { params: { query: { project, limit: '100' } } })),
+    staleTime: 60_000,
+  });
+
 export function useCreateCluster(project: string) {
   const client = useQueryClient();
   return useMutation({
