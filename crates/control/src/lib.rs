@@ -14,6 +14,7 @@ pub mod drills;
 pub mod engines;
 pub mod groups;
 pub mod log;
+pub mod measures;
 pub mod nodes;
 pub mod notices;
 pub mod notifiers;

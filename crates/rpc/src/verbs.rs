@@ -77,6 +77,8 @@ verbs! {
     /// Looks at these nodes at once; each answer is bounded in time and never missing.
     Probe { plans: Vec<NodePlan> } -> BTreeMap<String, Observed>;
     NodeUsage { node: NodeId } -> NodeUsageReply;
+    /// What these nodes use, at once; one that does not run, or cannot be looked at, is not in the answer.
+    Measure { nodes: Vec<NodeId> } -> Measured;
     NodeLogs { node: NodeId, lines: u64 } -> Vec<String>;
 
     // ---- the endpoint ----
@@ -282,6 +284,18 @@ pub struct NodeUsageReply {
     pub data_bytes: u64,
     pub disk_free_bytes: u64,
     pub disk_total_bytes: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub nodes: BTreeMap<String, NodeMeasured>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeMeasured {
+    pub usage: Usage,
+    /// Of the machine it runs on and of the file system that its data lie on.
+    pub host: HostFacts,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

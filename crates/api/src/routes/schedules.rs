@@ -58,6 +58,7 @@ pub fn routes() -> Noun {
             Endpoint::new(Post, "/clusters/{id}/schedules/preview", "previewSchedule", "When a schedule would run; nothing is set", VIEWER)
                 .body::<dto::SetSchedule>()
                 .reply::<dto::SchedulePreview>()
+                .silent()
                 .query(&[("count", "1 to 100; 5 where absent.")]),
             preview,
         )

@@ -9,6 +9,7 @@ pub mod drill;
 pub mod expire;
 pub mod keep_log;
 pub mod lock;
+pub mod measure;
 pub mod observe;
 pub mod overdue;
 pub mod recovery_keys;
@@ -16,7 +17,7 @@ pub mod schedule;
 pub mod self_backup;
 pub mod tidy;
 
-use crate::App;
+use crate::{App, measures};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,8 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { recovery_keys::all(&app).await }));
     tokio::spawn(schedule::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(3), shutdown.clone(), app.clone(), |app| async move { observe::all(&app).await }));
+    let often = Duration::from_secs(measures::STEP_SECONDS.unsigned_abs());
+    tokio::spawn(every(often, shutdown.clone(), app.clone(), |app| async move { measure::all(&app).await }));
     let often = Duration::from_secs(app.options.log_seconds.max(1));
     tokio::spawn(every(often, shutdown.clone(), app.clone(), |app| async move { keep_log::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { keep_log::expire(&app).await }));
