@@ -80,4 +80,15 @@ export function nodes(raw: Raw): NodesSearch {
   return clean({ view: oneOf(raw['view'], ['topology'] as const), node: text(raw['node'], 60), sort: text(raw['sort'], 40) });
 }
 
+export interface MetricsSearch {
+  range?: '15m';
+  /** Nodes that are left out. */
+  without?: string[];
+}
+
+export function metrics(raw: Raw): MetricsSearch {
+  const names = (Array.isArray(raw['without']) ? raw['without'] : []).flatMap((n) => text(n, 60) ?? []).slice(0, 40);
+  return clean({ range: oneOf(raw['range'], ['15m'] as const), without: names.length > 0 ? names : undefined });
+}
+
 export { clean, oneOf, text };
