@@ -84,9 +84,14 @@ export function BackupTable({ project, backups, search, change, onRestore, clust
         />
       )}
       {more?.has ? (
-        <Button variant="default" loading={more.busy} onClick={more.load} style={{ alignSelf: 'flex-start' }}>
-          Load more
-        </Button>
+        <Group gap="sm">
+          <Button variant="default" loading={more.busy} onClick={more.load}>
+            Load more
+          </Button>
+          <Text size="sm" c="dimmed">
+            The newest {backups.length} are here; search, days and storages look through these.
+          </Text>
+        </Group>
       ) : null}
       <BackupDrawer project={project} id={search.backup} onClose={() => change({ backup: undefined })} onRestore={onRestore} onAct={ask} />
       {dialogs}
