@@ -35,7 +35,7 @@ export function SignInAgain() {
   return (
     <Modal opened={signedOut} onClose={() => undefined} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} title="Sign in again" zIndex={1000} data-modal-content>
       <Stack gap="md">
-        <Text c="dimmed">Your session ended. The page stays as it is, with what you typed.</Text>
+        <Text c="dimmed">Your session is over. The page stays as it is, with what you typed.</Text>
         <SignInForm onDone={done} />
       </Stack>
     </Modal>
