@@ -17,7 +17,7 @@ export function SessionEnd() {
   if (end === undefined || !near) return null;
   const left = Math.max(0, Math.floor((end - serverNow()) / 1000));
   return (
-    <div role="status">
+    <div role="status" style={{ padding: '8px 24px 0' }}>
       <Sentence
         tone="warn"
         banner
