@@ -79,7 +79,7 @@ export function filteredBackups(all: readonly Backup[], s: BackupsSearch): Backu
   const from = s.from ? new Date(`${s.from}T00:00:00`).getTime() : undefined;
   const until = s.until ? new Date(`${s.until}T00:00:00`).getTime() + 86_400_000 : undefined;
   return all.filter((b) => {
-    const at = parse(b.created_at) ?? 0;
+    const at = from === undefined && until === undefined ? 0 : (parse(b.created_at) ?? 0);
     return (
       (!q || `${b.id} ${b.cluster} ${b.description} ${b.method} ${b.error ?? ''}`.toLowerCase().includes(q)) &&
       (!s.status || b.status === s.status) &&

@@ -30,7 +30,7 @@ export function AllBackups() {
   const { data: clusters } = useQuery(clustersQuery(project));
   const names = useMemo(() => clusters?.items.map((c) => c.name).toSorted() ?? [], [clusters]);
   const change = (part: Partial<BackupsSearch>, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const all = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   const drawn = useMemo(() => (strip.data ? lanes(names, strip.data.pages.flatMap((p) => p.items), minute) : []), [names, strip.data, minute]);
   const day = (name: string, at: number) => {
     const d = new Date(at);

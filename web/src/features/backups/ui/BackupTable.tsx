@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { useMemo, type ReactNode } from 'react';
 import { Anchor, Button, Group, Stack, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { Backup } from '~/api/schema';
@@ -27,10 +27,11 @@ interface Props {
   empty: ReactNode;
 }
 
-const newest = (a: Backup, b: Backup) => Date.parse(b.created_at) - Date.parse(a.created_at);
+/** By the text: thousands of dates need not be read for it. */
+const newest = (a: Backup, b: Backup) => (a.created_at === b.created_at ? 0 : a.created_at < b.created_at ? 1 : -1);
 
 export function BackupTable({ project, backups, search, change, onRestore, clusters, more, empty }: Props) {
-  const rows = filteredBackups(backups, search);
+  const rows = useMemo(() => filteredBackups(backups, search), [backups, search]);
   const show = (b: Backup) => change({ backup: b.id }, false);
   const { menu, dialogs, ask } = useBackupMenu({ project, all: backups, show, restore: onRestore });
   const link = (b: Backup) => (

@@ -1,3 +1,4 @@
+import { useMemo } from 'react';
 import { Group, Stack } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
@@ -31,11 +32,12 @@ export function BackupsPage() {
   const { data: cluster } = useQuery(clusterQuery(project, name));
   const query = useInfiniteQuery(backupsOfQuery(project, name));
   const open = useDialog();
+  const all = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   if (!cluster) return null;
   const change = (part: Partial<BackupsSearch>, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
   const restore = (id: string) => change({ restore: id, backup: undefined }, false);
   const said = recoverabilityOf(cluster, serverNow(), clock);
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
+
   const able = all.some(restorable);
   const backUp = () => open({ what: 'backup' });
   return (

@@ -33,7 +33,8 @@ export function NodesPage() {
   const change = (part: typeof search, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
   const flip = () => change({ view: search.view ? undefined : 'topology' });
   useKeys({ e: flip });
-  const menu = useNodeMenu(cluster, (node) => change({ node }, false));
+  const measure = (node: string) => void navigate({ to: '/p/$project/clusters/$cluster/metrics', params: { project, cluster: name }, search: clean({ without: cluster?.nodes.map((n) => n.name).filter((n) => n !== node) }) });
+  const menu = useNodeMenu(cluster, (node) => change({ node }, false), measure);
   const { data: curves } = useCurves(project, name);
   const measured: Measured = (n, metric) => (curves ? latest(curves, curves.nodes.find((c) => c.id === n.id), metric) : null);
   if (!cluster) return null;
@@ -74,7 +75,7 @@ export function NodesPage() {
         <DataTable
           caption={`Nodes of ${cluster.name}`}
           table="nodes"
-          rows={cluster.nodes}
+          rows={[...cluster.nodes]}
           columns={columns(link, measured)}
           id={(n) => n.id}
           name={(n) => n.name}
@@ -135,13 +136,14 @@ function columns(link: (n: Node) => ReactNode, measured: Measured): Column<Node>
   ];
 }
 
-function useNodeMenu(cluster: Cluster | undefined, show: (node: string) => void) {
+function useNodeMenu(cluster: Cluster | undefined, show: (node: string) => void, measure: (node: string) => void) {
   const open = useDialog();
   const [operator, admin] = [useMay('operator'), useMay('admin')];
   return (n: Node): MenuItem[] => {
     if (!cluster) return [];
     const items: (MenuItem | false)[] = [
-      { label: 'Open', onClick: () => show(n.name) },
+      { label: 'Logs', onClick: () => show(n.name) },
+      { label: 'Metrics', onClick: () => measure(n.name) },
       admin && {
         label: 'Promote…',
         divided: true,
