@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'react';
 import { Button, Modal, Stack, Text } from '@mantine/core';
-import { useDebouncedValue, useMediaQuery } from '@mantine/hooks';
+import { useMediaQuery } from '@mantine/hooks';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { newKey } from '~/api/client';
 import { isProblem } from '~/api/problem';
@@ -9,6 +9,7 @@ import { backupsOfQuery, restorable } from '~/features/backups';
 import { clustersQuery } from '~/features/clusters';
 import { serverNow } from '~/shared/lib/now';
 import { useMay } from '~/shared/lib/role';
+import { useSettled } from '~/shared/lib/settled';
 import { parse } from '~/shared/lib/time';
 import { EmptyState } from '~/shared/ui/EmptyState';
 import { Loaded } from '~/shared/ui/Loaded';
@@ -71,9 +72,8 @@ function Inside({ project, cluster, asked, onChange, onClose, backups, clusters,
   const fault = where === 'new' ? nameFault(name, taken, project) : undefined;
   const when = window && at !== undefined ? (momentFault(window, at, serverNow()) ? {} : { until: written(at) }) : { backup: chosen, storage };
   const wish = requestOf({ ...when, where, name, other, cluster: cluster.name }, fault);
-  const [settled] = useDebouncedValue(wish, 300);
+  const { settled, current } = useSettled(wish);
   const plan = useQuery(restorePlanQuery(project, settled));
-  const current = JSON.stringify(wish) === JSON.stringify(settled);
   // Another plan is another order; the same one sent twice is one.
   const hash = plan.data?.hash;
   const key = useMemo(() => (hash ? newKey() : ''), [hash]);

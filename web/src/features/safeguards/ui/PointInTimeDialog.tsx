@@ -1,10 +1,10 @@
 import { useState } from 'react';
 import { MultiSelect, NumberInput, Radio, Stack } from '@mantine/core';
-import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { isProblem } from '~/api/problem';
 import type { PointInTime, SetPointInTime } from '~/api/schema';
 import { storageNamesQuery } from '~/features/clusters';
+import { useSettled } from '~/shared/lib/settled';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { ActError } from '~/shared/ui/ErrorCard';
 import { PlanText } from '~/shared/ui/PlanText';
@@ -30,9 +30,8 @@ export function PointInTimeDialog({ project, cluster, kept, tag, onStale, onClos
   const wrong = draft.on ? keepingFaults(draft) : {};
   const ready = Object.keys(wrong).length === 0;
   const body: SetPointInTime = draft.on ? { on: true, keep_days: Number(draft.days), storages: [...draft.storages] } : { on: false };
-  const [settled] = useDebouncedValue(body, 300);
+  const { settled, current } = useSettled(body);
   const { data: plan, error, isFetching } = useQuery(keepingPlanQuery(project, cluster, settled, ready));
-  const current = JSON.stringify(body) === JSON.stringify(settled);
   const action = draft.on ? (kept.on ? 'Apply' : 'Keep the log') : 'Stop keeping the log';
   const blocked = !ready ? 'A field needs a change.' : error ? error.message : plan && current ? undefined : 'The plan is not there yet.';
   return (

@@ -1,9 +1,9 @@
 import { useState } from 'react';
 import { Checkbox, NumberInput, Radio, Stack } from '@mantine/core';
-import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { isProblem } from '~/api/problem';
 import type { BackupPolicy } from '~/api/schema';
+import { useSettled } from '~/shared/lib/settled';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { ActError } from '~/shared/ui/ErrorCard';
 import { PlanText } from '~/shared/ui/PlanText';
@@ -28,9 +28,8 @@ export function PolicyDialog({ project, cluster, policy, tag, onStale, onClose }
   const wrong = policyFaults(draft);
   const ready = Object.keys(wrong).length === 0;
   const body = policyBody(draft);
-  const [settled] = useDebouncedValue(body, 300);
+  const { settled, current } = useSettled(body);
   const { data: plan, error, isFetching } = useQuery(policyPlanQuery(project, cluster, settled, ready));
-  const current = JSON.stringify(body) === JSON.stringify(settled);
   // The first sentence counts; each after it is a backup that goes.
   const goes = (plan?.summary.length ?? 0) > 1;
   const blocked = !ready ? 'A field needs a change.' : error ? error.message : plan && current ? undefined : 'The plan is not there yet.';
