@@ -5,7 +5,10 @@ mod made;
 pub(crate) use made::{BEGINS_WINDOW, Child, begin_for_log, child, child_into};
 
 use crate::{
-    Actor, App, app, copies,
+    Actor, App,
+    app::{self, act},
+    copies,
+    left_behind::{self, Stays},
     ops::{self, back_up, delete_backup, drill, verify},
     projects, storages,
 };
@@ -17,10 +20,10 @@ use mainstay_model::{
     retention::Retention,
     schedule::Schedule,
 };
-use mainstay_operations::{Lock, Tx};
+use mainstay_operations::{Cx, Lock, Tx};
 use mainstay_rpc::{
     Chunks,
-    verbs::{DownloadSnapshot, ManualCommands, Party},
+    verbs::{DownloadSnapshot, ManualCommands, Party, RemoveRepository},
 };
 use mainstay_store::{self as store, Page, Paging, backups::BackupFilter};
 
@@ -298,7 +301,7 @@ pub async fn delete(app: &App, by: &Actor, backup: &Backup) -> Result<OperationI
     if backup.status == BackupStatus::Running {
         return Err(Error::conflict("backup_running", format!("backup {} is being made; cancel its operation instead", backup.id)));
     }
-    let state = delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None };
+    let state = delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None, stays: Default::default() };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<delete_backup::DeleteBackup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await
@@ -430,9 +433,24 @@ pub(crate) async fn storages_used(app: &App, cluster: &ClusterId) -> Result<Vec<
     let mut used: Vec<StorageId> = backups.into_iter().flat_map(|b| b.copies).map(|c| c.storage).collect();
     used.extend(store::log::parts(&mut conn, cluster).await?.into_iter().map(|p| p.storage));
     used.extend(store::log::archive(&mut conn, cluster).await?.into_iter().flat_map(|a| a.places.into_keys()));
+    used.extend(store::left_behind::of_cluster(&mut conn, cluster).await?.into_iter().map(|l| l.storage));
     used.sort();
     used.dedup();
     Ok(used)
+}
+
+/// Removes all that lies of the cluster in any storage. One that was removed from the list of storages keeps
+/// what is in it: nobody can log in there any more.
+pub(crate) async fn remove_all(cx: &Cx<App>, cluster: &ClusterId, stays: &mut Stays) -> Result<()> {
+    let row = store::clusters::get(&mut *cx.world.store.read().await?, cluster).await?;
+    for storage in storages_used(&cx.world, cluster).await? {
+        let repository = match repository(&cx.world, &row, &storage).await {
+            Err(e) if e.kind == Kind::NotFound => continue,
+            found => found?,
+        };
+        left_behind::heard(stays, &storage, act(cx, RemoveRepository { repository }).await?);
+    }
+    Ok(())
 }
 
 pub(crate) fn label(backup: &Backup) -> SnapshotLabel {

@@ -2,7 +2,7 @@
 
 mod places;
 
-use crate::App;
+use crate::{App, left_behind, tasks::self_backup};
 use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
 use mainstay_model::{
     Error, Kind, Name, ProjectId, Result, Secret, StorageId,
@@ -150,6 +150,8 @@ pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<StorageRow>> {
 /// Looks at it now and remembers what was seen. A look that comes to nothing is remembered as that.
 pub async fn check(app: &App, row: &StorageRow) -> Result<StorageReport> {
     let looked = app.agent.look(&CheckStorage { storage: spec(&app.store, row).await? }).await;
+    let left = row_left_behind(app, row).await?;
+    let looked = looked.map(|report| StorageReport { rows: report.rows.into_iter().chain(left).collect(), ..report });
     let report = match &looked {
         Ok(report) => report.clone(),
         Err(e) => StorageReport { rows: vec![Check::new("reach", false, e.message.clone())], free_bytes: None, total_bytes: None },
@@ -162,6 +164,11 @@ pub async fn check(app: &App, row: &StorageRow) -> Result<StorageReport> {
     }
     store::commit(tx).await?;
     looked
+}
+
+async fn row_left_behind(app: &App, row: &StorageRow) -> Result<Option<Check>> {
+    let left = store::left_behind::of_storage(&mut *app.store.read().await?, &row.id).await?;
+    Ok(left_behind::row(&left, self_backup::stays(app, row).await?.as_deref()))
 }
 
 /// Refused while a backup has a living copy there.
@@ -182,6 +189,7 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         return Err(Error::conflict("storage_in_use", why));
     }
     store::storages::delete(&mut tx, &row.id).await?;
+    store::left_behind::remove_of_storage(&mut tx, &row.id).await?;
     store::secrets::delete_owner(&mut tx, row.id.as_str()).await?;
     store::commit(tx).await
 }

@@ -24,6 +24,7 @@ mod error;
 pub mod groups;
 pub mod idempotency;
 pub mod kv;
+pub mod left_behind;
 pub mod links;
 pub mod log;
 pub mod members;

@@ -10,6 +10,7 @@ use mainstay_model::{
     backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
     cluster::{Bin, Cluster},
     credentials::{Accounts, Credentials},
+    left_behind::LeftBehind,
     log::{Archive, Line, Part},
     node::NodeStatus,
     notice::{Events, Notice, NoticeKind},
@@ -19,7 +20,7 @@ use mainstay_model::{
     user::{Link, LinkKind, Session, User},
 };
 use mainstay_store::{
-    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, links, log,
+    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, left_behind, links, log,
     members, nodes, notifiers, outbox, projects, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
 };
 use std::collections::BTreeSet;
@@ -47,6 +48,7 @@ const BODIES: &[(&str, Body)] = bodies![
     restore_queries,
     retention_queries,
     log_queries,
+    left_behind_queries,
     secret_queries,
     token_queries,
     user_queries,
@@ -423,6 +425,42 @@ async fn log_queries(p: Place) {
         assert_eq!(log::clusters(&mut tx).await.unwrap(), []);
         log::delete_of_cluster(&mut tx, &cluster.id).await.unwrap();
         assert_eq!(log::parts(&mut tx, &cluster.id).await.unwrap(), []);
+    });
+}
+
+async fn left_behind_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let (one, two) = (StorageId::new(), StorageId::new());
+    let left = |storage: &StorageId, snapshot: Option<&str>, tried| LeftBehind {
+        storage: storage.clone(),
+        cluster: cluster.id.clone(),
+        cluster_name: "shop".into(),
+        snapshot: snapshot.map(Into::into),
+        backup: None,
+        data_bytes: 1,
+        at: at(0),
+        tried_at: at(tried),
+        why: HOSTILE[3].into(),
+    };
+    let (whole, mut part, other) = (left(&one, None, 1), left(&one, Some("it's"), 2), left(&two, Some("it's"), 3));
+    write!(p.store, |tx| {
+        for all in [&part, &other, &whole] {
+            left_behind::put(&mut tx, all).await.unwrap();
+        }
+        part.tried_at = at(5);
+        left_behind::put(&mut tx, &part).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(left_behind::of_storage(&mut conn, &one).await.unwrap(), [whole.clone(), part.clone()]);
+    assert_eq!(left_behind::of_cluster(&mut conn, &cluster.id).await.unwrap().len(), 3);
+    assert_eq!(left_behind::of_cluster(&mut conn, &ClusterId::new()).await.unwrap(), []);
+    assert_eq!(left_behind::tried_before(&mut conn, at(3)).await.unwrap(), [whole.clone(), other.clone()]);
+    drop(conn);
+    write!(p.store, |tx| {
+        left_behind::remove(&mut tx, &whole).await.unwrap();
+        left_behind::remove(&mut tx, &whole).await.unwrap();
+        left_behind::remove_of_storage(&mut tx, &two).await.unwrap();
+        assert_eq!(left_behind::of_cluster(&mut tx, &cluster.id).await.unwrap(), [part]);
     });
 }
 

@@ -6,7 +6,7 @@
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
-use crate::{App, app::act, backups, plan, tasks::observe, topology::Topology};
+use crate::{App, app::act, backups, left_behind, plan, tasks::observe, topology::Topology};
 use async_trait::async_trait;
 use mainstay_drivers::{
     engine::NodePlan,
@@ -210,7 +210,8 @@ async fn take_back(cx: &Cx<App>, s: &State) -> Result<()> {
             Err(_) => continue,
         };
         if !published.is_empty() {
-            act(cx, DeleteSnapshots { repository, snapshots: published, prune: false }).await?;
+            let deleted = act(cx, DeleteSnapshots { repository, snapshots: published.clone(), prune: false }).await?;
+            left_behind::note_published(&cx.world, &backup, &copy.storage, &published, deleted).await?;
         }
     }
     Ok(())

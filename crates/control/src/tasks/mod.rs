@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod drill;
 pub mod expire;
 pub mod keep_log;
+pub mod left_behind;
 pub mod lock;
 pub mod observe;
 pub mod overdue;
@@ -33,6 +34,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(often, shutdown.clone(), app.clone(), |app| async move { keep_log::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { keep_log::expire(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { left_behind::all(&app).await }));
     tokio::spawn(drill::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));
     tokio::spawn(every(complete::period(app), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));

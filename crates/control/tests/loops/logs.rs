@@ -234,3 +234,43 @@ async fn log_goes_with_the_backup_it_goes_on_from_and_not_before() {
     assert_eq!((count().await, log::expire(&desk.app, &shop).await.unwrap(), count().await), (before + 1, 1, before));
     desk.close().await;
 }
+
+/// The log grows there as everywhere; what has a newer form stays.
+#[tokio::test]
+async fn log_goes_on_where_nobody_may_delete() {
+    let world = World::new().await.unwrap();
+    let (desk, _) = shop_with_a_moment(&world).await;
+    let shop = cluster(&desk.app, "shop").await.unwrap();
+    world.outside.faults.switch("storage.append_only.local", true);
+    for row in ["e", "f", "g"] {
+        world.write(&shop, row).unwrap();
+        stored(&desk.app).await.unwrap();
+    }
+    let view = log::view(&desk.app, &shop).await.unwrap();
+    assert!(view.places.iter().all(|p| p.trouble.is_none()) && view.gaps().is_empty(), "{view:?}");
+    let mut conn = desk.app.store.read().await.unwrap();
+    let left = store::left_behind::of_cluster(&mut conn, &shop.id).await.unwrap();
+    let archive = store::log::archive(&mut conn, &shop.id).await.unwrap().unwrap();
+    let waiting: usize = archive.places.values().map(|p| p.garbage.len()).sum();
+    assert!(!left.is_empty() && waiting <= 1, "{left:?} {archive:?}");
+    desk.close().await;
+}
+
+/// Nor does a storage that does not answer to that.
+#[tokio::test]
+async fn what_cannot_be_removed_now_is_removed_with_the_next_part() {
+    let world = World::new().await.unwrap();
+    let (desk, _) = shop_with_a_moment(&world).await;
+    let shop = cluster(&desk.app, "shop").await.unwrap();
+    world.outside.faults.fail("storage.delete", 1, Error::unavailable("away", "it does not answer"));
+    for row in ["e", "f", "g"] {
+        world.write(&shop, row).unwrap();
+        stored(&desk.app).await.unwrap();
+    }
+    assert!(log::view(&desk.app, &shop).await.unwrap().places.iter().all(|p| p.trouble.is_none()));
+    let mut conn = desk.app.store.read().await.unwrap();
+    let archive = store::log::archive(&mut conn, &shop.id).await.unwrap().unwrap();
+    assert!(archive.places.values().all(|p| p.garbage.len() <= 1), "{archive:?}");
+    assert!(store::left_behind::of_cluster(&mut conn, &shop.id).await.unwrap().is_empty());
+    desk.close().await;
+}

@@ -5,7 +5,7 @@
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    recycle_bin, retention, tasks,
+    recycle_bin, retention, storages, tasks,
     tasks::expire,
 };
 use mainstay_model::{
@@ -375,4 +375,84 @@ async fn by_hand_the_newest_completed_count() {
     s.look().await;
     let now: Vec<_> = s.all().await.iter().map(|b| b.status).collect();
     assert_eq!(now, [BackupStatus::Deleting, BackupStatus::Completed, BackupStatus::Completed, BackupStatus::Failed]);
+}
+
+impl Stand {
+    fn published(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.world.outside.storages.published().into_values().flatten().collect();
+        all.sort();
+        all
+    }
+
+    /// What is said of it where the storage is looked at.
+    async fn left_behind(&self) -> Option<String> {
+        let row = storages::resolve(self.app(), &self.shop.project, "local").await.unwrap();
+        let report = storages::check(self.app(), &row).await.unwrap();
+        report.rows.into_iter().find(|r| r.name == "left_behind").map(|r| r.detail)
+    }
+
+    async fn nothing_is_stuck(&self) {
+        let all = self.app().runner.list(Filter::default(), None, 500).await.unwrap().items;
+        assert!(all.iter().all(|v| v.status.is_final() && v.status != Status::Stuck), "{all:?}");
+    }
+}
+
+/// An append-only repository, and an access key that may not delete: what expires is given up and stays, that is
+/// no surprise later, and it goes when it may.
+#[tokio::test]
+async fn storages_that_let_nobody_delete_hold_up_nothing() {
+    let mut s = stand().await;
+    s.world.outside.faults.switch("storage.append_only.local", true);
+    for _ in 0..5 {
+        s.scheduled(&Retention::days(1)).await;
+        s.clock.pass(HOUR);
+    }
+    let made = s.published();
+    for refused in [None, Some(Error::forbidden("the access key may not do this"))] {
+        if let Some(e) = refused {
+            s.world.outside.faults.switch("storage.append_only.local", false);
+            s.world.outside.faults.fail("storage.delete", 1, e);
+            s.scheduled(&Retention::days(1)).await;
+        }
+        for _ in 0..6 {
+            s.clock.pass(DAY);
+            s.look().await;
+        }
+        s.nothing_is_stuck().await;
+        assert_eq!((s.all().await.len(), s.warnings().await), (2, vec![]), "those that always stay");
+    }
+    assert_eq!(s.published().len(), made.len() + 1, "all of it stays");
+    let said = s.left_behind().await.unwrap();
+    assert!(said.contains("4 snapshots") && said.contains("may not do this"), "{said}");
+
+    // A storage that does not answer is asked again.
+    s.world.outside.faults.fail("storage.delete", 1, Error::unavailable("away", "it does not answer"));
+    tasks::left_behind::all(s.app()).await.unwrap();
+    assert_eq!(s.published().len(), made.len() + 1);
+    s.clock.pass(2 * DAY);
+    tasks::left_behind::all(s.app()).await.unwrap();
+    let mut known: Vec<_> = s.all().await.into_iter().map(|b| b.id.to_string()).collect();
+    known.sort();
+    assert_eq!((s.published(), s.left_behind().await), (known, None));
+}
+
+#[tokio::test]
+async fn what_a_person_deletes_there_is_given_up_too() {
+    let mut s = stand().await;
+    let (kept, gone) = (s.scheduled(&Retention::days(9)).await, s.scheduled(&Retention::days(9)).await);
+    s.world.outside.faults.switch("storage.append_only.local", true);
+    let deleted = s.desk.done(&backups::delete(s.app(), &somebody(), &gone).await.unwrap()).await.unwrap();
+    assert!(deleted.output.unwrap().to_string().contains("append-only"));
+    assert_eq!(s.all().await.iter().map(|b| &b.id).collect::<Vec<_>>(), [&kept.id]);
+
+    // And a cluster with all its backups; whoever is let in again removes the rest.
+    let how = mainstay_control::clusters::Deletion { confirm: Some("shop".into()), skip_final_backup: true, ..Default::default() };
+    s.desk.done(&mainstay_control::clusters::delete(s.app(), &somebody(), &s.shop, how).await.unwrap()).await.unwrap();
+    assert!(s.all().await.is_empty() && s.published().len() == 2);
+    let said = s.left_behind().await.unwrap();
+    assert!(said.contains("all backups of deleted cluster shop"), "{said}");
+    s.world.outside.faults.switch("storage.append_only.local", false);
+    s.clock.pass(2 * DAY);
+    tasks::left_behind::all(s.app()).await.unwrap();
+    assert_eq!((s.published(), s.left_behind().await), (vec![], None));
 }
