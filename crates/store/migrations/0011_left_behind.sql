@@ -10,3 +10,6 @@ CREATE TABLE left_behind (
 );
 CREATE INDEX left_behind_cluster ON left_behind (cluster);
 CREATE INDEX left_behind_tried ON left_behind (tried_at);
+
+-- The few that could be restored and do not count.
+CREATE INDEX backups_doubtful ON backups (cluster) WHERE good = 0 AND status IN ('completed', 'partial');

@@ -136,6 +136,13 @@ pub async fn newest_good(conn: &mut AnyConnection, cluster: &ClusterId, limit: i
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).bind(limit).fetch_all(conn).await.map_err(error)?)
 }
 
+/// Clusters with a backup that could be restored and does not count: suspicious, or not looked at yet.
+pub async fn with_doubtful(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
+    let sql = "SELECT DISTINCT cluster FROM backups WHERE good = 0 AND status IN ('completed', 'partial') ORDER BY cluster";
+    let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(ClusterId::try_from).collect()
+}
+
 /// Clusters with a backup that time alone may let go by now ([`Backup::lapses_at`]).
 pub async fn lapsed(conn: &mut AnyConnection, now: Time) -> Result<Vec<ClusterId>> {
     let sql = "SELECT DISTINCT cluster FROM backups WHERE lapses_at <= $1 ORDER BY cluster";

@@ -274,6 +274,7 @@ async fn backup_queries(p: Place) {
     assert_eq!(backups::of_cluster(&mut conn, &cluster.id).await.unwrap(), all);
     assert_eq!(backups::newest(&mut conn, &cluster.id, 2).await.unwrap(), all[..2]);
     assert_eq!(backups::newest_good(&mut conn, &cluster.id, 2).await.unwrap(), std::slice::from_ref(&good));
+    assert_eq!(backups::with_doubtful(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
     assert_eq!(in_storage(&mut conn, &near.id).await, [newer.clone(), good.clone()]);
     let of_all =
         |found: Vec<(ClusterId, mainstay_model::Result<Backup>)>| found.into_iter().map(|(c, b)| (c, b.unwrap())).collect::<Vec<_>>();
@@ -289,6 +290,7 @@ async fn backup_queries(p: Place) {
         newer.drill = Some(Drill { at: at(4), ok: true, seconds: 1.5 });
         backups::update(&mut tx, &newer).await.unwrap();
         backups::delete(&mut tx, &suspicious.id).await.unwrap();
+        assert_eq!(backups::with_doubtful(&mut tx).await.unwrap(), []);
         let bad = backups::newest_bad_of_all(&mut tx).await.unwrap();
         assert_eq!(bad, [(cluster.id.clone(), Ok(newer.clone()))], "now it is the newest");
         assert_eq!(in_storage(&mut tx, &near.id).await, std::slice::from_ref(&good));

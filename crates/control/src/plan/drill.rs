@@ -2,7 +2,7 @@
 
 use mainstay_model::{
     Time,
-    backup::{Backup, BackupStatus},
+    backup::{Backup, BackupStatus, Proof},
     drill::{DrillRecord, DrillResult},
 };
 
@@ -16,17 +16,30 @@ pub struct Rules {
     pub again_seconds: i64,
 }
 
-/// The newest backup that counts and was left in peace for a while.
+/// The newest suspicious backup where none that counts is newer: all that come after it are measured by the
+/// one before it, so nothing but a drill ends the doubt. Else the newest one that counts and was left in
+/// peace for a while.
 pub fn candidate(now: Time, newest_first: &[Backup], rules: Rules) -> Option<&Backup> {
     let rested = |b: &&Backup| b.finished_at.is_some_and(|t| now.seconds_since(t) >= rules.quiet_seconds as f64);
-    newest_first.iter().filter(|b| b.is_good()).find(rested)
+    let newest = newest_first.iter().find(|b| b.is_good() || is_doubtful(b));
+    newest.filter(|b| is_doubtful(b)).or_else(|| newest_first.iter().filter(|b| b.is_good()).find(rested))
 }
 
-/// Why a drill is due: the first of all, a week since the last, another version of the engine, other
+/// Whether only a drill that passes makes it count.
+pub fn is_doubtful(backup: &Backup) -> bool {
+    backup.is_restorable() && backup.proof == Proof::Suspicious
+}
+
+/// Why a drill is due: a doubt, the first of all, a week since the last, another version of the engine, other
 /// keys, or one that failed: until one passes nobody knows whether anything of the cluster restores.
 pub fn due(now: Time, backup: &Backup, newest_first: &[DrillRecord], keys_changed: Option<Time>, rules: Rules) -> Option<&'static str> {
     if rules.interval_days <= 0 {
         return None;
+    }
+    if is_doubtful(backup) {
+        let tried = newest_first.iter().find(|d| d.backup == backup.id && d.at <= now);
+        let waits = tried.is_some_and(|d| now.seconds_since(d.at) < rules.again_seconds as f64);
+        return (!waits).then_some("it is so unlike the one before that it counts only once it restores");
     }
     // What is dated later than now was dated by a clock that was wrong.
     let Some(last) = newest_first.iter().find(|d| d.at <= now) else { return Some("the first of this cluster") };
