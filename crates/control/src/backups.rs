@@ -267,7 +267,7 @@ fn staying(backup: &Backup) -> Result<()> {
 pub async fn verify(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
     staying(backup)?;
     restorable_or_failed(backup)?;
-    let state = verify::State { backup: backup.id.clone(), results: vec![] };
+    let state = verify::State { backup: backup.id.clone(), results: vec![], tries: 0 };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<verify::Verify>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await

@@ -143,6 +143,30 @@ async fn a_copy_comes_later_and_a_damaged_one_is_made_good_for() {
     s.is_sound().await;
 }
 
+/// One copy is damaged and another cannot be reached: what is known is recorded, and what is not is said.
+#[tokio::test]
+async fn what_a_verification_finds_is_kept_where_another_copy_cannot_be_read() {
+    let s = Stand::new().await;
+    let (cluster, _) = Shop { engine: "memo", replicas: 0 }.open(&s.world, &s.desk).await.unwrap();
+    add_second(&s.desk, None).await.unwrap();
+    let backup = into_both(&s.desk, &cluster).await.unwrap();
+    s.world.outside.faults.switch("storage.gone.second", true);
+    let verify = async || {
+        let id = backups::verify(s.app(), &somebody(), &s.look(&backup).await).await.unwrap();
+        s.end(&id).await
+    };
+    let (only_away, found) = (verify().await, s.look(&backup).await);
+    assert_eq!((only_away.status, only_away.error.unwrap().code.as_str()), (Status::Failed, "copy_unreadable"));
+    assert_eq!((found.status, found.copies.iter().filter(|c| c.is_good()).count()), (BackupStatus::Completed, 2), "nothing is known of it");
+    assert!(found.checks.iter().any(|c| c.name == "verify" && c.optional && c.detail.starts_with("second: it could not be read")));
+
+    s.world.outside.storages.damage_in("local", found.copies[0].snapshot.as_ref().unwrap());
+    let (both, found) = (verify().await, s.look(&backup).await);
+    assert_eq!((both.status, both.error.unwrap().kind), (Status::Failed, mainstay_model::Kind::Integrity));
+    let good: Vec<_> = found.copies.iter().filter(|c| c.is_good()).map(|c| c.storage_name.as_str()).collect();
+    assert_eq!((found.status, good), (BackupStatus::Partial, vec!["second"]));
+}
+
 /// As if the backup, and the last try, were so much longer ago.
 async fn age(s: &Stand, backup: &Backup, minutes: i64) {
     let mut tx = s.app().store.begin_write().await.unwrap();
