@@ -267,9 +267,19 @@ fn staying(backup: &Backup) -> Result<()> {
 pub async fn verify(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
     staying(backup)?;
     restorable_or_failed(backup)?;
-    let state = verify::State { backup: backup.id.clone(), results: vec![], tries: 0 };
+    let state = verify::State::new(&backup.id, vec![]);
+    submit_verify(app, backup, &state, &by.name).await
+}
+
+/// The copies in these storages only, as Mainstay does by itself.
+pub(crate) async fn reread(app: &App, backup: &Backup, storages: Vec<StorageId>) -> Result<OperationId> {
+    staying(backup)?;
+    submit_verify(app, backup, &verify::State::new(&backup.id, storages), "mainstay").await
+}
+
+async fn submit_verify(app: &App, backup: &Backup, state: &verify::State, by: &str) -> Result<OperationId> {
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
-    let submit = ops::submission::<verify::Verify>(&state, Some(subject), Lock::Exclusive, &by.name)?;
+    let submit = ops::submission::<verify::Verify>(state, Some(subject), Lock::Exclusive, by)?;
     app.runner.submit(submit).await
 }
 
@@ -284,7 +294,7 @@ pub(crate) async fn drill_to(app: &App, by: &Actor, backup: &Backup, until: Opti
     if !backup.is_restorable() && !condemned {
         return Err(not_restorable(backup));
     }
-    let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![], until };
+    let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![], until, storage: None };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<drill::Drill>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await

@@ -21,6 +21,7 @@ pub mod name;
 pub mod node;
 pub mod notice;
 pub mod project;
+pub mod reading;
 pub mod restore;
 pub mod retention;
 pub mod role;

@@ -136,6 +136,22 @@ pub async fn newest_good(conn: &mut AnyConnection, cluster: &ClusterId, limit: i
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).bind(limit).fetch_all(conn).await.map_err(error)?)
 }
 
+/// Storages with a good copy of a good backup of the cluster.
+pub async fn storages_with_good(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Vec<StorageId>> {
+    let sql = "SELECT DISTINCT c.storage FROM backups b JOIN backup_copies c ON c.backup = b.id \
+        WHERE b.cluster = $1 AND b.good = 1 AND c.status = 'completed' ORDER BY c.storage";
+    let rows: Vec<String> = sqlx::query_scalar(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(StorageId::try_from).collect()
+}
+
+/// The newest good one with a good copy in the storage.
+pub async fn last_good_in(conn: &mut AnyConnection, cluster: &ClusterId, storage: &StorageId) -> Result<Option<Backup>> {
+    let sql = "SELECT b.doc FROM backups b JOIN backup_copies c ON c.backup = b.id AND c.storage = $2 AND c.status = 'completed' \
+        WHERE b.cluster = $1 AND b.good = 1 ORDER BY b.created_at DESC, b.id DESC LIMIT 1";
+    let row = sqlx::query(sql).bind(cluster.as_str()).bind(storage.as_str()).fetch_optional(conn).await.map_err(error)?;
+    row.as_ref().map(doc::read).transpose()
+}
+
 /// Clusters with a backup that could be restored and does not count: suspicious, or not looked at yet.
 pub async fn with_doubtful(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
     let sql = "SELECT DISTINCT cluster FROM backups WHERE good = 0 AND status IN ('completed', 'partial') ORDER BY cluster";

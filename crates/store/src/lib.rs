@@ -34,6 +34,7 @@ mod open;
 pub mod outbox;
 mod page;
 pub mod projects;
+pub mod readings;
 pub mod restores;
 pub mod retention;
 pub mod schedules;

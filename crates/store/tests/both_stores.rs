@@ -14,6 +14,7 @@ use mainstay_model::{
     log::{Archive, Line, Part},
     node::NodeStatus,
     notice::{Events, Notice, NoticeKind},
+    reading::Reading,
     restore::RestoreStatus,
     retention::BackupPolicy,
     role::Role,
@@ -21,7 +22,7 @@ use mainstay_model::{
 };
 use mainstay_store::{
     Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, left_behind, links, log,
-    members, nodes, notifiers, outbox, projects, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
+    members, nodes, notifiers, outbox, projects, readings, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
 };
 use std::collections::BTreeSet;
 use support::*;
@@ -49,6 +50,7 @@ const BODIES: &[(&str, Body)] = bodies![
     retention_queries,
     log_queries,
     left_behind_queries,
+    reading_queries,
     secret_queries,
     token_queries,
     user_queries,
@@ -275,6 +277,10 @@ async fn backup_queries(p: Place) {
     assert_eq!(backups::newest(&mut conn, &cluster.id, 2).await.unwrap(), all[..2]);
     assert_eq!(backups::newest_good(&mut conn, &cluster.id, 2).await.unwrap(), std::slice::from_ref(&good));
     assert_eq!(backups::with_doubtful(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
+    let both: BTreeSet<_> = [&near.id, &far.id].into_iter().cloned().collect();
+    assert_eq!(backups::storages_with_good(&mut conn, &cluster.id).await.unwrap().into_iter().collect::<BTreeSet<_>>(), both);
+    assert_eq!(backups::last_good_in(&mut conn, &cluster.id, &far.id).await.unwrap(), Some(good.clone()));
+    assert_eq!(backups::last_good_in(&mut conn, &cluster.id, &StorageId::new()).await.unwrap(), None);
     assert_eq!(in_storage(&mut conn, &near.id).await, [newer.clone(), good.clone()]);
     let of_all =
         |found: Vec<(ClusterId, mainstay_model::Result<Backup>)>| found.into_iter().map(|(c, b)| (c, b.unwrap())).collect::<Vec<_>>();
@@ -463,6 +469,39 @@ async fn left_behind_queries(p: Place) {
         left_behind::remove(&mut tx, &whole).await.unwrap();
         left_behind::remove_of_storage(&mut tx, &two).await.unwrap();
         assert_eq!(left_behind::of_cluster(&mut tx, &cluster.id).await.unwrap(), [part]);
+    });
+}
+
+async fn reading_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let reading = |name: &str| Reading {
+        project: cluster.project.clone(),
+        cluster: cluster.id.clone(),
+        cluster_name: "shop".into(),
+        storage: StorageId::new(),
+        storage_name: name.into(),
+        backup: BackupId::new(),
+        at: at(1),
+        good_at: None,
+        error: Some(HOSTILE[3].into()),
+    };
+    let (mut one, two) = (reading("one"), reading("two"));
+    write!(p.store, |tx| {
+        readings::put(&mut tx, &two).await.unwrap();
+        readings::put(&mut tx, &one).await.unwrap();
+        (one.at, one.error) = (at(2), None);
+        readings::put(&mut tx, &one).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(readings::get(&mut conn, &cluster.id, &one.storage).await.unwrap(), Some(one.clone()));
+    assert_eq!(readings::get(&mut conn, &cluster.id, &StorageId::new()).await.unwrap(), None);
+    assert_eq!(readings::all(&mut conn).await.unwrap().len(), 2);
+    drop(conn);
+    write!(p.store, |tx| {
+        for _ in 0..2 {
+            readings::remove(&mut tx, &two).await.unwrap();
+        }
+        assert_eq!(readings::all(&mut tx).await.unwrap(), [one]);
     });
 }
 

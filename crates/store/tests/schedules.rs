@@ -177,6 +177,7 @@ async fn claims_of_two(a: &Store, b: &Store) {
 async fn drills_of_a_cluster(store: &Store) {
     let (shop, other) = (stored_cluster(store, "shop").await, stored_cluster(store, "other").await);
     let drill = |cluster: &Cluster, seconds| DrillRecord {
+        storage: None,
         id: DrillId::new(),
         project: cluster.project.clone(),
         cluster: cluster.id.clone(),

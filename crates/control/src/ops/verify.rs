@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use mainstay_model::{
     BackupId, Error, Kind, Result, StorageId, Time,
     backup::{Backup, BackupStatus, Check, Copy, Proof},
+    reading::Reading,
 };
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::VerifySnapshot;
@@ -24,6 +25,19 @@ pub struct State {
     /// How often it was tried.
     #[serde(default)]
     pub tries: u32,
+    /// The copies in these storages, of which it is remembered when they were read; all where it is empty.
+    #[serde(default)]
+    pub only: Vec<StorageId>,
+}
+
+impl State {
+    pub fn new(backup: &BackupId, only: Vec<StorageId>) -> State {
+        State { backup: backup.clone(), results: vec![], tries: 0, only }
+    }
+
+    fn asks_for(&self, copy: &Copy) -> bool {
+        self.only.is_empty() || self.only.contains(&copy.storage)
+    }
 }
 
 /// How often a storage that does not answer is tried before the others are recorded without it.
@@ -69,7 +83,7 @@ async fn read_back(cx: &Cx<App>, s: &mut State) -> Result<()> {
     // What an earlier try read is not read again for the sake of the others.
     s.results.retain(|(_, result, _)| says_something(result));
     for (copy, snapshot) in backup.copies.iter().filter_map(|c| Some((c, c.snapshot.clone()?))) {
-        if s.results.iter().any(|(storage, ..)| *storage == copy.storage) {
+        if !s.asks_for(copy) || s.results.iter().any(|(storage, ..)| *storage == copy.storage) {
             continue;
         }
         let result = one(cx, &backup, copy, snapshot).await;
@@ -103,7 +117,11 @@ pub(super) fn condemns(e: &Error) -> bool {
 
 async fn record(tx: &mut Tx, s: &State) -> Result<()> {
     let mut backup = store::backups::get(tx, &s.backup).await?;
-    backup.checks.retain(|c| c.name != "verify");
+    let storages: Vec<&str> = backup.copies.iter().filter(|c| s.asks_for(c)).map(|c| c.storage_name.as_str()).collect();
+    let of_these = |detail: &str| storages.iter().any(|name| detail.strip_prefix(name).is_some_and(|rest| rest.starts_with(": ")));
+    let other = |c: &&Check| c.name != "verify" || !s.only.is_empty() && !of_these(&c.detail);
+    let stays: Vec<Check> = backup.checks.iter().filter(other).cloned().collect();
+    backup.checks = stays;
     for (storage, result, at) in &s.results {
         let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage) else { continue };
         if !says_something(result) {
@@ -128,7 +146,29 @@ async fn record(tx: &mut Tx, s: &State) -> Result<()> {
     if backup.proof == Proof::None && backup.status == BackupStatus::Completed && read {
         backup.proof = Proof::Verified;
     }
-    store::backups::update(tx, &backup).await
+    store::backups::update(tx, &backup).await?;
+    remember(tx, s, &backup).await
+}
+
+/// When the data in these storages was read, for the next time it is due.
+async fn remember(tx: &mut Tx, s: &State, backup: &Backup) -> Result<()> {
+    for (storage, result, at) in s.results.iter().filter(|(storage, ..)| s.only.contains(storage)) {
+        let Some(copy) = backup.copies.iter().find(|c| &c.storage == storage) else { continue };
+        let before = store::readings::get(tx, &backup.cluster, storage).await?.and_then(|r| r.good_at);
+        let reading = Reading {
+            project: backup.project.clone(),
+            cluster: backup.cluster.clone(),
+            cluster_name: backup.cluster_name.to_string(),
+            storage: storage.clone(),
+            storage_name: copy.storage_name.clone(),
+            backup: backup.id.clone(),
+            at: *at,
+            good_at: if result.is_ok() { Some(*at) } else { before },
+            error: result.as_ref().err().map(|e| e.message.clone()),
+        };
+        store::readings::put(tx, &reading).await?;
+    }
+    Ok(())
 }
 
 fn conclude(s: &State) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use mainstay_model::{
     Time,
-    backup::{Backup, BackupStatus, Proof},
+    backup::{Backup, BackupStatus, Copy, Proof},
     drill::{DrillRecord, DrillResult},
 };
 
@@ -57,6 +57,13 @@ pub fn due(now: Time, backup: &Backup, newest_first: &[DrillRecord], keys_change
         _ if last.engine_version != backup.engine_version => Some("the engine has another version than at the last one"),
         _ => None,
     }
+}
+
+/// Whose turn it is among the good copies of a backup: that in the storage whose copy was tried the longest ago.
+pub fn turn<'a>(backup: &'a Backup, newest_first: &[DrillRecord]) -> Option<&'a Copy> {
+    let last = |copy: &Copy| newest_first.iter().position(|d| d.storage.as_ref().is_some_and(|(storage, _)| *storage == copy.storage));
+    // The first of those that are equal, so `min` over how recent.
+    backup.copies.iter().filter(|c| c.is_good()).min_by_key(|c| last(c).map_or(0, |n| usize::MAX - n))
 }
 
 /// Why nothing of a cluster is deleted, where its newest drill that came to an end failed.

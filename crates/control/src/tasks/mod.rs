@@ -13,6 +13,7 @@ pub mod lock;
 pub mod observe;
 pub mod overdue;
 pub mod recovery_keys;
+pub mod reread;
 pub mod schedule;
 pub mod self_backup;
 pub mod tidy;
@@ -35,6 +36,7 @@ pub fn start(app: &Arc<App>, shutdown: &CancellationToken) {
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { keep_log::expire(&app).await }));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { tidy::all(&app).await }));
     tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { left_behind::all(&app).await }));
+    tokio::spawn(every(Duration::from_secs(3600), shutdown.clone(), app.clone(), |app| async move { reread::all(&app).await }));
     tokio::spawn(drill::run(app.clone(), shutdown.clone()));
     tokio::spawn(every(Duration::from_secs(600), shutdown.clone(), app.clone(), |app| async move { doctor::all(&app).await }));
     tokio::spawn(every(complete::period(app), shutdown.clone(), app.clone(), |app| async move { complete::all(&app).await }));

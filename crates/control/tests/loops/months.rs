@@ -456,3 +456,42 @@ async fn what_a_person_deletes_there_is_given_up_too() {
     tasks::left_behind::all(s.app()).await.unwrap();
     assert_eq!((s.published(), s.left_behind().await), (vec![], None));
 }
+
+/// What was whole when it was stored is read again every week, and nobody has to ask.
+#[tokio::test]
+async fn what_is_stored_is_read_again_and_what_cannot_be_is_told() {
+    let mut s = stand().await;
+    let read = async |s: &Stand| {
+        let before = s.world.outside.faults.visits("storage.verify");
+        tasks::reread::all(s.app()).await.unwrap();
+        s.world.outside.faults.visits("storage.verify") - before
+    };
+    let told = async |s: &Stand| s.alerts().await.contains(&AlertKind::CopyUnreadable);
+    let old = s.scheduled(&Retention::days(90)).await;
+    s.scheduled(&Retention::days(90)).await;
+    assert_eq!(read(&s).await, 0, "it is young");
+    s.clock.pass(8 * DAY);
+    assert_eq!((read(&s).await, read(&s).await, told(&s).await), (1, 0, false), "the newest, once");
+    s.clock.pass(6 * DAY);
+    assert_eq!(read(&s).await, 0);
+
+    // Away: nothing is known of it, and that is said until it can be read.
+    s.clock.pass(2 * DAY);
+    s.world.outside.faults.switch("storage.gone.local", true);
+    assert_eq!((read(&s).await, told(&s).await), (0, true));
+    assert!(s.all().await.iter().all(Backup::is_good));
+    s.world.outside.faults.switch("storage.gone.local", false);
+    assert_eq!(read(&s).await, 0, "not at once");
+    s.clock.pass(DAY);
+    assert_eq!((read(&s).await, told(&s).await), (1, false));
+
+    // Damaged: it stops counting, and the one before it is looked at the next day.
+    let newest = s.all().await.pop().unwrap();
+    s.world.outside.storages.damage(newest.copies[0].snapshot.as_ref().unwrap());
+    s.clock.pass(8 * DAY);
+    assert_eq!((read(&s).await, told(&s).await), (1, true));
+    assert_eq!(backups::get(s.app(), &newest.id).await.unwrap().status, BackupStatus::Failed);
+    s.clock.pass(DAY);
+    assert_eq!((read(&s).await, told(&s).await), (1, false));
+    assert!(backups::get(s.app(), &old.id).await.unwrap().checks.iter().any(|c| c.name == "verify" && c.ok));
+}

@@ -2,7 +2,7 @@
 
 use crate::plan::at;
 use mainstay_control::{
-    plan::drill::{Rules, candidate, due, no_room},
+    plan::drill::{Rules, candidate, due, no_room, turn},
     tasks,
 };
 use mainstay_model::{
@@ -112,6 +112,7 @@ fn record(when: Time, result: DrillResult, version: &str) -> DrillRecord {
         project: b.project,
         cluster: b.cluster,
         backup: b.id,
+        storage: None,
         engine_version: version.into(),
         at: when,
         result,
@@ -183,4 +184,24 @@ fn which_backup_and_whether_there_is_room() {
     assert_eq!(no_room(now, &b, 12 << 30, &[]), None);
     let passed = record(now.plus_days(-9), DrillResult::Passed, "15.4");
     assert!(no_room(now, &b, 10 << 30, &[passed]).unwrap().ends_with("the last drill that passed was 9 days ago"));
+}
+
+#[test]
+fn each_copy_is_tried_in_turn() {
+    let mut b = backup();
+    let two = mainstay_model::backup::Copy { storage: StorageId::new(), storage_name: "far".into(), ..b.copies[0].clone() };
+    b.copies.push(two);
+    let mut history: Vec<DrillRecord> = vec![];
+    let mut names = vec![];
+    for _ in 0..4 {
+        let copy = turn(&b, &history).unwrap();
+        names.push(copy.storage_name.clone());
+        let storage = Some((copy.storage.clone(), copy.storage_name.clone()));
+        history.insert(0, DrillRecord { storage, ..record(b.created_at, DrillResult::Passed, "15.4") });
+    }
+    assert_eq!(names, ["local", "far", "local", "far"]);
+    b.copies[1].verified_at = None;
+    assert_eq!(turn(&b, &history).unwrap().storage_name, "local", "only those that are good");
+    b.copies.clear();
+    assert_eq!(turn(&b, &history), None);
 }

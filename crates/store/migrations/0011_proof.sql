@@ -13,3 +13,11 @@ CREATE INDEX left_behind_tried ON left_behind (tried_at);
 
 -- The few that could be restored and do not count.
 CREATE INDEX backups_doubtful ON backups (cluster) WHERE good = 0 AND status IN ('completed', 'partial');
+
+-- When what each storage holds of a cluster was last read again.
+CREATE TABLE readings (
+    cluster TEXT NOT NULL,
+    storage TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (cluster, storage)
+);
