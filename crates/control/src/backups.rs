@@ -2,7 +2,7 @@
 
 mod made;
 
-pub(crate) use made::{BEGINS_WINDOW, Child, begin_for_log, child, child_into};
+pub(crate) use made::{BEGINS_WINDOW, Child, all_places, begin_for_log, child, child_into};
 
 use crate::{
     Actor, App,

@@ -139,6 +139,9 @@ impl Storages for FakeStorages {
 
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport> {
         self.faults.before("storage.check").await?;
+        if self.faults.is_on(&format!("storage.gone.{}", spec.name)) {
+            return Err(Error::unavailable("storage_gone", format!("storage {} does not answer", spec.name)));
+        }
         let rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
         Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
     }

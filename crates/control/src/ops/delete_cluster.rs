@@ -115,7 +115,10 @@ async fn final_backup(cx: &Cx<App>, s: &mut State) -> Result<()> {
     }
     let days = cx.world.options.final_backup_days;
     let description = "final backup before the cluster was deleted".to_string();
-    let id = backups::child(cx, &s.cluster, "final", BackupKind::Final, description, Some(days), ReadFrom::Primary).await?;
+    // It is the last there will ever be: it goes everywhere its cluster's backups go, or nothing is deleted.
+    let storages = backups::all_places(&cx.world, &s.cluster).await?;
+    let new = backups::Child { kind: BackupKind::Final, description, days: Some(days), storages };
+    let id = backups::child_into(cx, &s.cluster, "final", new, ReadFrom::Primary).await?;
     s.backup = Some(id);
     Ok(())
 }
