@@ -21,3 +21,9 @@ CREATE TABLE readings (
     doc TEXT NOT NULL,
     PRIMARY KEY (cluster, storage)
 );
+
+-- Which schedule made a backup, so that each is held to what it promises.
+ALTER TABLE backups ADD COLUMN schedule TEXT NOT NULL DEFAULT '';
+UPDATE backups SET schedule = COALESCE((SELECT s.id FROM schedules s
+    WHERE s.cluster = backups.cluster AND backups.doc LIKE '%"schedule":"' || s.id || '"%' LIMIT 1), '');
+CREATE INDEX backups_of_schedule ON backups (schedule, created_at) WHERE good = 1;
