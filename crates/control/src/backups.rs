@@ -111,8 +111,8 @@ pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, s
     Ok(backup.id)
 }
 
-/// A backup that Mainstay makes by itself because the drill of `failed` showed that one to be bad, into
-/// the same places as far as they are still there.
+/// A backup that Mainstay makes by itself because the drill of `failed` showed that one to be bad: one that
+/// takes nothing over from any other, into the same places as far as they are still there.
 pub(crate) async fn begin_after_drill(app: &App, tx: &mut Tx, cluster: &Cluster, failed: &Backup) -> Result<BackupId> {
     let mut copies = Vec::new();
     for place in &failed.copies {
@@ -127,7 +127,10 @@ pub(crate) async fn begin_after_drill(app: &App, tx: &mut Tx, cluster: &Cluster,
     }
     let description = format!("because the drill of {} failed", failed.id);
     let backup = row(app, cluster, BackupKind::Scheduled, description, Some(DEFAULT_RETENTION_DAYS), copies);
-    begin(app, tx, cluster, &backup, "mainstay").await?;
+    let from = store::retention::policy(tx, &cluster.id).await?.from;
+    // What the failed one was wrong about may have come from the ones before it.
+    let state = back_up::State { full: true, ..back_up::State::new(&cluster.id, &backup.id, from) };
+    write(app, tx, cluster, &backup, "mainstay", state).await?;
     Ok(backup.id)
 }
 

@@ -36,6 +36,9 @@ pub struct State {
     /// The other captures that this one has its point with.
     #[serde(default)]
     pub party: Option<Party>,
+    /// Everything is read: nothing is taken over from an earlier backup.
+    #[serde(default)]
+    pub full: bool,
     /// How often the capture was tried.
     #[serde(default)]
     pub tries: u32,
@@ -45,7 +48,7 @@ pub struct State {
 
 impl State {
     pub fn new(cluster: &ClusterId, backup: &BackupId, from: ReadFrom) -> State {
-        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, results: vec![] }
+        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, full: false, tries: 0, results: vec![] }
     }
 }
 
@@ -163,7 +166,10 @@ async fn read_once(
     for storage in storages {
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
-    let made = store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?;
+    let made = match s.full {
+        true => vec![],
+        false => store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?,
+    };
     let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
     or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base })).await
 }

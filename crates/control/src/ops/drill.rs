@@ -83,12 +83,26 @@ impl Operation for Drill {
         backup.error = Some(format!("the drill failed: {}", e.message));
         put_checks(&mut backup, s);
         back_up::settle(&mut backup);
-        store::backups::update(tx, &backup).await
+        store::backups::update(tx, &backup).await?;
+        doubt(tx, &backup).await
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
         serde_json::json!({ "backup": s.backup, "seconds": s.seconds })
     }
+}
+
+/// Backups that took content over from one that is bad may hold the same: they count no more until a
+/// drill of their own has passed.
+async fn doubt(tx: &mut Tx, failed: &Backup) -> Result<()> {
+    let all = store::backups::of_cluster(tx, &failed.cluster).await?;
+    let built = plan::base::built_on(&all, &failed.id);
+    for mut backup in all.into_iter().filter(|b| b.proof == Proof::Verified && built.contains(&b.id)) {
+        backup.proof = Proof::Suspicious;
+        backup.checks.push(Check::new("base", false, format!("built on backup {}, which failed its drill", failed.id)));
+        store::backups::update(tx, &backup).await?;
+    }
+    Ok(())
 }
 
 async fn restore(cx: &Cx<App>, s: &mut State) -> Result<()> {

@@ -11,7 +11,7 @@ use mainstay_control::{
 use mainstay_model::{
     BackupId, Error, Time,
     alert::AlertKind,
-    backup::{Backup, BackupKind, BackupStatus},
+    backup::{Backup, BackupKind, BackupStatus, Proof},
     cluster::Cluster,
     retention::{BackupPolicy, Gfs, Retention},
 };
@@ -494,4 +494,37 @@ async fn what_is_stored_is_read_again_and_what_cannot_be_is_told() {
     s.clock.pass(DAY);
     assert_eq!((read(&s).await, told(&s).await), (1, false));
     assert!(backups::get(s.app(), &old.id).await.unwrap().checks.iter().any(|c| c.name == "verify" && c.ok));
+}
+
+/// What was taken over from a backup that does not restore is in doubt, and what replaces it takes nothing over.
+#[tokio::test]
+async fn a_failed_drill_casts_doubt_on_what_was_built_on_it() {
+    let mut s = stand().await;
+    // What nobody writes to is taken over.
+    s.world.clients.stay_away(true);
+    let base = |b: &Backup| b.facts.as_ref().unwrap().captured.as_ref().unwrap().base.clone();
+    let mut made = vec![];
+    for _ in 0..3 {
+        let id = s.scheduled(&Retention::days(30)).await.id;
+        made.push(backups::get(s.app(), &id).await.unwrap());
+        s.clock.pass(60);
+    }
+    assert_eq!(made.iter().map(base).collect::<Vec<_>>(), [None, Some(made[0].id.clone()), Some(made[1].id.clone())]);
+    s.drill(&made[2], Status::Succeeded).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", true);
+    s.drill(&made[0], Status::Failed).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", false);
+    let proofs = async || s.world.backups().await.unwrap().iter().map(|b| (b.status, b.proof)).collect::<Vec<_>>();
+    let kept = BackupStatus::Completed;
+    let expected = [(BackupStatus::Failed, Proof::None), (kept, Proof::Suspicious), (kept, Proof::Drilled)];
+    assert_eq!(proofs().await, expected, "one that passed its own drill stands");
+
+    tasks::drill::replace_failed(s.app()).await.unwrap();
+    s.calm().await;
+    let all = s.all().await;
+    let new = all.last().unwrap();
+    assert!(all.len() == 4 && new.is_good() && base(new).is_none(), "{new:?}");
+    let id = backups::drill(s.app(), &somebody(), &all[1]).await.unwrap();
+    s.desk.done(&id).await.unwrap();
+    assert_eq!(backups::get(s.app(), &made[1].id).await.unwrap().proof, Proof::Drilled);
 }
