@@ -390,6 +390,24 @@ pub async fn repository_of(app: &App, backup: &Backup, storage: &StorageId) -> R
     repository_for(app, &backup.project, &backup.cluster, &backup.engine, storage).await
 }
 
+/// `None` where the storage is no longer among the storages: nobody can log in there any more, and what it
+/// holds is nobody's.
+pub(crate) async fn repository_there(app: &App, cluster: &Cluster, storage: &StorageId) -> Result<Option<RepositoryRef>> {
+    there(repository(app, cluster, storage).await)
+}
+
+/// The same, for where a backup lies.
+pub(crate) async fn repository_of_there(app: &App, backup: &Backup, storage: &StorageId) -> Result<Option<RepositoryRef>> {
+    there(repository_of(app, backup, storage).await)
+}
+
+fn there(found: Result<RepositoryRef>) -> Result<Option<RepositoryRef>> {
+    match found {
+        Err(e) if e.kind == Kind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 async fn repository_for(app: &App, project: &ProjectId, cluster: &ClusterId, engine: &str, storage: &StorageId) -> Result<RepositoryRef> {
     let facts = app.description().await?.facts;
     let chunking = facts.get(engine).map(|f| f.chunking).ok_or_else(|| Error::internal(format!("no facts of engine {engine}")))?;
@@ -457,10 +475,7 @@ pub(crate) async fn storages_used(app: &App, cluster: &ClusterId) -> Result<Vec<
 pub(crate) async fn remove_all(cx: &Cx<App>, cluster: &ClusterId, stays: &mut Stays) -> Result<()> {
     let row = store::clusters::get(&mut *cx.world.store.read().await?, cluster).await?;
     for storage in storages_used(&cx.world, cluster).await? {
-        let repository = match repository(&cx.world, &row, &storage).await {
-            Err(e) if e.kind == Kind::NotFound => continue,
-            found => found?,
-        };
+        let Some(repository) = repository_there(&cx.world, &row, &storage).await? else { continue };
         left_behind::heard(stays, &storage, act(cx, RemoveRepository { repository }).await?);
     }
     Ok(())

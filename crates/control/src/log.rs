@@ -13,7 +13,7 @@ use mainstay_model::{
     log::{Archive, Break, Keeping, Line, Part},
 };
 use mainstay_operations::Tx;
-use mainstay_rpc::verbs::{DeleteSnapshots, ListSnapshots, Replay};
+use mainstay_rpc::verbs::{DeleteSnapshots, Deleted, ListSnapshots, Replay};
 use mainstay_store as store;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -215,9 +215,11 @@ pub async fn expire(app: &App, cluster: &Cluster) -> Result<usize> {
     }
     let mut count = 0;
     for (storage, parts) in gone {
-        let repository = backups::repository(app, cluster, &storage).await?;
         let snapshots = parts.iter().map(|p| p.snapshot.clone()).collect();
-        let deleted = app.agent.look(&DeleteSnapshots { repository, snapshots, prune: true }).await?;
+        let deleted = match backups::repository_there(app, cluster, &storage).await? {
+            Some(repository) => app.agent.look(&DeleteSnapshots { repository, snapshots, prune: true }).await?,
+            None => Deleted::default(),
+        };
         let mut tx = app.store.begin_write().await?;
         for part in &parts {
             if let Some(why) = &deleted.stays {

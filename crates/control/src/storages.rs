@@ -7,8 +7,10 @@ use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
 use mainstay_model::{
     Error, Kind, Name, ProjectId, Result, Secret, StorageId,
     backup::{Check, LastCheck},
+    cluster::Cluster,
     project::Project,
 };
+use mainstay_operations::Tx;
 use mainstay_rpc::verbs::CheckStorage;
 use mainstay_store::{self as store, Store, storages::StorageRow};
 
@@ -57,7 +59,7 @@ fn local_path(app: &App, project: &Project) -> std::path::PathBuf {
 }
 
 /// The storage `local` of a project that is being made.
-pub(crate) async fn put_local(app: &App, tx: &mut mainstay_operations::Tx, project: &Project) -> Result<()> {
+pub(crate) async fn put_local(app: &App, tx: &mut Tx, project: &Project) -> Result<()> {
     let place = Place::Local { path: local_path(app, project) };
     store::storages::insert(tx, &row(&project.id, DEFAULT, &place, None, app.now())?).await
 }
@@ -171,6 +173,20 @@ async fn row_left_behind(app: &App, row: &StorageRow) -> Result<Option<Check>> {
     Ok(left_behind::row(&left, self_backup::stays(app, row).await?.as_deref()))
 }
 
+/// What is kept of a log is as alive as a backup.
+async fn keeps_no_log(tx: &mut Tx, row: &StorageRow) -> Result<()> {
+    let goes_there = |c: &&Cluster| c.log.as_ref().is_some_and(|keeping| keeping.storages.contains(&row.id));
+    let why = if let Some(c) = store::clusters::all_alive(tx).await?.iter().find(goes_there) {
+        format!("the log of cluster {} goes to storage {}; `cluster pitr {} --storage` names others", c.name, row.name, c.name)
+    } else if let Some(id) = store::log::clusters_in(tx, &row.id).await?.first() {
+        let name = store::clusters::get(tx, id).await?.name;
+        format!("storage {} holds parts of the log of cluster {name}; they go with the backups that a restore from them begins with", row.name)
+    } else {
+        return Ok(());
+    };
+    Err(Error::conflict("storage_in_use", why))
+}
+
 /// Refused while a backup has a living copy there.
 pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
     if row.name.as_str() == DEFAULT {
@@ -188,6 +204,7 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         let why = format!("schedule {} of cluster {} goes to storage {}; set others for it first", s.name, s.cluster_name, row.name);
         return Err(Error::conflict("storage_in_use", why));
     }
+    keeps_no_log(&mut tx, row).await?;
     store::storages::delete(&mut tx, &row.id).await?;
     store::left_behind::remove_of_storage(&mut tx, &row.id).await?;
     store::secrets::delete_owner(&mut tx, row.id.as_str()).await?;

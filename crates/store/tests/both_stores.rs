@@ -424,6 +424,8 @@ async fn log_queries(p: Place) {
     assert_eq!(log::archive(&mut conn, &cluster.id).await.unwrap(), Some(archive));
     assert_eq!(log::clusters(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
     assert_eq!(log::parts(&mut conn, &cluster.id).await.unwrap(), [old.clone(), new.clone()]);
+    assert_eq!(log::clusters_in(&mut conn, &storage).await.unwrap(), std::slice::from_ref(&cluster.id));
+    assert_eq!(log::clusters_in(&mut conn, &StorageId::new()).await.unwrap(), []);
     drop(conn);
     write!(p.store, |tx| {
         log::remove_part(&mut tx, &old.id).await.unwrap();

@@ -88,7 +88,7 @@ async fn set_status(tx: &mut Tx, s: &State, status: BackupStatus, deleting: Opti
 async fn remove(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let backup = backups::get(&cx.world, &s.backup).await?;
     for (copy, snapshot) in backup.copies.iter().filter_map(|c| Some((c, c.snapshot.clone()?))) {
-        let repository = backups::repository_of(&cx.world, &backup, &copy.storage).await?;
+        let Some(repository) = backups::repository_of_there(&cx.world, &backup, &copy.storage).await? else { continue };
         let deleted = act(cx, DeleteSnapshots { repository, snapshots: vec![snapshot], prune: true }).await?;
         left_behind::heard(&mut s.stays, &copy.storage, deleted);
     }

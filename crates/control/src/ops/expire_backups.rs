@@ -118,7 +118,7 @@ async fn remove(cx: &Cx<App>, s: &mut State) -> Result<()> {
         }
     }
     for (storage, (of, snapshots)) in places {
-        let repository = backups::repository_of(&cx.world, &of, &storage).await?;
+        let Some(repository) = backups::repository_of_there(&cx.world, &of, &storage).await? else { continue };
         let deleted = act(cx, DeleteSnapshots { repository, snapshots, prune: true }).await?;
         left_behind::heard(&mut s.stays, &storage, deleted);
     }

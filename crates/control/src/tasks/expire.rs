@@ -196,7 +196,7 @@ impl Survey {
 async fn survey(app: &App, catalogue: &Catalogue) -> Result<Survey> {
     let mut survey = Survey::default();
     for (storage, (name, expected)) in expected(&catalogue.backups) {
-        let repository = backups::repository(app, &catalogue.cluster, &storage).await?;
+        let Some(repository) = backups::repository_there(app, &catalogue.cluster, &storage).await? else { continue };
         let listed = match app.agent.look(&ListSnapshots { repository }).await {
             Ok(listed) => listed,
             Err(e) => {
