@@ -205,6 +205,9 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
     }
 }
 
+/// The check that says where a backup was found.
+pub(crate) const ADOPTED: &str = "adopted";
+
 /// A backup that was found in a storage. Its structure was looked at; that every byte is good is for
 /// a verification to say, so it proves nothing yet.
 pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &FoundBackup, storage: &store::storages::StorageRow) -> Backup {
@@ -220,7 +223,7 @@ pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &Fou
         finished_at: Some(found.created_at),
         data_bytes: Some(found.data_bytes),
         facts: Some(found.facts.clone()),
-        checks: vec![mainstay_model::backup::Check::new("adopted", true, looked)],
+        checks: vec![mainstay_model::backup::Check::new(ADOPTED, true, looked)],
         ..row(app, source, kind, found.description.clone(), None, vec![copy])
     }
 }
