@@ -35,7 +35,11 @@ impl Agent {
         let stored = storage.put(&verb.label, Box::new(source), &act.progress).await?;
         // The copy counts whatever becomes of the old ones: the next one sees to them again.
         let stays = keep_newest(storage.as_ref(), verb.keep).await.unwrap_or_else(|e| {
-            tracing::warn!(inside = e.inside, "older copies of the control plane are still in storage {}: {e}", verb.repository.storage.name);
+            tracing::warn!(
+                inside = e.inside,
+                "older copies of the control plane are still in storage {}: {e}",
+                verb.repository.storage.name
+            );
             Some(e.message)
         });
         Ok(StoredCopy { stored, stays })

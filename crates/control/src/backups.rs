@@ -317,7 +317,8 @@ pub async fn delete(app: &App, by: &Actor, backup: &Backup) -> Result<OperationI
     if backup.status == BackupStatus::Running {
         return Err(Error::conflict("backup_running", format!("backup {} is being made; cancel its operation instead", backup.id)));
     }
-    let state = delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None, stays: Default::default() };
+    let state =
+        delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None, stays: Default::default() };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<delete_backup::DeleteBackup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await

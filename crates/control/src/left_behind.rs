@@ -119,7 +119,10 @@ pub(crate) fn row(left: &[LeftBehind], control_plane: Option<&str>) -> Option<Ch
         parts.push("older copies of Mainstay itself".into());
     }
     let why = left.iter().max_by_key(|l| l.tried_at).map(|l| l.why.as_str()).or(control_plane)?;
-    Some(Check::absent("left_behind", format!("given up, but the space stays taken by {}: {why}; tried again every day", parts.join(", and by "))))
+    Some(Check::absent(
+        "left_behind",
+        format!("given up, but the space stays taken by {}: {why}; tried again every day", parts.join(", and by ")),
+    ))
 }
 
 fn count(n: usize, noun: &str) -> String {

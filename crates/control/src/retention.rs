@@ -183,7 +183,8 @@ pub async fn explain(app: &App, all: &[Backup]) -> Result<Vec<Explained>> {
     }
     let unknown = |b: &Backup| {
         let found = b.checks.iter().any(|c| c.name == backups::ADOPTED);
-        let keep_reason = if found { "kept until it is deleted: found in a storage, of a cluster that is not here" } else { "kept until it is deleted" };
+        let keep_reason =
+            if found { "kept until it is deleted: found in a storage, of a cluster that is not here" } else { "kept until it is deleted" };
         Explained { keep_reason: keep_reason.into(), expires_at: b.expires_at, deleting_until: None }
     };
     Ok(all.iter().map(|b| said.remove(&b.id).unwrap_or_else(|| unknown(b))).collect())

@@ -180,7 +180,10 @@ async fn keeps_no_log(tx: &mut Tx, row: &StorageRow) -> Result<()> {
         format!("the log of cluster {} goes to storage {}; `cluster pitr {} --storage` names others", c.name, row.name, c.name)
     } else if let Some(id) = store::log::clusters_in(tx, &row.id).await?.first() {
         let name = store::clusters::get(tx, id).await?.name;
-        format!("storage {} holds parts of the log of cluster {name}; they go with the backups that a restore from them begins with", row.name)
+        format!(
+            "storage {} holds parts of the log of cluster {name}; they go with the backups that a restore from them begins with",
+            row.name
+        )
     } else {
         return Ok(());
     };

@@ -21,8 +21,9 @@ use mainstay_model::{
     user::{Link, LinkKind, Session, User},
 };
 use mainstay_store::{
-    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, left_behind, links, log,
-    members, nodes, notifiers, outbox, projects, readings, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
+    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, left_behind,
+    links, log, members, nodes, notifiers, outbox, projects, readings, restores, retention, secrets, sessions, sqlite_url, storages,
+    tokens, users,
 };
 use std::collections::BTreeSet;
 use support::*;

@@ -179,6 +179,8 @@ fn conclude(s: &State) -> Result<()> {
     match errors().find(|e| condemns(e)) {
         Some(bad) => Err(Error { kind: Kind::Integrity, ..bad.clone() }),
         // It was tried often enough; trying to say so again would not help.
-        None => errors().next().map_or(Ok(()), |e| Err(Error::failed("copy_unreadable", format!("a copy could not be read, and is as it was: {e}")))),
+        None => errors()
+            .next()
+            .map_or(Ok(()), |e| Err(Error::failed("copy_unreadable", format!("a copy could not be read, and is as it was: {e}")))),
     }
 }

@@ -291,8 +291,12 @@ async fn remove(app: &App, cluster: &Cluster, due: Vec<Backup>, found: &Survey) 
         )
     });
     if !going.is_empty() {
-        let state =
-            expire_backups::State { cluster: cluster.id.clone(), backups: going.into_iter().map(|b| b.id).collect(), taken: vec![], stays: Default::default() };
+        let state = expire_backups::State {
+            cluster: cluster.id.clone(),
+            backups: going.into_iter().map(|b| b.id).collect(),
+            taken: vec![],
+            stays: Default::default(),
+        };
         submit::<expire_backups::ExpireBackups>(app, cluster, &format!("retention/{}", cluster.id), &state).await?;
     }
     Ok(told.into_iter().collect())

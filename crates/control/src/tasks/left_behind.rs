@@ -4,7 +4,7 @@
 use crate::{App, backups};
 use mainstay_drivers::storage::RepositoryRef;
 use mainstay_model::{ClusterId, Error, Kind, Result, StorageId, left_behind::LeftBehind};
-use mainstay_rpc::verbs::{Deleted, DeleteSnapshots, ListSnapshots, RemoveRepository};
+use mainstay_rpc::verbs::{DeleteSnapshots, Deleted, ListSnapshots, RemoveRepository};
 use mainstay_store as store;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,8 @@ async fn again(app: &App, storage: &StorageId, cluster: &ClusterId, left: Vec<Le
         let tried = app.agent.look(&DeleteSnapshots { repository: repository.clone(), snapshots: ids, prune: true }).await;
         let refused = matches!(&tried, Ok(Deleted { stays: Some(_) }));
         let there = if refused { listed(app, repository).await? } else { BTreeSet::new() };
-        let (there, vanished): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(|l| !refused || l.snapshot.as_ref().is_some_and(|s| there.contains(s)));
+        let (there, vanished): (Vec<_>, Vec<_>) =
+            snapshots.into_iter().partition(|l| !refused || l.snapshot.as_ref().is_some_and(|s| there.contains(s)));
         gone.extend(vanished);
         sort(tried, there, &mut gone, &mut staying);
     }
