@@ -34,6 +34,8 @@ pub struct Options {
     pub drill_interval_days: i64,
     /// How old a backup is at least when it is tried by itself.
     pub drill_quiet_seconds: i64,
+    /// How often what is stored is read again; 0 is never.
+    pub reread_interval_days: i64,
     /// How long after its failure a copy is tried again for the first time.
     pub copy_again_seconds: i64,
     /// How often the logs of clusters are stored.
@@ -66,6 +68,7 @@ impl Default for Options {
             schedule_jitter_seconds: 30,
             drill_interval_days: 7,
             drill_quiet_seconds: 3600,
+            reread_interval_days: 7,
             copy_again_seconds: 600,
             log_seconds: 10,
             log_spool_bytes: 4 << 30,

@@ -13,6 +13,7 @@ pub mod copies;
 pub mod drills;
 pub mod engines;
 pub mod groups;
+pub mod left_behind;
 pub mod log;
 pub mod measures;
 pub mod nodes;
