@@ -42,7 +42,8 @@ check:
 	$(CARGO) clippy -q --locked --workspace --all-targets -- -D warnings
 
 bench:
-	@scripts/setup.sh test
+	@scripts/setup.sh bench
+	@$(MAKE) --no-print-directory web
 	$(CARGO) build --release --locked -p mainstay
 	bench/run.sh
 

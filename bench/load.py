@@ -28,9 +28,9 @@ class Writer:
             if log.startswith("pgbench_log"):
                 for line in open(f"{self.dir}/{log}"):
                     f = line.split()
-                    at, lag = int(f[4]) + int(f[5]) / 1e6, int(f[6]) if len(f) > 6 else 0
-                    if began <= at <= ended:
-                        took.append((int(f[2]) + 0 * lag) / 1000)
+                    # The last line may be cut off where it was interrupted.
+                    if len(f) >= 6 and line.endswith("\n") and began <= int(f[4]) + int(f[5]) / 1e6 <= ended:
+                        took.append(int(f[2]) / 1000)
                 os.unlink(f"{self.dir}/{log}")
         if len(took) < 200:
             raise SystemExit(f"only {len(took)} transactions were seen")

@@ -60,7 +60,9 @@ class Postgres:
         self.start()
 
     def start(self, data=None):
-        run(self.bin("pg_ctl"), "-D", data or self.data, "-w", "-t", "120", "-l", self.data + ".log", "start", user=USER)
+        argv = [self.bin("pg_ctl"), "-D", data or self.data, "-w", "-t", "120", "-l", self.data + ".log", "start"]
+        if subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as(USER)).returncode:
+            raise SystemExit(f"{argv}: {open(self.data + '.log').read()[-1500:]}")
 
     def stop(self, data=None):
         run(self.bin("pg_ctl"), "-D", data or self.data, "-m", "fast", "stop", user=USER, check=False)
@@ -82,9 +84,16 @@ class PgBackRest:
         self.repo, self.server, self.full = f"{dir}/pgbackrest", server, None
         os.mkdir(self.repo); os.chmod(self.repo, 0o777)
         self.options = ["--stanza=bench", f"--repo1-path={self.repo}", f"--pg1-path={server.data}", f"--pg1-socket-path={server.sock}",
-                        "--pg1-user=postgres", "--no-archive-check", "--compress-type=zst", "--compress-level=3", "--process-max=2",
+                        "--pg1-user=postgres", "--compress-type=zst", "--compress-level=3", "--process-max=2",
                         "--start-fast", f"--log-path={self.repo}", f"--lock-path={self.repo}", "--log-level-console=error", "--config=/dev/null"]
-        pipeline(["pgbackrest", *self.options, "stanza-create"], user=USER)
+        pipeline(["pgbackrest", *self._for("--compress", "--start-fast", "--process-max"), "stanza-create"], user=USER)
+        # What it restores starts only with the log that it was given.
+        push = " ".join(["pgbackrest", *self._for("--compress", "--start-fast", "--process-max", "--pg1-socket", "--pg1-user"), "archive-push", "%p"])
+        server.psql(f"alter system set archive_command = '{push}'"); server.psql("select pg_reload_conf()")
+
+    def _for(self, *less):
+        """The options of a command that does not know all of them."""
+        return [o for o in self.options if not o.startswith(less)]
 
     def backup(self):
         kind, self.full = ("incr" if self.full else "full"), True
@@ -92,9 +101,9 @@ class PgBackRest:
 
     def restore(self, target):
         os.mkdir(target); os.chmod(target, 0o700); shutil.chown(target, USER or os.getuid(), USER or os.getgid())
-        options = [f"--pg1-path={target}" if o.startswith("--pg1-path") else o for o in self.options
-                   if not o.startswith(("--no-archive-check", "--compress", "--start-fast", "--pg1-socket", "--pg1-user"))]
-        return pipeline(["pgbackrest", *options, "--type=none", "restore"], user=USER)
+        less = self._for("--compress", "--start-fast", "--pg1-socket", "--pg1-user")
+        options = [f"--pg1-path={target}" if o.startswith("--pg1-path") else o for o in less]
+        return pipeline(["pgbackrest", *options, "restore"], user=USER)
 
 
 class Restic:
@@ -112,7 +121,10 @@ class Restic:
         return adding(self.repo, lambda: pipeline([*back, self.server.data], env=self.env, tolerate=(3,)))
 
     def restore(self, target):
-        return pipeline(["restic", "-r", self.repo, "restore", "latest", "--target", target, "--quiet"], env=self.env)
+        if not self.stream:
+            return pipeline(["restic", "-r", self.repo, "restore", "latest", "--target", target, "--quiet"], env=self.env)
+        os.mkdir(target)
+        return pipeline(["restic", "-r", self.repo, "dump", "latest", "base.tar", "--quiet"], ["tar", "-x"], env=self.env, cwd=target)
 
 
 class Borg:

@@ -23,8 +23,9 @@ def main():
             engines = {e["name"]: e for e in m.cli("engine", "list")}
             kv = "valkey" if engines["valkey"]["available"] else "redis"
             m.cli("cluster", "create", "kv-b", "--engine", kv)
+            m.cli("backup", "create", "kv-b")
             c, host = m.cli("cluster", "credentials", "kv-b"), address()
-            raw = subprocess.Popen(["redis-server", "--bind", host, "--dir", d, "--save", ""], stdout=subprocess.DEVNULL)
+            raw = subprocess.Popen(["redis-server", "--bind", host, "--dir", d, "--save", "", "--repl-diskless-sync-delay", "0"], stdout=subprocess.DEVNULL)
             try:
                 env = dict(os.environ, RESTIC_PASSWORD="x", RESTIC_CACHE_DIR=d + "/cache", BORG_PASSPHRASE="x", BORG_BASE_DIR=d + "/home")
                 run("restic", "-r", d + "/restic", "init", env=env); run("borg", "init", "-e", "repokey-blake2", d + "/borg", env=env)

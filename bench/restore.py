@@ -6,9 +6,8 @@ from peers import *
 def answering(server, target, dir):
     """Seconds from the start of a server on restored files until it answers."""
     inside = next((p for p, _, files in os.walk(target) if "PG_VERSION" in files and "global" in os.listdir(p)), None)
-    for f in ("postmaster.pid", "recovery.signal"):
-        if os.path.exists(f"{inside}/{f}"):
-            os.unlink(f"{inside}/{f}")
+    if os.path.exists(f"{inside}/postmaster.pid"):
+        os.unlink(f"{inside}/postmaster.pid")
     os.chmod(target, 0o755)
     run("chown", "-R", USER or str(os.getuid()), target); os.chmod(inside, 0o700)
     with open(inside + "/postgresql.conf", "a") as f:

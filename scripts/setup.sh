@@ -6,6 +6,7 @@
 #   scripts/setup.sh test    and what the tests compare with: restic, borg, an SSH server that is not
 #                            started, Chromium, file systems that share blocks, Valkey and PostgreSQL 17
 #                            unpacked and an S3 server installed beside the checkout
+#   scripts/setup.sh bench   the same, and what the benchmarks compare with: pgBackRest, zstd
 #
 # The packages' own services are kept from starting; package sources are not changed.
 set -euo pipefail
@@ -31,6 +32,10 @@ if [ "$level" != build ]; then
   if ! command -v valkey-server >/dev/null && ! command -v redis-server >/dev/null; then
     if candidate valkey-server; then want valkey-server; else want redis-server; fi
   fi
+fi
+if [ "$level" = bench ]; then
+  want pgbackrest zstd python3-zstandard
+  level=test
 fi
 if [ "$level" = test ]; then
   command -v restic >/dev/null || want restic

@@ -1,8 +1,10 @@
 // In this order: the story leaves clusters behind that the others look at.
 import './story';
 import './backups';
+import './moment';
 import './pages.axe';
 import './keyboard';
 import './foreign';
 import './offline';
-import './budget';
+import './people';
+import './scale';

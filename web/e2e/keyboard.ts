@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Asking } from './pages/clusters';
-import { until, world } from './world';
+import { PERSON, until, world } from './world';
 
 it('is used without a mouse: from the skip link to a restarted node', async () => {
   const page = await world.newPage();
@@ -46,5 +46,46 @@ it('is used without a mouse: from the skip link to a restarted node', async () =
   await press('?');
   await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
   await press('Escape');
+  await page.context().close();
+});
+
+it('is signed in to, backed up and restored without a mouse', async () => {
+  const page = await world.newPage({ fresh: true });
+  const press = (key: string) => page.keyboard.press(key);
+  const role = () => page.evaluate(() => document.activeElement?.getAttribute('role') ?? document.activeElement?.tagName.toLowerCase() ?? '');
+  const named = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '');
+  /** Tab until the focus is where it is wanted; who has to press it fifty times is lost. */
+  const reach = async (name: RegExp) => {
+    for (let n = 0; n < 50; n += 1) {
+      if (name.test(await named())) return;
+      await press('Tab');
+    }
+    throw new Error(`${name} is not reached`);
+  };
+  await page.goto('/p/default/clusters/kept');
+  await page.getByLabel('E-mail or user name').waitFor();
+  await page.keyboard.type(PERSON.email);
+  await press('Tab');
+  await page.keyboard.type(PERSON.password);
+  await press('Enter');
+  await page.getByText('Can I get it back?').waitFor();
+  await press('b');
+  const backUp = new Asking(page, 'Back up kept');
+  await backUp.dialog.waitFor();
+  await until(async () => (await named()) === 'Back up now', 5000);
+  await press('Enter');
+  await backUp.dialog.waitFor({ state: 'detached' });
+  await page.getByRole('region', { name: /^Operation:/ }).waitFor({ state: 'detached', timeout: 120_000 });
+  await press('r');
+  const dialog = page.getByRole('dialog', { name: 'Restore kept' });
+  await dialog.getByText('Nothing is lost: no other cluster is touched.').waitFor();
+  await reach(/^Backup on the timeline|^Moment/);
+  expect(await role()).toBe('slider');
+  await press('Home');
+  await press('End');
+  await dialog.getByText('Nothing is lost: no other cluster is touched.').waitFor();
+  await reach(/^Restore to a new cluster/);
+  await press('Escape');
+  await dialog.waitFor({ state: 'detached' });
   await page.context().close();
 });

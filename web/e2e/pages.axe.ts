@@ -11,7 +11,8 @@ const PAGES: [string, string, ((page: Page) => Promise<void>)?][] = [
   ['sign-in', '/sign-in'],
   ['clusters', '/p/default/clusters'],
   ['create', '/p/default/clusters/new'],
-  ['create-2', '/p/default/clusters/new?step=2&name=shop'],
+  ['create-2', '/p/default/clusters/new?step=2'],
+  ['create-3', '/p/default/clusters/new?step=3&name=shop'],
   ['overview', '/p/default/clusters/kept'],
   ['nodes', '/p/default/clusters/kept/nodes'],
   ['topology', '/p/default/clusters/kept/nodes?view=topology'],
@@ -37,8 +38,22 @@ const PAGES: [string, string, ((page: Page) => Promise<void>)?][] = [
   ['profile', '/me'],
   ['delete', '/p/default/clusters/kept', (page) => page.getByRole('button', { name: /Delete cluster…/ }).click()],
   ['palette', '/p/default/clusters', (page) => page.keyboard.press('Control+k')],
+  ['points-in-time', '/p/default/clusters/kept/backups', (page) => page.getByRole('button', { name: /points in time…$/ }).click()],
+  ['rules', '/p/default/clusters/kept/backups', (page) => page.getByRole('button', { name: 'Change rules…' }).click()],
+  ['assertions', '/p/default/clusters/kept/backups', (page) => page.getByRole('button', { name: /assertions…$/ }).click()],
+  ['add-storage', '/p/default/storages', (page) => page.getByRole('button', { name: 'Add storage' }).first().click()],
+  ['invite', '/p/default/members', (page) => page.getByRole('button', { name: 'Invite member' }).click()],
+  ['create-token', '/p/default/tokens', (page) => page.getByRole('button', { name: 'Create token' }).first().click()],
+  ['back-up', '/p/default/clusters/kept', (page) => page.getByRole('button', { name: 'Back up now' }).first().click()],
+  ['promote', '/p/default/clusters/kept/nodes', promote],
+  ['link', '/welcome#token=none'],
   ['missing', '/p/default/clusters/nowhere'],
 ];
+
+async function promote(page: Page) {
+  await page.getByRole('button', { name: 'More actions for kept-2' }).click();
+  await page.getByRole('menuitem', { name: /Promote/ }).click();
+}
 
 interface Violation {
   id: string;

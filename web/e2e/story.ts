@@ -65,6 +65,9 @@ describe('the story of a cluster', () => {
     await page.getByRole('button', { name: 'Create cluster' }).click();
     await page.getByRole('radio', { name: 'PostgreSQL' }).check();
     await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('Both nodes would be on this machine. Losing it loses them together.').waitFor();
+    await page.getByRole('radio', { name: /^Plan / }).waitFor();
+    await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('button', { name: 'Create cluster' }).click();
     await page.getByText('Use 3 to 40 characters').waitFor();
     await page.getByRole('textbox', { name: 'Name' }).fill('orders-db');

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: import.meta.dirname,
-    include: ['all.test.ts'],
+    include: ['all.test.ts', 'whole.test.ts'],
     environment: 'node',
     testTimeout: 240_000,
     hookTimeout: 240_000,

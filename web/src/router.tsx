@@ -111,7 +111,7 @@ const access = createRoute({ getParentRoute: () => clusterRoute, path: '/access'
 
 const settings = createRoute({ getParentRoute: () => clusterRoute, path: '/settings', component: lazyRouteComponent(() => import('./routes/Settings'), 'Settings') });
 
-const metrics = createRoute({ getParentRoute: () => clusterRoute, path: '/metrics', component: lazyRouteComponent(() => import('./routes/Metrics'), 'Metrics') });
+const metrics = createRoute({ getParentRoute: () => clusterRoute, path: '/metrics', validateSearch: search.metrics, component: lazyRouteComponent(() => import('./routes/Metrics'), 'Metrics') });
 
 const backups = createRoute({
   getParentRoute: () => clusterRoute,

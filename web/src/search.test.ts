@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { clusters, signIn, sortOf, sortText } from './search';
+import { clusters, metrics, signIn, sortOf, sortText } from './search';
 
 it('sends nobody elsewhere after signing in', () => {
   expect(signIn({ next: '/p/default/clusters?q=a' })).toEqual({ next: '/p/default/clusters?q=a' });
@@ -14,4 +14,9 @@ it('leaves out what makes no sense', () => {
 it('reads and writes the order', () => {
   expect(sortOf('-name')).toEqual({ by: 'name', down: true });
   expect(sortText({ by: 'name', down: false })).toBe('name');
+});
+
+it('reads which measurements are drawn', () => {
+  expect(metrics({ range: '15m', without: ['a-1', 7, '', { a: 1 }] })).toEqual({ range: '15m', without: ['a-1', '7'] });
+  expect(metrics({ range: '7d', without: 'a-1' })).toEqual({});
 });

@@ -8,7 +8,7 @@ const text = (value: unknown, most = 200): string | undefined => {
   return typeof read === 'string' && read !== '' && read.length <= most ? read : undefined;
 };
 
-function oneOf<T extends string>(value: unknown, known: readonly T[]): T | undefined {
+function oneOf<T extends string | number>(value: unknown, known: readonly T[]): T | undefined {
   return known.find((k) => k === value);
 }
 
@@ -48,7 +48,7 @@ export function clusters(raw: Raw): ClustersSearch {
 }
 
 export interface CreateSearch {
-  step?: 2;
+  step?: 2 | 3;
   engine?: string;
   version?: string;
   mode?: string;
@@ -60,7 +60,7 @@ export interface CreateSearch {
 export function create(raw: Raw): CreateSearch {
   const replicas = Number(raw['replicas']);
   return clean({
-    step: raw['step'] === 2 ? (2 as const) : undefined,
+    step: oneOf(raw['step'], [2, 3] as const),
     engine: text(raw['engine'], 40),
     version: text(raw['version'], 40),
     mode: text(raw['mode'], 40),
@@ -78,6 +78,17 @@ export interface NodesSearch {
 
 export function nodes(raw: Raw): NodesSearch {
   return clean({ view: oneOf(raw['view'], ['topology'] as const), node: text(raw['node'], 60), sort: text(raw['sort'], 40) });
+}
+
+export interface MetricsSearch {
+  range?: '15m';
+  /** Nodes that are left out. */
+  without?: string[];
+}
+
+export function metrics(raw: Raw): MetricsSearch {
+  const names = (Array.isArray(raw['without']) ? raw['without'] : []).flatMap((n) => text(n, 60) ?? []).slice(0, 40);
+  return clean({ range: oneOf(raw['range'], ['15m'] as const), without: names.length > 0 ? names : undefined });
 }
 
 export { clean, oneOf, text };

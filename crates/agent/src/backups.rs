@@ -12,11 +12,11 @@ use crate::{
 };
 use mainstay_drivers::{
     engine::Backups,
-    storage::{Known, RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored},
+    storage::{Known, RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored, refuses_deletion},
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, ListSnapshots, LockSnapshot, Locked, ManualCommands,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Deleted, Done, EnsureKeys, ListSnapshots, LockSnapshot, Locked, ManualCommands,
     RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
 use std::{sync::Arc, time::Duration};
@@ -117,17 +117,13 @@ impl Agent {
         self.opened(&verb.repository).await?.list().await
     }
 
-    pub(crate) async fn delete_snapshots(&self, verb: DeleteSnapshots, _: &Act) -> Result<Done> {
+    pub(crate) async fn delete_snapshots(&self, verb: DeleteSnapshots, _: &Act) -> Result<Deleted> {
         let storage = self.opened(&verb.repository).await?;
-        storage.delete(&verb.snapshots).await?;
-        if verb.prune {
-            storage.prune().await?;
-        }
-        Ok(Done {})
+        deleted(delete(&*storage, &verb.snapshots, verb.prune).await)
     }
 
-    pub(crate) async fn remove_repository(&self, verb: RemoveRepository, _: &Act) -> Result<Done> {
-        self.parts.storages.remove(&verb.repository).await.map(|()| Done {})
+    pub(crate) async fn remove_repository(&self, verb: RemoveRepository, _: &Act) -> Result<Deleted> {
+        deleted(self.parts.storages.remove(&verb.repository).await)
     }
 
     pub(crate) async fn ensure_keys(&self, verb: EnsureKeys, _: &Act) -> Result<Done> {
@@ -151,6 +147,22 @@ impl Agent {
     pub(crate) fn backups(&self, engine: &str) -> Result<&dyn Backups> {
         let engine = self.engine(engine)?;
         engine.backups().ok_or_else(|| Error::conflict("no_backups", format!("{} cannot be backed up here", engine.info().title)))
+    }
+}
+
+pub(crate) async fn delete(storage: &dyn Storage, snapshots: &[String], prune: bool) -> Result<()> {
+    storage.delete(snapshots).await?;
+    if prune {
+        storage.prune().await?;
+    }
+    Ok(())
+}
+
+/// That nobody may delete there is an answer and no failure.
+pub(crate) fn deleted(done: Result<()>) -> Result<Deleted> {
+    match done {
+        Err(e) if refuses_deletion(&e) => Ok(Deleted { stays: Some(e.message) }),
+        done => done.map(|()| Deleted::default()),
     }
 }
 

@@ -2,10 +2,14 @@
 //! of itself into a directory of its own; here it is read, together with what makes this data
 //! directory the one it is, and put where every other backup goes: sealed, read back, published last.
 
-use crate::{Agent, dispatch::Act};
-use mainstay_drivers::storage::{CONTROL_PLANE, Entry, EntryKind, Keep, Source, Storage, Stored};
+use crate::{
+    Agent,
+    backups::{delete, deleted},
+    dispatch::Act,
+};
+use mainstay_drivers::storage::{CONTROL_PLANE, Entry, EntryKind, Keep, Source, Storage};
 use mainstay_model::{Error, Result, Time, backup::Facts};
-use mainstay_rpc::verbs::StoreControlPlane;
+use mainstay_rpc::verbs::{StoreControlPlane, StoredCopy};
 use std::{
     fs::File,
     io::Read,
@@ -21,7 +25,7 @@ pub const KEY: &str = "key";
 pub const DATABASE: &str = "mainstay.db";
 
 impl Agent {
-    pub(crate) async fn store_control_plane(&self, verb: StoreControlPlane, act: &Act) -> Result<Stored> {
+    pub(crate) async fn store_control_plane(&self, verb: StoreControlPlane, act: &Act) -> Result<StoredCopy> {
         if verb.label.kind != CONTROL_PLANE {
             return Err(Error::invalid("kind", format!("the control plane's backups are of kind {CONTROL_PLANE}")));
         }
@@ -29,8 +33,16 @@ impl Agent {
         let source = self.control_plane(&verb)?;
         let storage = self.parts.storages.open(&verb.repository, true).await?;
         let stored = storage.put(&verb.label, Box::new(source), &act.progress).await?;
-        keep_newest(storage.as_ref(), verb.keep).await?;
-        Ok(stored)
+        // The copy counts whatever becomes of the old ones: the next one sees to them again.
+        let stays = keep_newest(storage.as_ref(), verb.keep).await.unwrap_or_else(|e| {
+            tracing::warn!(
+                inside = e.inside,
+                "older copies of the control plane are still in storage {}: {e}",
+                verb.repository.storage.name
+            );
+            Some(e.message)
+        });
+        Ok(StoredCopy { stored, stays })
     }
 
     fn control_plane(&self, verb: &StoreControlPlane) -> Result<Copy> {
@@ -45,14 +57,14 @@ impl Agent {
     }
 }
 
-async fn keep_newest(storage: &dyn Storage, keep: u64) -> Result<()> {
+/// Why older ones stay, where they may not be removed.
+async fn keep_newest(storage: &dyn Storage, keep: u64) -> Result<Option<String>> {
     let mut all: Vec<String> = storage.list().await?.into_iter().filter(|s| s.label.kind == CONTROL_PLANE).map(|s| s.id).collect();
     all.truncate(all.len().saturating_sub(keep as usize));
     if all.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    storage.delete(&all).await?;
-    storage.prune().await.map(drop)
+    Ok(deleted(delete(storage, &all, true).await)?.stays)
 }
 
 struct Copy {

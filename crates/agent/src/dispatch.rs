@@ -58,6 +58,7 @@ table! {
     Follow => follow,
     Probe => probe,
     NodeUsage => node_usage,
+    Measure => measure,
     NodeLogs => node_logs,
     SetRoute => set_route,
     RemoveRoute => remove_route,

@@ -7,6 +7,7 @@
 
 use crate::{
     Agent,
+    backups::{delete, deleted},
     copies::{PATIENCE, moving, within},
     dispatch::Act,
     nodes::refuse_past,
@@ -20,7 +21,7 @@ use mainstay_drivers::{
     storage::{Entry, EntryKind, Keep, LOG, Source, Storage},
 };
 use mainstay_model::{ClusterId, Error, NodeId, Result, Time, backup::Facts, node::Position};
-use mainstay_rpc::verbs::{Done, KeepLog, KeptLog, ReleaseLog, StoreLog, StoredLog};
+use mainstay_rpc::verbs::{Deleted, Done, KeepLog, KeptLog, ReleaseLog, StoreLog, StoredLog};
 use std::{
     fs::File,
     io::{self, Read},
@@ -95,9 +96,6 @@ impl Agent {
         let cluster = &verb.plan.cluster;
         let _held = self.locks.hold(format!("{}/{}", key(cluster), verb.repository.storage.id), &act.progress).await?;
         let storage = within(PATIENCE, self.parts.storages.open(&verb.repository, true)).await?;
-        if !verb.garbage.is_empty() {
-            within(PATIENCE, storage.delete(&verb.garbage)).await?;
-        }
         let spool = spool::path(&self.volumes.spools()?, cluster)?;
         let ours = self.spools.get(cluster)?.is_some_and(|s| s.line == verb.line);
         let spool = spool.filter(|_| ours).ok_or_else(|| Error::conflict("line_ended", "the log in the spool is of another line"))?;
@@ -107,7 +105,7 @@ impl Agent {
         }
         let source = Box::new(Spooling::new(&verb, pieces));
         let stored = moving(&act.progress, storage.put(&verb.label, source, &act.progress)).await?;
-        told(stored)
+        told(stored, remove(&*storage, &verb).await)
     }
 
     pub(crate) async fn release_log(&self, verb: ReleaseLog, act: &Act) -> Result<Done> {
@@ -157,6 +155,21 @@ impl Agent {
     }
 }
 
+/// What has a newer form goes once that is stored, so that whatever becomes of it holds up no log. `None`
+/// where it is there still.
+async fn remove(storage: &dyn Storage, verb: &StoreLog) -> Option<Deleted> {
+    if verb.garbage.is_empty() {
+        return Some(Deleted::default());
+    }
+    match deleted(within(PATIENCE, delete(storage, &verb.garbage, false)).await) {
+        Ok(deleted) => Some(deleted),
+        Err(e) => {
+            tracing::warn!(inside = e.inside, "outdated parts of the log are still in storage {}: {e}", verb.repository.storage.name);
+            None
+        }
+    }
+}
+
 /// Removes what no storage waits for, and then the oldest where that leaves too much. The newest stays:
 /// the keeper goes on from it.
 fn trim(segments: &dyn Segments, spool: &Path, reach: &Position, before: u64, limit_bytes: u64) -> Result<()> {
@@ -182,7 +195,7 @@ fn size(spool: &Path) -> Result<u64> {
 }
 
 /// What a part says of itself: of this call, or of an earlier one whose reply was lost.
-fn told(stored: mainstay_drivers::storage::Stored) -> Result<StoredLog> {
+fn told(stored: mainstay_drivers::storage::Stored, garbage: Option<Deleted>) -> Result<StoredLog> {
     let missing = || Error::integrity(format!("part {} of the log does not say what it holds", stored.snapshot));
     let names = &stored.facts.names;
     let from = names.get(FROM).and_then(|text| text.parse().ok()).ok_or_else(missing)?;
@@ -190,7 +203,7 @@ fn told(stored: mainstay_drivers::storage::Stored) -> Result<StoredLog> {
     let to = stored.facts.stop.clone().ok_or_else(missing)?;
     let (first, last) = names.get(FIRST).cloned().zip(names.get(LAST).cloned()).ok_or_else(missing)?;
     let pieces = stored.facts.exact.get(COUNT).copied().ok_or_else(missing)?;
-    Ok(StoredLog { from, to, until, first, last, pieces, stored })
+    Ok(StoredLog { from, to, until, first, last, pieces, stored, garbage })
 }
 
 /// The pieces of one part.

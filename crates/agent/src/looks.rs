@@ -6,7 +6,7 @@ use mainstay_model::{
     NodeId, Result,
     node::{EngineState, Observed},
 };
-use mainstay_rpc::verbs::{NodeLogs, NodeUsage, NodeUsageReply, Probe};
+use mainstay_rpc::verbs::{Measure, Measured, NodeLogs, NodeMeasured, NodeUsage, NodeUsageReply, Probe};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// A probe answers within this even where the runtime itself hangs.
@@ -56,6 +56,24 @@ impl Agent {
         let data = self.volumes.root_path(&verb.node).join(DATA);
         let data_bytes = blocking(move || Ok(tree_bytes(&data))).await?;
         Ok(NodeUsageReply { usage, data_bytes, disk_free_bytes: host.disk_free_bytes, disk_total_bytes: host.disk_total_bytes })
+    }
+
+    /// Cheap enough for every few seconds: no directory is walked.
+    pub(crate) async fn measure(&self, verb: Measure, _: &Act) -> Result<Measured> {
+        let mut nodes = BTreeMap::new();
+        for node in &verb.nodes {
+            // Of one that cannot be measured nothing is said; the others are measured all the same.
+            if let Ok(measured) = self.measure_one(node).await {
+                nodes.insert(node.to_string(), measured);
+            }
+        }
+        Ok(Measured { nodes })
+    }
+
+    async fn measure_one(&self, node: &NodeId) -> Result<NodeMeasured> {
+        self.registry.get(node)?;
+        let usage = self.parts.runtime.usage(&served(node)).await?;
+        Ok(NodeMeasured { usage, host: self.parts.runtime.host(&self.volumes.root_path(node)).await? })
     }
 
     pub(crate) async fn node_logs(&self, verb: NodeLogs, _: &Act) -> Result<Vec<String>> {

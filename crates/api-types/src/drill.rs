@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 pub struct DrillRun {
     pub id: String,
     pub backup: String,
+    /// The storage whose copy was restored.
+    #[serde(default)]
+    pub storage: Option<String>,
     pub engine_version: String,
     #[schema(value_type = String, format = DateTime)]
     pub at: Time,

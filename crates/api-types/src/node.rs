@@ -5,6 +5,7 @@ use mainstay_model::{
     node::{NodeRole, NodeStatus},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -51,6 +52,28 @@ pub struct NodeMetrics {
     pub disk_free_bytes: u64,
     pub disk_total_bytes: u64,
     pub connections: Option<u64>,
+}
+
+/// What the nodes of a cluster used, piece by piece of the time that was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Curves {
+    pub step_seconds: i64,
+    /// Where each piece begins, in seconds since 1970; the last one is now.
+    pub times: Vec<i64>,
+    pub nodes: Vec<NodeCurves>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NodeCurves {
+    pub id: String,
+    pub name: String,
+    pub role: NodeRole,
+    /// By name: `cpu_percent`, `memory_percent`, `memory_bytes`, `disk_percent`, `connections`,
+    /// `disk_read_bytes_per_second`, `disk_written_bytes_per_second`, `lag_bytes`, `lag_seconds`. Each as long as
+    /// `times`; null is not known. Percents are of the machine.
+    pub series: BTreeMap<String, Vec<Option<f64>>>,
+    /// At the pace of the last hour; null where the disk is not filling, or that cannot be said yet.
+    pub days_to_full: Option<f64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -77,6 +77,9 @@ pub struct FoundBackup {
     pub snapshot: String,
     /// Why it cannot be used.
     pub error: Option<String>,
+    /// Why it is not chosen by itself: it is much smaller than those before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// One storage the control plane keeps copies of itself in.

@@ -77,7 +77,7 @@ pub struct SetSchedule {
     /// A name of the IANA database; the zone of the server's machine where a new one names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// The whole retention, in place of `retention_days` and `keep_last`.
+    /// The whole retention; `retention_days` and `keep_last` set only that part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

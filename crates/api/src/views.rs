@@ -5,14 +5,14 @@ use mainstay_control::{
     clusters::{ClusterView, NodeView},
     groups::{GroupBackupView, GroupView},
     log,
-    plan::log::Span,
+    plan::{log::Span, suspicious},
     restores::Planned,
     retention::Explained,
 };
 use mainstay_drivers::storage::Place;
 use mainstay_drivers::storage::{FoundBackup, FoundRepository};
 use mainstay_model::{
-    AuditEntry,
+    AuditEntry, BackupId,
     backup::{Backup, BackupKind},
     cluster::SocketAddress,
     group::Part,
@@ -21,6 +21,7 @@ use mainstay_model::{
 };
 use mainstay_operations::{Status, View};
 use mainstay_store::{storages::StorageRow, tokens::TokenRow};
+use std::collections::BTreeMap;
 
 pub fn cluster(v: ClusterView, host: &str) -> dto::Cluster {
     let has_replica = v.nodes.len() > 1;
@@ -393,6 +394,7 @@ fn in_words(detail: &serde_json::Value) -> String {
 
 pub fn found(r: FoundRepository) -> dto::Found {
     let newest = r.backups.iter().rev().find(|b| b.error.is_none());
+    let mut doubts = suspicious::doubts(&r.backups);
     let word = serde_json::to_value(r.holds).ok().and_then(|v| v.as_str().map(String::from));
     dto::Found {
         holds: word.unwrap_or_default(),
@@ -403,13 +405,14 @@ pub fn found(r: FoundRepository) -> dto::Found {
         engine_version: newest.map(|b| b.facts.engine_version.clone()),
         opens: r.opens,
         error: r.error,
-        backups: r.backups.into_iter().rev().map(found_backup).collect(),
+        backups: r.backups.into_iter().rev().map(|b| found_backup(b, &mut doubts)).collect(),
         storage: None,
     }
 }
 
-fn found_backup(b: FoundBackup) -> dto::FoundBackup {
+fn found_backup(b: FoundBackup, doubts: &mut BTreeMap<BackupId, String>) -> dto::FoundBackup {
     dto::FoundBackup {
+        doubt: doubts.remove(&b.backup),
         id: b.backup.to_string(),
         kind: b.kind,
         description: b.description,

@@ -35,6 +35,8 @@ pub struct Options {
     pub drill_interval_days: i64,
     /// How old a backup is at least when it is tried by itself.
     pub drill_quiet_seconds: i64,
+    /// How often what is stored is read again; 0 is never.
+    pub reread_interval_days: i64,
     /// How long after its failure a copy is tried again for the first time.
     pub copy_again_seconds: i64,
     /// How often the logs of clusters are stored.
@@ -67,6 +69,7 @@ impl Default for Options {
             schedule_jitter_seconds: 30,
             drill_interval_days: 7,
             drill_quiet_seconds: 3600,
+            reread_interval_days: 7,
             copy_again_seconds: 600,
             log_seconds: 10,
             log_spool_bytes: 4 << 30,
@@ -109,6 +112,8 @@ pub struct App {
     pub looks: tokio::sync::broadcast::Sender<(ClusterId, ProjectId)>,
     /// Storages that take a part of a log right now.
     pub storing_logs: crate::tasks::keep_log::Busy,
+    /// What nodes used in the last hour.
+    pub measures: crate::measures::Measures,
     observed: Mutex<HashMap<NodeId, Observed>>,
     /// Where each node was when that was last known: all that is known of one that does not answer.
     positions: Mutex<HashMap<NodeId, LastKnown>>,
@@ -184,6 +189,7 @@ impl App {
             nudges: crate::tasks::expire::Nudges::default(),
             looks: tokio::sync::broadcast::channel(1024).0,
             storing_logs: crate::tasks::keep_log::Busy::default(),
+            measures: crate::measures::Measures::default(),
             observed: Mutex::default(),
             positions: Mutex::default(),
             description: Mutex::default(),

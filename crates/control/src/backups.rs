@@ -2,10 +2,13 @@
 
 mod made;
 
-pub(crate) use made::{BEGINS_WINDOW, Child, begin_for_log, child, child_into};
+pub(crate) use made::{BEGINS_WINDOW, Child, all_places, begin_for_log, child, child_into};
 
 use crate::{
-    Actor, App, app, copies, groups,
+    Actor, App,
+    app::{self, act},
+    copies, groups,
+    left_behind::{self, Stays},
     ops::{self, back_up, delete_backup, drill, verify},
     projects, storages,
 };
@@ -17,10 +20,10 @@ use mainstay_model::{
     retention::Retention,
     schedule::Schedule,
 };
-use mainstay_operations::{Lock, Tx};
+use mainstay_operations::{Cx, Lock, Tx};
 use mainstay_rpc::{
     Chunks,
-    verbs::{DownloadSnapshot, ManualCommands, Party},
+    verbs::{DownloadSnapshot, ManualCommands, Party, RemoveRepository},
 };
 use mainstay_store::{self as store, Page, Paging, backups::BackupFilter};
 
@@ -114,8 +117,8 @@ pub(crate) async fn scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedul
     Ok(backup)
 }
 
-/// A backup that Mainstay makes by itself because the drill of `failed` showed that one to be bad, into
-/// the same places as far as they are still there.
+/// A backup that Mainstay makes by itself because the drill of `failed` showed that one to be bad: one that
+/// takes nothing over from any other, into the same places as far as they are still there.
 pub(crate) async fn begin_after_drill(app: &App, tx: &mut Tx, cluster: &Cluster, failed: &Backup) -> Result<BackupId> {
     let mut copies = Vec::new();
     for place in &failed.copies {
@@ -130,7 +133,10 @@ pub(crate) async fn begin_after_drill(app: &App, tx: &mut Tx, cluster: &Cluster,
     }
     let description = format!("because the drill of {} failed", failed.id);
     let backup = row(app, cluster, BackupKind::Scheduled, description, Some(DEFAULT_RETENTION_DAYS), copies);
-    begin(app, tx, cluster, &backup, "mainstay").await?;
+    let from = store::retention::policy(tx, &cluster.id).await?.from;
+    // What the failed one was wrong about may have come from the ones before it.
+    let state = back_up::State { full: true, ..back_up::State::new(&cluster.id, &backup.id, from) };
+    write(app, tx, cluster, &backup, "mainstay", state).await?;
     Ok(backup.id)
 }
 
@@ -206,6 +212,9 @@ fn row(app: &App, cluster: &Cluster, kind: BackupKind, description: String, days
     }
 }
 
+/// The check that says where a backup was found.
+pub(crate) const ADOPTED: &str = "adopted";
+
 /// A backup that was found in a storage. Its structure was looked at; that every byte is good is for
 /// a verification to say, so it proves nothing yet.
 pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &FoundBackup, storage: &store::storages::StorageRow) -> Backup {
@@ -221,7 +230,7 @@ pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &Fou
         finished_at: Some(found.created_at),
         data_bytes: Some(found.data_bytes),
         facts: Some(found.facts.clone()),
-        checks: vec![mainstay_model::backup::Check::new("adopted", true, looked)],
+        checks: vec![mainstay_model::backup::Check::new(ADOPTED, true, looked)],
         ..row(app, source, kind, found.description.clone(), None, vec![copy])
     }
 }
@@ -282,9 +291,19 @@ fn staying(backup: &Backup) -> Result<()> {
 pub async fn verify(app: &App, by: &Actor, backup: &Backup) -> Result<OperationId> {
     staying(backup)?;
     restorable_or_failed(backup)?;
-    let state = verify::State { backup: backup.id.clone(), results: vec![] };
+    let state = verify::State::new(&backup.id, vec![]);
+    submit_verify(app, backup, &state, &by.name).await
+}
+
+/// The copies in these storages only, as Mainstay does by itself.
+pub(crate) async fn reread(app: &App, backup: &Backup, storages: Vec<StorageId>) -> Result<OperationId> {
+    staying(backup)?;
+    submit_verify(app, backup, &verify::State::new(&backup.id, storages), "mainstay").await
+}
+
+async fn submit_verify(app: &App, backup: &Backup, state: &verify::State, by: &str) -> Result<OperationId> {
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
-    let submit = ops::submission::<verify::Verify>(&state, Some(subject), Lock::Exclusive, &by.name)?;
+    let submit = ops::submission::<verify::Verify>(state, Some(subject), Lock::Exclusive, by)?;
     app.runner.submit(submit).await
 }
 
@@ -299,7 +318,7 @@ pub(crate) async fn drill_to(app: &App, by: &Actor, backup: &Backup, until: Opti
     if !backup.is_restorable() && !condemned {
         return Err(not_restorable(backup));
     }
-    let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![], until };
+    let state = drill::State { backup: backup.id.clone(), node: NodeId::new(), seconds: None, checks: vec![], until, storage: None };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<drill::Drill>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await
@@ -316,7 +335,8 @@ pub async fn delete(app: &App, by: &Actor, backup: &Backup) -> Result<OperationI
     if backup.status == BackupStatus::Running {
         return Err(Error::conflict("backup_running", format!("backup {} is being made; cancel its operation instead", backup.id)));
     }
-    let state = delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None };
+    let state =
+        delete_backup::State { backup: backup.id.clone(), status_before: backup.status, deleting_before: None, stays: Default::default() };
     let subject = ops::subject_of(&backup.project, backup.cluster_name.as_str(), backup.id.as_str());
     let submit = ops::submission::<delete_backup::DeleteBackup>(&state, Some(subject), Lock::Exclusive, &by.name)?;
     app.runner.submit(submit).await
@@ -392,6 +412,24 @@ pub async fn repository_of(app: &App, backup: &Backup, storage: &StorageId) -> R
     repository_for(app, &backup.project, &backup.cluster, &backup.engine, storage).await
 }
 
+/// `None` where the storage is no longer among the storages: nobody can log in there any more, and what it
+/// holds is nobody's.
+pub(crate) async fn repository_there(app: &App, cluster: &Cluster, storage: &StorageId) -> Result<Option<RepositoryRef>> {
+    there(repository(app, cluster, storage).await)
+}
+
+/// The same, for where a backup lies.
+pub(crate) async fn repository_of_there(app: &App, backup: &Backup, storage: &StorageId) -> Result<Option<RepositoryRef>> {
+    there(repository_of(app, backup, storage).await)
+}
+
+fn there(found: Result<RepositoryRef>) -> Result<Option<RepositoryRef>> {
+    match found {
+        Err(e) if e.kind == Kind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 async fn repository_for(app: &App, project: &ProjectId, cluster: &ClusterId, engine: &str, storage: &StorageId) -> Result<RepositoryRef> {
     let facts = app.description().await?.facts;
     let chunking = facts.get(engine).map(|f| f.chunking).ok_or_else(|| Error::internal(format!("no facts of engine {engine}")))?;
@@ -448,9 +486,21 @@ pub(crate) async fn storages_used(app: &App, cluster: &ClusterId) -> Result<Vec<
     let mut used: Vec<StorageId> = backups.into_iter().flat_map(|b| b.copies).map(|c| c.storage).collect();
     used.extend(store::log::parts(&mut conn, cluster).await?.into_iter().map(|p| p.storage));
     used.extend(store::log::archive(&mut conn, cluster).await?.into_iter().flat_map(|a| a.places.into_keys()));
+    used.extend(store::left_behind::of_cluster(&mut conn, cluster).await?.into_iter().map(|l| l.storage));
     used.sort();
     used.dedup();
     Ok(used)
+}
+
+/// Removes all that lies of the cluster in any storage. One that was removed from the list of storages keeps
+/// what is in it: nobody can log in there any more.
+pub(crate) async fn remove_all(cx: &Cx<App>, cluster: &ClusterId, stays: &mut Stays) -> Result<()> {
+    let row = store::clusters::get(&mut *cx.world.store.read().await?, cluster).await?;
+    for storage in storages_used(&cx.world, cluster).await? {
+        let Some(repository) = repository_there(&cx.world, &row, &storage).await? else { continue };
+        left_behind::heard(stays, &storage, act(cx, RemoveRepository { repository }).await?);
+    }
+    Ok(())
 }
 
 pub(crate) fn label(backup: &Backup) -> SnapshotLabel {

@@ -408,6 +408,7 @@ pub async fn delete(app: &App, by: &Actor, cluster: &Cluster, how: Deletion) -> 
         wanted_before: None,
         nodes: vec![],
         backup: None,
+        stays: Default::default(),
     };
     submit::<delete_cluster::DeleteCluster>(app, by, cluster, &state).await
 }

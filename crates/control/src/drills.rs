@@ -15,6 +15,7 @@ pub(crate) fn record(app: &App, backup: &Backup, result: DrillResult, seconds: O
         project: backup.project.clone(),
         cluster: backup.cluster.clone(),
         backup: backup.id.clone(),
+        storage: None,
         engine_version: backup.engine_version.clone(),
         at: app.now(),
         result,

@@ -1,7 +1,7 @@
 //! The logs of clusters: what is kept where, to which moments that reaches, and what of it can go.
 
 use crate::{
-    Actor, App, backups, clusters, copies, engines,
+    Actor, App, backups, clusters, copies, engines, left_behind,
     ops::set_log,
     plan::log::{self as plan, Chosen, Span},
     storages,
@@ -14,7 +14,7 @@ use mainstay_model::{
     log::{Archive, Break, Keeping, Line, Part},
 };
 use mainstay_operations::Tx;
-use mainstay_rpc::verbs::{DeleteSnapshots, ListSnapshots, Replay};
+use mainstay_rpc::verbs::{DeleteSnapshots, Deleted, ListSnapshots, Replay};
 use mainstay_store as store;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -254,11 +254,16 @@ pub async fn expire(app: &App, cluster: &Cluster) -> Result<usize> {
     }
     let mut count = 0;
     for (storage, parts) in gone {
-        let repository = backups::repository(app, cluster, &storage).await?;
         let snapshots = parts.iter().map(|p| p.snapshot.clone()).collect();
-        app.agent.look(&DeleteSnapshots { repository, snapshots, prune: true }).await?;
+        let deleted = match backups::repository_there(app, cluster, &storage).await? {
+            Some(repository) => app.agent.look(&DeleteSnapshots { repository, snapshots, prune: true }).await?,
+            None => Deleted::default(),
+        };
         let mut tx = app.store.begin_write().await?;
         for part in &parts {
+            if let Some(why) = &deleted.stays {
+                store::left_behind::put(&mut tx, &left_behind::of_part(part, cluster.name.as_str(), why, app.now())).await?;
+            }
             store::log::remove_part(&mut tx, &part.id).await?;
         }
         store::commit(tx).await?;

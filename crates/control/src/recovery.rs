@@ -4,6 +4,7 @@
 use crate::{
     Actor, App, clusters, engines,
     ops::{self, recover_cluster},
+    plan::suspicious,
     projects, restores, schedules,
     storages::{self, NewStorage},
 };
@@ -34,7 +35,7 @@ pub struct Request {
     pub key: Secret,
     /// The cluster's name, or its id where two have the name.
     pub cluster: String,
-    /// The newest good one where none is named.
+    /// The newest good one that is not much smaller than those before it, where none is named.
     pub backup: Option<String>,
     /// The new cluster's name; that of the old one where none is given.
     pub name: Option<String>,
@@ -165,10 +166,9 @@ pub fn choose<'a>(
             return Err(Error::invalid("cluster", why).with_code("ambiguous"));
         }
     };
-    let mut good = repository.backups.iter().rev().filter(|b| b.error.is_none());
     let chosen = match backup {
-        None => good.next(),
-        Some(id) => good.find(|b| b.backup.as_str() == id),
+        None => suspicious::newest_sound(&repository.backups).map(|(sound, _)| sound),
+        Some(id) => repository.backups.iter().rev().filter(|b| b.error.is_none()).find(|b| b.backup.as_str() == id),
     };
     let missing = || Error::not_found("backup", backup.unwrap_or("any"));
     Ok((repository, chosen.ok_or_else(missing)?))

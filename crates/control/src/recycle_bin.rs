@@ -124,6 +124,6 @@ pub async fn undelete(app: &App, by: &Actor, deleted: &Cluster, wanted: Option<&
 /// Deletes it for good, with its backups.
 pub async fn purge(app: &App, by: &Actor, deleted: &Cluster, confirm: Option<&str>) -> Result<OperationId> {
     app::confirmed(confirm, deleted.name.as_str())?;
-    let state = purge_cluster::State { cluster: deleted.id.clone(), due_only: false, bin: None };
+    let state = purge_cluster::State { cluster: deleted.id.clone(), due_only: false, bin: None, stays: Default::default() };
     clusters::submit::<purge_cluster::PurgeCluster>(app, by, deleted, &state).await
 }

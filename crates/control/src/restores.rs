@@ -14,13 +14,18 @@ use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
     BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result, Time,
     backup::{Backup, Copy},
-    cluster::{Cluster, Mode},
+    cluster::{Cluster, Mode, Wanted},
     credentials::Accounts,
     node::Node,
     restore::{Restore, RestoreStatus},
 };
 use mainstay_operations::{Lock, Operation, Submit, Tx};
+use mainstay_rpc::verbs::{Describe, SnapshotFacts};
 use mainstay_store::{self as store, Page, Paging, restores::RestoreFilter};
+use std::time::Duration;
+
+/// A storage that takes longer to say that it has a copy is passed over.
+const COPY_ANSWERS: Duration = Duration::from_secs(15);
 
 /// What `restore plan|run` was given. Exactly one of `to` and `new`; a backup, a moment, or both.
 #[derive(Debug, Clone, Default)]
@@ -42,18 +47,28 @@ pub struct Planned {
     pub plan: RestorePlan,
     pub hash: String,
     backup: Backup,
+    copy_kind: String,
     until: Option<Time>,
     target: Option<Cluster>,
 }
 
 pub async fn plan(app: &App, project: &ProjectId, request: &RestoreRequest) -> Result<Planned> {
+    let neither_nor_both = || Error::invalid("to", "name either an existing cluster (to) or a new one (new)");
+    if request.to.is_some() == request.new.is_some() {
+        return Err(neither_nor_both());
+    }
     let source = source(app, project, request).await?;
     let copy = choose_copy(app, project, &source.backup, request.storage.as_deref()).await?;
-    match (&request.to, &request.new) {
+    let planned = match (&request.to, &request.new) {
         (Some(to), None) => plan_into(app, project, source, copy, to).await,
         (None, Some(new)) => plan_new(app, project, source, copy, new).await,
-        _ => Err(Error::invalid("to", "name either an existing cluster (to) or a new one (new)")),
+        _ => Err(neither_nor_both()),
+    }?;
+    // A snapshot shares its blocks with what is restored of it.
+    if planned.copy_kind != SNAPSHOT {
+        refuse_without_space(app, planned.plan.space_needed_bytes).await?;
     }
+    Ok(planned)
 }
 
 /// What is restored: a backup, and the log from there to a moment.
@@ -112,11 +127,47 @@ async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: O
         None => None,
     };
     let fits = |c: &&Copy| c.is_good() && wanted.as_ref().is_none_or(|s| &c.storage == s);
+    let mut copies: Vec<&Copy> = backup.copies.iter().filter(fits).collect();
     // Unless one was named: a snapshot is there at once.
-    backup.copies.iter().filter(fits).min_by_key(|c| c.kind != SNAPSHOT).cloned().ok_or_else(|| match storage {
+    copies.sort_by_key(|c| c.kind != SNAPSHOT);
+    let mut unreadable = Vec::new();
+    for copy in copies {
+        match readable(app, backup, copy).await {
+            Ok(()) => return Ok(copy.clone()),
+            Err(e) => unreadable.push(format!("storage {}: {}", copy.storage_name, e.message)),
+        }
+    }
+    Err(match storage {
+        _ if !unreadable.is_empty() => {
+            let why = format!("no copy of backup {} can be read now: {}", backup.id, unreadable.join("; "));
+            Error::unavailable("no_readable_copy", format!("{why}; `storage check` says more, or choose another backup"))
+        }
         Some(name) => Error::invalid("storage", format!("backup {} has no good copy in storage {name}", backup.id)),
         None => backups::not_restorable(backup),
     })
+}
+
+/// Whether the storage answers and still has the copy: a plan that cannot be carried out is none.
+async fn readable(app: &App, backup: &Backup, copy: &Copy) -> Result<()> {
+    let (repository, snapshot) = backups::good_copy(app, backup, Some(&copy.storage)).await?;
+    let look = SnapshotFacts { repository, snapshot };
+    match tokio::time::timeout(COPY_ANSWERS, app.agent.look(&look)).await {
+        Ok(found) => found.map(drop),
+        Err(_) => Err(Error::timed_out(format!("it did not answer within {} s", COPY_ANSWERS.as_secs()))),
+    }
+}
+
+/// The restored data come beside what is there, with a tenth to spare, as the agent wants it.
+async fn refuse_without_space(app: &App, bytes: u64) -> Result<()> {
+    let free = app.agent.look(&Describe {}).await?.host.disk_free_bytes;
+    let needed = bytes.saturating_add(bytes / 10);
+    if free >= needed {
+        return Ok(());
+    }
+    let mib = |n: u64| format!("{} MiB", n.div_ceil(1 << 20));
+    let why =
+        format!("the restore needs {} beside what is there, and {} are free; free {} first", mib(needed), mib(free), mib(needed - free));
+    Err(Error::new(mainstay_model::Kind::NoSpace, "no_space", why))
 }
 
 fn base(source: &Source, copy: &Copy, target: &str, action: Action, steps: &[mainstay_operations::Step]) -> RestorePlan {
@@ -147,7 +198,7 @@ fn base(source: &Source, copy: &Copy, target: &str, action: Action, steps: &[mai
 async fn plan_into(app: &App, project: &ProjectId, source: Source, copy: Copy, to: &str) -> Result<Planned> {
     let backup = &source.backup;
     let target = clusters::resolve(app, project, to).await?;
-    clusters::running(&target)?;
+    clusters::alive(&target)?;
     same_engine(backup, &target.engine, &target.version)?;
     let topology = Topology::load(app, &target.id).await?;
     let action = if target.id == backup.cluster { Action::InPlace } else { Action::OtherCluster };
@@ -159,9 +210,15 @@ async fn plan_into(app: &App, project: &ProjectId, source: Source, copy: Copy, t
     if topology.replicas().next().is_some() {
         plan.loses.push("every replica is seeded again from the restored primary".into());
     }
+    let is_stopped = target.wanted == Wanted::Stopped;
+    if is_stopped {
+        // The way out where its data is so damaged that it does not start any more.
+        plan.warnings.push(format!("{} is stopped: no safety backup of it can be made first, and it runs afterwards", target.name));
+    }
     plan.warnings.push(format!("the old data stands aside for {} days; `restore undo` brings it back", app.options.previous_days));
-    let basis = format!("{:?}/{:?}", target.primary, topology.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
-    Ok(Planned { hash: plan.hash(&basis), plan, until: source.replay.map(|r| r.until), backup: source.backup, target: Some(target) })
+    let basis = format!("{:?}/{is_stopped}/{:?}", target.primary, topology.nodes.iter().map(|n| &n.id).collect::<Vec<_>>());
+    let until = source.replay.map(|r| r.until);
+    Ok(Planned { hash: plan.hash(&basis), plan, until, copy_kind: copy.kind, backup: source.backup, target: Some(target) })
 }
 
 async fn plan_new(app: &App, project: &ProjectId, source: Source, copy: Copy, new: &str) -> Result<Planned> {
@@ -169,8 +226,12 @@ async fn plan_new(app: &App, project: &ProjectId, source: Source, copy: Copy, ne
     if store::clusters::by_name(&mut *app.store.read().await?, project, name.as_str()).await.is_ok() {
         return Err(Error::conflict("name_taken", format!("there is a cluster {name} already; restore to it with --to")).with_field("new"));
     }
+    let major = source.backup.engine_version.split('.').next().unwrap_or_default();
+    let (_, version) = engines::choose(app, &source.backup.engine, Some(major), Mode::Single).await?;
+    same_engine(&source.backup, &source.backup.engine, &version)?;
     let plan = base(&source, &copy, name.as_str(), Action::NewCluster, restore_new::RestoreNew::STEPS);
-    Ok(Planned { hash: plan.hash("new"), plan, until: source.replay.map(|r| r.until), backup: source.backup, target: None })
+    let until = source.replay.map(|r| r.until);
+    Ok(Planned { hash: plan.hash("new"), plan, until, copy_kind: copy.kind, backup: source.backup, target: None })
 }
 
 /// The same engine, and a server of the same major version and not older than the backup's.
@@ -287,6 +348,7 @@ fn prepare_into(app: &App, by: &Actor, planned: Planned, target: Cluster, party:
         party: party.map(Into::into),
         away_from: None,
         away_until: None,
+        was_stopped: false,
     };
     let submit = ops::submission::<restore_in_place::RestoreInPlace>(&state, Some(ops::subject(&target)), Lock::Exclusive, &by.name)?;
     Ok(Prepared { row, submit, target: Target::Existing(Box::new(target)) })

@@ -6,7 +6,7 @@ mod catalogue;
 pub use catalogue::Catalogue;
 
 use crate::{
-    App, groups,
+    App, backups, groups,
     plan::retention::{self as plan, Clock, Kept, Plan},
 };
 use catalogue::rules;
@@ -53,14 +53,14 @@ const EXPLAINED: usize = 8;
 
 /// In the order of `backups`, by the planner that decides; where they are of many clusters, by what is
 /// known of each alone.
-pub async fn explain(app: &App, backups: &[Backup]) -> Result<Vec<Explained>> {
+pub async fn explain(app: &App, all: &[Backup]) -> Result<Vec<Explained>> {
     let mut conn = app.store.read().await?;
     let mut said: HashMap<BackupId, Explained> = HashMap::new();
-    let mut clusters: Vec<&ClusterId> = backups.iter().map(|b| &b.cluster).collect();
+    let mut clusters: Vec<&ClusterId> = all.iter().map(|b| &b.cluster).collect();
     clusters.sort();
     clusters.dedup();
     if clusters.len() > EXPLAINED {
-        return Ok(backups.iter().map(Explained::alone).collect());
+        return Ok(all.iter().map(Explained::alone).collect());
     }
     let now = app.now();
     for id in clusters {
@@ -70,8 +70,13 @@ pub async fn explain(app: &App, backups: &[Backup]) -> Result<Vec<Explained>> {
             Err(e) => return Err(e),
         }
     }
-    let unknown = |b: &Backup| Explained { keep_reason: "kept until it is deleted".into(), expires_at: b.expires_at, deleting_until: None };
-    Ok(backups.iter().map(|b| said.remove(&b.id).unwrap_or_else(|| unknown(b))).collect())
+    let unknown = |b: &Backup| {
+        let found = b.checks.iter().any(|c| c.name == backups::ADOPTED);
+        let keep_reason =
+            if found { "kept until it is deleted: found in a storage, of a cluster that is not here" } else { "kept until it is deleted" };
+        Explained { keep_reason: keep_reason.into(), expires_at: b.expires_at, deleting_until: None }
+    };
+    Ok(all.iter().map(|b| said.remove(&b.id).unwrap_or_else(|| unknown(b))).collect())
 }
 
 fn explained(catalogue: &Catalogue, now: Time) -> Vec<(BackupId, Explained)> {

@@ -9,7 +9,7 @@ use mainstay_model::{
     BackupId, ClusterId, Error, Kind, Name, ProjectId, Result, ScheduleId, StorageId, Time,
     backup::BackupStatus,
     cluster::Cluster,
-    retention::Retention,
+    retention::{Gfs, Retention},
     schedule::{Owner, Schedule, ScheduleRun, Timing, Weekday},
 };
 use mainstay_operations::Tx;
@@ -34,7 +34,10 @@ pub struct SetSchedule {
     pub days: Option<BTreeSet<Weekday>>,
     pub hours: Option<BTreeSet<u8>>,
     pub time_zone: Option<String>,
+    /// The whole of it; the two below are set in it, or in what there is.
     pub retention: Option<Retention>,
+    pub retention_days: Option<i64>,
+    pub keep_last: Option<u32>,
     /// Names or ids.
     pub storages: Option<Vec<String>>,
 }
@@ -189,9 +192,11 @@ async fn merged(app: &App, tx: &mut Tx, project: &ProjectId, owner: Owner, wish:
         wish.time_zone.as_deref().unwrap_or(&before.time_zone),
     )?;
     if let Some(retention) = wish.retention {
-        check(&retention)?;
         schedule.retention = retention;
     }
+    schedule.retention.days = wish.retention_days.or(schedule.retention.days);
+    schedule.retention.keep_last = wish.keep_last.or(schedule.retention.keep_last);
+    check(&schedule.retention)?;
     // Read also where nothing changed: a zone may have left the database.
     plan::schedule::zone(&schedule.timing.time_zone)?;
     if is_new || schedule.timing != before {
@@ -228,6 +233,16 @@ fn check(retention: &Retention) -> Result<()> {
     }
     if retention.keep_last.is_some_and(|n| !(1..=100_000).contains(&n)) {
         return Err(Error::invalid("keep_last", "1 to 100000 backups"));
+    }
+    if retention.gfs.is_some_and(|g| g == Gfs::default() || [g.hourly, g.daily, g.weekly, g.monthly, g.yearly].iter().any(|n| *n > 10_000))
+    {
+        return Err(Error::invalid(
+            "retention.gfs",
+            "at least one of hourly, daily, weekly, monthly and yearly is 1 or more, and none above 10000",
+        ));
+    }
+    if retention.max_bytes.is_some_and(|n| n < 1 << 20) {
+        return Err(Error::invalid("retention.max_bytes", "1 MiB or more"));
     }
     Ok(())
 }

@@ -2,13 +2,15 @@
 
 mod places;
 
-use crate::App;
+use crate::{App, left_behind, tasks::self_backup};
 use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
 use mainstay_model::{
     Error, Kind, Name, ProjectId, Result, Secret, StorageId,
     backup::{Check, LastCheck},
+    cluster::Cluster,
     project::Project,
 };
+use mainstay_operations::Tx;
 use mainstay_rpc::verbs::CheckStorage;
 use mainstay_store::{self as store, Store, storages::StorageRow};
 
@@ -57,7 +59,7 @@ fn local_path(app: &App, project: &Project) -> std::path::PathBuf {
 }
 
 /// The storage `local` of a project that is being made.
-pub(crate) async fn put_local(app: &App, tx: &mut mainstay_operations::Tx, project: &Project) -> Result<()> {
+pub(crate) async fn put_local(app: &App, tx: &mut Tx, project: &Project) -> Result<()> {
     let place = Place::Local { path: local_path(app, project) };
     store::storages::insert(tx, &row(&project.id, DEFAULT, &place, None, app.now())?).await
 }
@@ -150,6 +152,8 @@ pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<StorageRow>> {
 /// Looks at it now and remembers what was seen. A look that comes to nothing is remembered as that.
 pub async fn check(app: &App, row: &StorageRow) -> Result<StorageReport> {
     let looked = app.agent.look(&CheckStorage { storage: spec(&app.store, row).await? }).await;
+    let left = row_left_behind(app, row).await?;
+    let looked = looked.map(|report| StorageReport { rows: report.rows.into_iter().chain(left).collect(), ..report });
     let report = match &looked {
         Ok(report) => report.clone(),
         Err(e) => StorageReport { rows: vec![Check::new("reach", false, e.message.clone())], free_bytes: None, total_bytes: None },
@@ -162,6 +166,28 @@ pub async fn check(app: &App, row: &StorageRow) -> Result<StorageReport> {
     }
     store::commit(tx).await?;
     looked
+}
+
+async fn row_left_behind(app: &App, row: &StorageRow) -> Result<Option<Check>> {
+    let left = store::left_behind::of_storage(&mut *app.store.read().await?, &row.id).await?;
+    Ok(left_behind::row(&left, self_backup::stays(app, row).await?.as_deref()))
+}
+
+/// What is kept of a log is as alive as a backup.
+async fn keeps_no_log(tx: &mut Tx, row: &StorageRow) -> Result<()> {
+    let goes_there = |c: &&Cluster| c.log.as_ref().is_some_and(|keeping| keeping.storages.contains(&row.id));
+    let why = if let Some(c) = store::clusters::all_alive(tx).await?.iter().find(goes_there) {
+        format!("the log of cluster {} goes to storage {}; `cluster pitr {} --storage` names others", c.name, row.name, c.name)
+    } else if let Some(id) = store::log::clusters_in(tx, &row.id).await?.first() {
+        let name = store::clusters::get(tx, id).await?.name;
+        format!(
+            "storage {} holds parts of the log of cluster {name}; they go with the backups that a restore from them begins with",
+            row.name
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::conflict("storage_in_use", why))
 }
 
 /// Refused while a backup has a living copy there.
@@ -181,7 +207,9 @@ pub async fn remove(app: &App, row: &StorageRow) -> Result<()> {
         let why = format!("schedule {} of {} goes to storage {}; set others for it first", s.name, s.owner, row.name);
         return Err(Error::conflict("storage_in_use", why));
     }
+    keeps_no_log(&mut tx, row).await?;
     store::storages::delete(&mut tx, &row.id).await?;
+    store::left_behind::remove_of_storage(&mut tx, &row.id).await?;
     store::secrets::delete_owner(&mut tx, row.id.as_str()).await?;
     store::commit(tx).await
 }

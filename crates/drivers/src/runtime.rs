@@ -130,6 +130,11 @@ pub struct Usage {
     pub cpu_seconds: f64,
     pub memory_bytes: u64,
     pub open_files: Option<u64>,
+    /// From the disk and to it since it started; `None` where nobody may look.
+    #[serde(default)]
+    pub disk_read_bytes: Option<u64>,
+    #[serde(default)]
+    pub disk_written_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

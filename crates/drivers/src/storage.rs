@@ -6,7 +6,7 @@
 use crate::{Result, engine::Chunking, progress::Progress};
 use async_trait::async_trait;
 use mainstay_model::{
-    BackupId, ClusterId, ProjectId, Secret, StorageId, Time,
+    BackupId, ClusterId, Error, Kind, ProjectId, Secret, StorageId, Time,
     backup::{Check, Facts},
 };
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,13 @@ pub struct BorgPlace {
     /// The host's public key as `known_hosts` has it, for `ssh://`.
     #[serde(default)]
     pub host_key: Option<String>,
+}
+
+/// Whether the place lets nobody delete here, until somebody there changes that: an append-only
+/// repository, an access key without that right, a lock. What was to go is given up and stays; nothing
+/// that is only tidied up by it fails because of that. A login that is refused altogether is no such case.
+pub fn refuses_deletion(e: &Error) -> bool {
+    matches!(e.code.as_str(), "append_only" | "object_locked") || e.kind == Kind::Forbidden && e.code == "forbidden"
 }
 
 /// The kind that is not encrypted and lies on the disk of the databases: what is kept there brings back
@@ -433,7 +440,7 @@ pub trait Storage: Send + Sync {
     /// Published snapshots, oldest first.
     async fn list(&self) -> Result<Vec<Snapshot>>;
 
-    /// Bytes that were read and found good; an [`mainstay_model::Kind::Integrity`] error names what is not.
+    /// Bytes that were read and found good; an [`Kind::Integrity`] error names what is not.
     async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64>;
 
     /// Keeps the snapshot, and all it needs, from being removed by anybody for so long, by the place's
@@ -455,13 +462,13 @@ pub trait Storage: Send + Sync {
     /// Makes these keys able to open the repository too; whoever else can still can.
     async fn add_keys(&self, keys: &RepositoryKeys) -> Result<()> {
         let _ = keys;
-        Err(mainstay_model::Error::conflict("keys_fixed", "repositories of this kind take no further keys"))
+        Err(Error::conflict("keys_fixed", "repositories of this kind take no further keys"))
     }
 
     /// Opens the repository anew with this key, from what lies in the place now.
     async fn try_key(&self, key: &Secret) -> Result<()> {
         let _ = key;
-        Err(mainstay_model::Error::conflict("keys_fixed", "repositories of this kind are opened in one way only"))
+        Err(Error::conflict("keys_fixed", "repositories of this kind are opened in one way only"))
     }
 
     async fn usage(&self) -> Result<StorageUsage>;
@@ -492,7 +499,7 @@ pub trait Storages: Send + Sync {
     /// found out by opening them.
     async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
         let kind = spec.place.kind();
-        Err(mainstay_model::Error::conflict("not_listable", format!("what lies in storages of kind {kind} cannot be listed here")))
+        Err(Error::conflict("not_listable", format!("what lies in storages of kind {kind} cannot be listed here")))
     }
     /// Opens the repository. `create` makes a missing one (with all its keys); without it a missing
     /// one is `NotFound`.

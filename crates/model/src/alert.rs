@@ -21,6 +21,8 @@ pub enum AlertKind {
     RunMissed,
     /// A look at a storage found something wrong.
     StorageUnwell,
+    /// Data that is stored could not be read again, or is damaged.
+    CopyUnreadable,
     /// The log of a cluster is not kept up to now, or no backup begins a window in it.
     LogBehind,
     /// A notifier's messages do not arrive.
@@ -39,6 +41,7 @@ impl AlertKind {
             AlertKind::DrillOverdue => "drill_overdue",
             AlertKind::RunMissed => "run_missed",
             AlertKind::StorageUnwell => "storage_unwell",
+            AlertKind::CopyUnreadable => "copy_unreadable",
             AlertKind::LogBehind => "log_behind",
             AlertKind::NotifierUnwell => "notifier_unwell",
             AlertKind::ControlPlaneLate => "control_plane_late",

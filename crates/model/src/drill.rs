@@ -1,6 +1,6 @@
 //! What is remembered of each drill: how often backups really restored, and how long that took.
 
-use crate::{BackupId, ClusterId, DrillId, ProjectId, Time, backup::Check};
+use crate::{BackupId, ClusterId, DrillId, ProjectId, StorageId, Time, backup::Check};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,6 +19,9 @@ pub struct DrillRecord {
     pub project: ProjectId,
     pub cluster: ClusterId,
     pub backup: BackupId,
+    /// Whose copy was restored, and its name then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<(StorageId, String)>,
     /// Of the server that read the backup.
     pub engine_version: String,
     pub at: Time,

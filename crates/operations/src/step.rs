@@ -60,10 +60,9 @@ impl<W: Send + Sync + 'static> Run<W> {
         if let Verdict::Fail(e) = self.verdict(spot, When::BeforeStep).await {
             return Ok(Outcome::Failed(e));
         }
-        let passed = self.passed(at, spot.undo);
         if self.plan()[at].kind == StepKind::Db {
             let work = Work::Step { name: spot.step, undo: spot.undo };
-            return self.write(spot, work, !spot.undo, passed).await;
+            return self.write(spot, work, !spot.undo, self.passed(at, spot.undo)).await;
         }
         let (result, state) = self.perform(at, spot).await?;
         if let Err(e) = result {
@@ -75,6 +74,7 @@ impl<W: Send + Sync + 'static> Run<W> {
             Verdict::LoseReply => return Ok(Outcome::Failed(Error::unavailable("reply_lost", "the reply was lost"))),
             Verdict::Go | Verdict::Crash => {}
         }
+        let passed = self.passed(at, spot.undo);
         let note = |r: &mut Record| {
             r.state.clone_from(&state);
             passed(r);

@@ -82,6 +82,8 @@ verbs! {
     /// Looks at these nodes at once; each answer is bounded in time and never missing.
     Probe { plans: Vec<NodePlan> } -> BTreeMap<String, Observed>;
     NodeUsage { node: NodeId } -> NodeUsageReply;
+    /// What these nodes use, at once; one that does not run, or cannot be looked at, is not in the answer.
+    Measure { nodes: Vec<NodeId> } -> Measured;
     NodeLogs { node: NodeId, lines: u64 } -> Vec<String>;
 
     // ---- the endpoint ----
@@ -111,8 +113,9 @@ verbs! {
     /// Keeps the snapshot and all it needs from being removed by anybody for so long, by the storage's own
     /// clock; `None` where the storage can do no such thing.
     LockSnapshot { repository: RepositoryRef, snapshot: String, keep_seconds: u64 } -> Locked;
-    DeleteSnapshots { repository: RepositoryRef, snapshots: Vec<String>, prune: bool } -> Done;
-    RemoveRepository { repository: RepositoryRef } -> Done;
+    /// A place that lets nobody delete fails neither of the two: the reply says why it all stays.
+    DeleteSnapshots { repository: RepositoryRef, snapshots: Vec<String>, prune: bool } -> Deleted;
+    RemoveRepository { repository: RepositoryRef } -> Deleted;
     EnsureKeys { repository: RepositoryRef, keys: RepositoryKeys } -> Done;
     RepositoryUsage { repository: RepositoryRef } -> StorageUsage;
     /// Streams the snapshot as one file (chunks): `.rdb`, or `.tar.zst` of the data directory.
@@ -127,7 +130,7 @@ verbs! {
     /// Those of `others` that run hold no log for it.
     KeepLog { plan: NodePlan, others: Vec<NodePlan>, line: String, trim_before: u64, limit_bytes: u64 } -> KeptLog;
     /// Stores what the spool of this line holds after `from` and up to `to`, read back before it counts.
-    /// `label.backup` makes it one part however often it is asked for. `garbage` is removed first.
+    /// `label.backup` makes it one part however often it is asked for. `garbage` is removed after that, where that can be done.
     StoreLog { plan: NodePlan, line: String, repository: RepositoryRef, label: SnapshotLabel, from: u64, to: Position, until: Time, garbage: Vec<String> } -> StoredLog;
     /// Nothing of the cluster's log is taken over any more and the spool is gone; those of `nodes` that
     /// run hold no log for it.
@@ -144,8 +147,8 @@ verbs! {
     /// What the repository's format has a person keep besides a key, if it does.
     ExportKey { repository: RepositoryRef } -> Option<Secret>;
     /// Stores the copy of the control plane that lies in `control-plane/<backup id>` of this agent's
-    /// data directory, and keeps the newest `keep` of the repository.
-    StoreControlPlane { repository: RepositoryRef, label: SnapshotLabel, keep: u64 } -> Stored;
+    /// data directory, and keeps the newest `keep` of the repository as far as the place lets the others go.
+    StoreControlPlane { repository: RepositoryRef, label: SnapshotLabel, keep: u64 } -> StoredCopy;
 
     // ---- restore ----
     /// Before a restore to a node that may be lost: where its directory is gone it is made anew, empty,
@@ -224,6 +227,26 @@ pub struct StoredLog {
     pub first: String,
     pub last: String,
     pub pieces: u64,
+    /// `None` where the garbage is still to be removed.
+    #[serde(default)]
+    pub garbage: Option<Deleted>,
+}
+
+/// What became of a deletion that did not fail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Why what was given up stays where it is: nobody may delete there.
+    #[serde(default)]
+    pub stays: Option<String>,
+}
+
+/// A copy of the control plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCopy {
+    pub stored: Stored,
+    /// Why older ones than are kept stay.
+    #[serde(default)]
+    pub stays: Option<String>,
 }
 
 /// The reply of verbs whose success says it all.
@@ -287,6 +310,18 @@ pub struct NodeUsageReply {
     pub data_bytes: u64,
     pub disk_free_bytes: u64,
     pub disk_total_bytes: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub nodes: BTreeMap<String, NodeMeasured>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeMeasured {
+    pub usage: Usage,
+    /// Of the machine it runs on and of the file system that its data lie on.
+    pub host: HostFacts,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -354,6 +354,7 @@ mod promise {
         let usage = runtime.usage(&id("a")).await.expect("usage");
         assert!(usage.cpu_seconds > 0.01 && usage.memory_bytes > 100_000, "{usage:?}");
         assert!(usage.open_files.is_some_and(|n| n >= 6), "{usage:?}");
+        assert!(usage.disk_read_bytes.is_some() && usage.disk_written_bytes.is_some(), "our own may be looked at: {usage:?}");
         runtime.stop(&id("a"), StopMode::Kill).await.expect("stop");
         let host = runtime.host(place.path()).await.expect("host");
         assert!(host.cpus > 0 && host.memory_bytes > 1 << 26 && host.disk_total_bytes >= host.disk_free_bytes && host.boot_id.len() == 36);

@@ -7,7 +7,7 @@ use crate::{
     select::Select,
 };
 use mainstay_model::{
-    BackupId, ClusterId, Error, ProjectId, Result, StorageId, Time,
+    BackupId, ClusterId, Error, ProjectId, Result, ScheduleId, StorageId, Time,
     backup::{Backup, BackupKind, BackupStatus},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -27,8 +27,8 @@ pub struct BackupFilter {
 }
 
 pub async fn insert(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
-    let sql = "INSERT INTO backups (id, project, cluster, kind, status, good, created_at, lapses_at, doc) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "INSERT INTO backups (id, project, cluster, kind, status, good, created_at, lapses_at, doc, schedule) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     sqlx::query(sql)
         .bind(backup.id.as_str())
         .bind(backup.project.as_str())
@@ -39,6 +39,7 @@ pub async fn insert(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
         .bind(backup.created_at.micros())
         .bind(lapses(backup))
         .bind(doc::write(backup)?)
+        .bind(schedule(backup))
         .execute(&mut *conn)
         .await
         .map_err(|e| taken(e, "already_exists", || format!("there is a backup {} already", backup.id)))?;
@@ -47,6 +48,10 @@ pub async fn insert(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
 
 fn lapses(backup: &Backup) -> i64 {
     backup.lapses_at().map_or(i64::MAX, Time::micros)
+}
+
+fn schedule(backup: &Backup) -> &str {
+    backup.schedule.as_ref().map_or("", |s| s.as_str())
 }
 
 async fn insert_copies(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
@@ -70,7 +75,7 @@ pub async fn get(conn: &mut AnyConnection, id: &BackupId) -> Result<Backup> {
 /// Writes the whole backup, copies included.
 pub async fn update(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
     let sql = "UPDATE backups SET project = $2, cluster = $3, kind = $4, status = $5, good = $6, created_at = $7, \
-        lapses_at = $8, doc = $9 WHERE id = $1";
+        lapses_at = $8, doc = $9, schedule = $10 WHERE id = $1";
     let done = sqlx::query(sql)
         .bind(backup.id.as_str())
         .bind(backup.project.as_str())
@@ -81,6 +86,7 @@ pub async fn update(conn: &mut AnyConnection, backup: &Backup) -> Result<()> {
         .bind(backup.created_at.micros())
         .bind(lapses(backup))
         .bind(doc::write(backup)?)
+        .bind(schedule(backup))
         .execute(&mut *conn)
         .await
         .map_err(error)?;
@@ -136,6 +142,29 @@ pub async fn newest_good(conn: &mut AnyConnection, cluster: &ClusterId, limit: i
     doc::read_all(&sqlx::query(sql).bind(cluster.as_str()).bind(limit).fetch_all(conn).await.map_err(error)?)
 }
 
+/// Storages with a good copy of a good backup of the cluster.
+pub async fn storages_with_good(conn: &mut AnyConnection, cluster: &ClusterId) -> Result<Vec<StorageId>> {
+    let sql = "SELECT DISTINCT c.storage FROM backups b JOIN backup_copies c ON c.backup = b.id \
+        WHERE b.cluster = $1 AND b.good = 1 AND c.status = 'completed' ORDER BY c.storage";
+    let rows: Vec<String> = sqlx::query_scalar(sql).bind(cluster.as_str()).fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(StorageId::try_from).collect()
+}
+
+/// The newest good one with a good copy in the storage.
+pub async fn last_good_in(conn: &mut AnyConnection, cluster: &ClusterId, storage: &StorageId) -> Result<Option<Backup>> {
+    let sql = "SELECT b.doc FROM backups b JOIN backup_copies c ON c.backup = b.id AND c.storage = $2 AND c.status = 'completed' \
+        WHERE b.cluster = $1 AND b.good = 1 ORDER BY b.created_at DESC, b.id DESC LIMIT 1";
+    let row = sqlx::query(sql).bind(cluster.as_str()).bind(storage.as_str()).fetch_optional(conn).await.map_err(error)?;
+    row.as_ref().map(doc::read).transpose()
+}
+
+/// Clusters with a backup that could be restored and does not count: suspicious, or not looked at yet.
+pub async fn with_doubtful(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
+    let sql = "SELECT DISTINCT cluster FROM backups WHERE good = 0 AND status IN ('completed', 'partial') ORDER BY cluster";
+    let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(conn).await.map_err(error)?;
+    rows.into_iter().map(ClusterId::try_from).collect()
+}
+
 /// Clusters with a backup that time alone may let go by now ([`Backup::lapses_at`]).
 pub async fn lapsed(conn: &mut AnyConnection, now: Time) -> Result<Vec<ClusterId>> {
     let sql = "SELECT DISTINCT cluster FROM backups WHERE lapses_at <= $1 ORDER BY cluster";
@@ -149,6 +178,19 @@ pub async fn last_good_of_all(conn: &mut AnyConnection) -> Result<Vec<(ClusterId
     let sql = "SELECT b.doc, b.cluster FROM clusters c JOIN backups b ON b.id = (SELECT n.id FROM backups n \
         WHERE n.cluster = c.id AND n.good = 1 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) WHERE c.deleted_at IS NULL";
     of_clusters(sqlx::query(sql).fetch_all(conn).await.map_err(error)?)
+}
+
+/// Of each schedule when its last good one was made that lies in all its storages, where there is one.
+pub async fn last_whole_of_schedules(conn: &mut AnyConnection) -> Result<Vec<(ScheduleId, Time)>> {
+    let sql = "SELECT s.id, (SELECT MAX(b.created_at) FROM backups b WHERE b.schedule = s.id AND b.good = 1 AND b.status = 'completed') \
+        FROM schedules s";
+    let rows = sqlx::query(sql).fetch_all(conn).await.map_err(error)?;
+    let read = |row: &AnyRow| {
+        let at: Option<i64> = row.try_get(1).map_err(error)?;
+        let id = ScheduleId::try_from(row.try_get::<String, _>(0).map_err(error)?)?;
+        Ok(at.map(|at| (id, Time::from_micros(at))))
+    };
+    rows.iter().filter_map(|row| read(row).transpose()).collect()
 }
 
 /// Of each cluster that is not deleted its newest one that has ended and was not removed since, where

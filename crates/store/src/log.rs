@@ -2,7 +2,7 @@
 
 use crate::{doc, error::error};
 use mainstay_model::{
-    BackupId, ClusterId, Result,
+    BackupId, ClusterId, Result, StorageId,
     log::{Archive, Part},
 };
 use sqlx::{AnyConnection, Row};
@@ -31,6 +31,13 @@ pub async fn clusters(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
 /// Clusters of whose log something lies in storages.
 pub async fn with_parts(conn: &mut AnyConnection) -> Result<Vec<ClusterId>> {
     let rows = sqlx::query("SELECT DISTINCT cluster FROM log_parts ORDER BY cluster").fetch_all(conn).await.map_err(error)?;
+    Ok(rows.iter().filter_map(|row| ClusterId::parse(row.try_get::<&str, _>(0).ok()?)).collect())
+}
+
+/// Clusters of whose log something lies in this storage.
+pub async fn clusters_in(conn: &mut AnyConnection, storage: &StorageId) -> Result<Vec<ClusterId>> {
+    let sql = "SELECT DISTINCT cluster FROM log_parts WHERE storage = $1 ORDER BY cluster";
+    let rows = sqlx::query(sql).bind(storage.as_str()).fetch_all(conn).await.map_err(error)?;
     Ok(rows.iter().filter_map(|row| ClusterId::parse(row.try_get::<&str, _>(0).ok()?)).collect())
 }
 

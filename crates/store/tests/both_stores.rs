@@ -10,17 +10,20 @@ use mainstay_model::{
     backup::{Backup, BackupKind, BackupStatus, Deleting, Drill, Proof, ReadFrom},
     cluster::{Bin, Cluster},
     credentials::{Accounts, Credentials},
+    left_behind::LeftBehind,
     log::{Archive, Line, Part},
     node::NodeStatus,
     notice::{Events, Notice, NoticeKind},
+    reading::Reading,
     restore::RestoreStatus,
     retention::BackupPolicy,
     role::Role,
     user::{Link, LinkKind, Session, User},
 };
 use mainstay_store::{
-    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, links, log,
-    members, nodes, notifiers, outbox, projects, restores, retention, secrets, sessions, sqlite_url, storages, tokens, users,
+    Kind, Page, Paging, Sealer, Store, accounts, addresses, alerts, audit, backups, clusters, commit, error, idempotency, kv, left_behind,
+    links, log, members, nodes, notifiers, outbox, projects, readings, restores, retention, secrets, sessions, sqlite_url, storages,
+    tokens, users,
 };
 use std::collections::BTreeSet;
 use support::*;
@@ -47,6 +50,8 @@ const BODIES: &[(&str, Body)] = bodies![
     restore_queries,
     retention_queries,
     log_queries,
+    left_behind_queries,
+    reading_queries,
     secret_queries,
     token_queries,
     user_queries,
@@ -272,6 +277,11 @@ async fn backup_queries(p: Place) {
     assert_eq!(backups::of_cluster(&mut conn, &cluster.id).await.unwrap(), all);
     assert_eq!(backups::newest(&mut conn, &cluster.id, 2).await.unwrap(), all[..2]);
     assert_eq!(backups::newest_good(&mut conn, &cluster.id, 2).await.unwrap(), std::slice::from_ref(&good));
+    assert_eq!(backups::with_doubtful(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
+    let both: BTreeSet<_> = [&near.id, &far.id].into_iter().cloned().collect();
+    assert_eq!(backups::storages_with_good(&mut conn, &cluster.id).await.unwrap().into_iter().collect::<BTreeSet<_>>(), both);
+    assert_eq!(backups::last_good_in(&mut conn, &cluster.id, &far.id).await.unwrap(), Some(good.clone()));
+    assert_eq!(backups::last_good_in(&mut conn, &cluster.id, &StorageId::new()).await.unwrap(), None);
     assert_eq!(in_storage(&mut conn, &near.id).await, [newer.clone(), good.clone()]);
     let of_all =
         |found: Vec<(ClusterId, mainstay_model::Result<Backup>)>| found.into_iter().map(|(c, b)| (c, b.unwrap())).collect::<Vec<_>>();
@@ -287,6 +297,7 @@ async fn backup_queries(p: Place) {
         newer.drill = Some(Drill { at: at(4), ok: true, seconds: 1.5 });
         backups::update(&mut tx, &newer).await.unwrap();
         backups::delete(&mut tx, &suspicious.id).await.unwrap();
+        assert_eq!(backups::with_doubtful(&mut tx).await.unwrap(), []);
         let bad = backups::newest_bad_of_all(&mut tx).await.unwrap();
         assert_eq!(bad, [(cluster.id.clone(), Ok(newer.clone()))], "now it is the newest");
         assert_eq!(in_storage(&mut tx, &near.id).await, std::slice::from_ref(&good));
@@ -414,6 +425,8 @@ async fn log_queries(p: Place) {
     assert_eq!(log::archive(&mut conn, &cluster.id).await.unwrap(), Some(archive));
     assert_eq!(log::clusters(&mut conn).await.unwrap(), std::slice::from_ref(&cluster.id));
     assert_eq!(log::parts(&mut conn, &cluster.id).await.unwrap(), [old.clone(), new.clone()]);
+    assert_eq!(log::clusters_in(&mut conn, &storage).await.unwrap(), std::slice::from_ref(&cluster.id));
+    assert_eq!(log::clusters_in(&mut conn, &StorageId::new()).await.unwrap(), []);
     drop(conn);
     write!(p.store, |tx| {
         log::remove_part(&mut tx, &old.id).await.unwrap();
@@ -423,6 +436,75 @@ async fn log_queries(p: Place) {
         assert_eq!(log::clusters(&mut tx).await.unwrap(), []);
         log::delete_of_cluster(&mut tx, &cluster.id).await.unwrap();
         assert_eq!(log::parts(&mut tx, &cluster.id).await.unwrap(), []);
+    });
+}
+
+async fn left_behind_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let (one, two) = (StorageId::new(), StorageId::new());
+    let left = |storage: &StorageId, snapshot: Option<&str>, tried| LeftBehind {
+        storage: storage.clone(),
+        cluster: cluster.id.clone(),
+        cluster_name: "shop".into(),
+        snapshot: snapshot.map(Into::into),
+        backup: None,
+        data_bytes: 1,
+        at: at(0),
+        tried_at: at(tried),
+        why: HOSTILE[3].into(),
+    };
+    let (whole, mut part, other) = (left(&one, None, 1), left(&one, Some("it's"), 2), left(&two, Some("it's"), 3));
+    write!(p.store, |tx| {
+        for all in [&part, &other, &whole] {
+            left_behind::put(&mut tx, all).await.unwrap();
+        }
+        part.tried_at = at(5);
+        left_behind::put(&mut tx, &part).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(left_behind::of_storage(&mut conn, &one).await.unwrap(), [whole.clone(), part.clone()]);
+    assert_eq!(left_behind::of_cluster(&mut conn, &cluster.id).await.unwrap().len(), 3);
+    assert_eq!(left_behind::of_cluster(&mut conn, &ClusterId::new()).await.unwrap(), []);
+    assert_eq!(left_behind::tried_before(&mut conn, at(3)).await.unwrap(), [whole.clone(), other.clone()]);
+    drop(conn);
+    write!(p.store, |tx| {
+        left_behind::remove(&mut tx, &whole).await.unwrap();
+        left_behind::remove(&mut tx, &whole).await.unwrap();
+        left_behind::remove_of_storage(&mut tx, &two).await.unwrap();
+        assert_eq!(left_behind::of_cluster(&mut tx, &cluster.id).await.unwrap(), [part]);
+    });
+}
+
+async fn reading_queries(p: Place) {
+    let cluster = stored_cluster(&p.store, "shop").await;
+    let reading = |name: &str| Reading {
+        project: cluster.project.clone(),
+        cluster: cluster.id.clone(),
+        cluster_name: "shop".into(),
+        storage: StorageId::new(),
+        storage_name: name.into(),
+        backup: BackupId::new(),
+        at: at(1),
+        good_at: None,
+        error: Some(HOSTILE[3].into()),
+    };
+    let (mut one, two) = (reading("one"), reading("two"));
+    write!(p.store, |tx| {
+        readings::put(&mut tx, &two).await.unwrap();
+        readings::put(&mut tx, &one).await.unwrap();
+        (one.at, one.error) = (at(2), None);
+        readings::put(&mut tx, &one).await.unwrap();
+    });
+    let mut conn = p.store.read().await.unwrap();
+    assert_eq!(readings::get(&mut conn, &cluster.id, &one.storage).await.unwrap(), Some(one.clone()));
+    assert_eq!(readings::get(&mut conn, &cluster.id, &StorageId::new()).await.unwrap(), None);
+    assert_eq!(readings::all(&mut conn).await.unwrap().len(), 2);
+    drop(conn);
+    write!(p.store, |tx| {
+        for _ in 0..2 {
+            readings::remove(&mut tx, &two).await.unwrap();
+        }
+        assert_eq!(readings::all(&mut tx).await.unwrap(), [one]);
     });
 }
 

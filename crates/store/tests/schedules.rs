@@ -10,7 +10,7 @@ use mainstay_model::{
     retention::Retention,
     schedule::{RunStatus, Schedule, ScheduleRun, Timing},
 };
-use mainstay_store::{Paging, Sealer, Store, commit, drills, schedules, sqlite_url};
+use mainstay_store::{Paging, Sealer, Store, backups, commit, drills, schedules, sqlite_url};
 use support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,6 +73,23 @@ async fn insert(store: &Store, all: &[&Schedule]) {
     commit(tx).await.unwrap();
 }
 
+/// The last good and whole one counts.
+async fn what_they_made(store: &Store, shop: &Cluster, early: &Schedule) {
+    let place = storage(&shop.project, "near");
+    let made = |seconds| mainstay_model::backup::Backup { schedule: Some(early.id.clone()), ..backup(shop, at(seconds), &[&place]) };
+    let (whole, mut later) = (made(1), made(2));
+    later.status = mainstay_model::backup::BackupStatus::Partial;
+    let mut tx = store.begin_write().await.unwrap();
+    for one in [&whole, &later, &backup(shop, at(3), &[&place])] {
+        backups::insert(&mut tx, one).await.unwrap();
+    }
+    assert_eq!(backups::last_whole_of_schedules(&mut tx).await.unwrap(), [(early.id.clone(), at(1))]);
+    later.status = mainstay_model::backup::BackupStatus::Completed;
+    backups::update(&mut tx, &later).await.unwrap();
+    assert_eq!(backups::last_whole_of_schedules(&mut tx).await.unwrap(), [(early.id.clone(), at(2))]);
+    commit(tx).await.unwrap();
+}
+
 async fn queries(store: &Store) {
     let (shop, other) = (stored_cluster(store, "shop").await, stored_cluster(store, "other").await);
     let mut early = schedule(&shop, "early", Some(at(10)));
@@ -99,6 +116,7 @@ async fn queries(store: &Store) {
     assert_eq!(schedules::of_storage(&mut conn, &shop.project, &early.storages[0]).await.unwrap(), [early.clone()]);
     assert_eq!(schedules::of_storage(&mut conn, &shop.project, &StorageId::new()).await.unwrap(), []);
     drop(conn);
+    what_they_made(store, &shop, &early).await;
 
     let mut tx = store.begin_write().await.unwrap();
     (early.done_until, early.next_at, early.waiting) = (at(10), Some(at(30)), Some(HOSTILE[0].into()));
@@ -176,6 +194,7 @@ async fn claims_of_two(a: &Store, b: &Store) {
 async fn drills_of_a_cluster(store: &Store) {
     let (shop, other) = (stored_cluster(store, "shop").await, stored_cluster(store, "other").await);
     let drill = |cluster: &Cluster, seconds| DrillRecord {
+        storage: None,
         id: DrillId::new(),
         project: cluster.project.clone(),
         cluster: cluster.id.clone(),

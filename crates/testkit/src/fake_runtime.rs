@@ -264,7 +264,11 @@ impl Runtime for FakeRuntime {
 
     async fn usage(&self, id: &InstanceId) -> Result<Usage> {
         let running = self.instance(id).state == InstanceState::Running;
-        Ok(if running { Usage { cpu_seconds: 0.5, memory_bytes: 1 << 20, open_files: Some(8) } } else { Usage::default() })
+        Ok(if running {
+            Usage { cpu_seconds: 0.5, memory_bytes: 1 << 20, open_files: Some(8), ..Usage::default() }
+        } else {
+            Usage::default()
+        })
     }
 
     async fn host(&self, _data_dir: &Path) -> Result<HostFacts> {

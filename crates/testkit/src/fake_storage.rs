@@ -57,8 +57,8 @@ struct Piece {
 /// An opened repository.
 struct FakeStorage {
     faults: Faults,
-    /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>` and
-    /// `storage.breaks.<name>` are switches for one storage among others.
+    /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>`, `storage.breaks.<name>`
+    /// and `storage.append_only.<name>` are switches for one storage among others.
     name: String,
     repository: Arc<Repository>,
 }
@@ -139,6 +139,9 @@ impl Storages for FakeStorages {
 
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport> {
         self.faults.before("storage.check").await?;
+        if self.faults.is_on(&format!("storage.gone.{}", spec.name)) {
+            return Err(Error::unavailable("storage_gone", format!("storage {} does not answer", spec.name)));
+        }
         let rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
         Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
     }
@@ -176,8 +179,16 @@ impl Storages for FakeStorages {
 
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
         self.faults.before("storage.remove").await?;
+        append_only(&self.faults, &repository.storage.name)?;
         lock(&self.repositories).remove(&address(repository));
         self.faults.after("storage.remove")
+    }
+}
+
+fn append_only(faults: &Faults, name: &str) -> Result<()> {
+    match faults.is_on(&format!("storage.append_only.{name}")) {
+        true => Err(Error::conflict("append_only", format!("storage {name} is append-only: nothing can be deleted from it"))),
+        false => Ok(()),
     }
 }
 
@@ -350,6 +361,7 @@ impl Storage for FakeStorage {
     }
 
     async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)> {
+        self.faults.before("storage.facts").await?;
         let kept = self.find(snapshot)?;
         Ok((kept.label, kept.stored.facts))
     }
@@ -373,12 +385,14 @@ impl Storage for FakeStorage {
 
     async fn delete(&self, snapshots: &[String]) -> Result<()> {
         self.faults.before("storage.delete").await?;
+        append_only(&self.faults, &self.name)?;
         lock(&self.repository.snapshots).retain(|id, _| !snapshots.contains(id));
         self.faults.after("storage.delete")
     }
 
     async fn prune(&self) -> Result<u64> {
         self.faults.before("storage.prune").await?;
+        append_only(&self.faults, &self.name)?;
         Ok(0)
     }
 

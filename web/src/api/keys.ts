@@ -17,6 +17,8 @@ declare module '@tanstack/react-query' {
     queryMeta: {
       /** Whether an object that the stream brings belongs into this list; without it the list is asked for again. */
       belongs?: (object: never) => boolean;
+      /** Of a list of the newest: so many are kept, however many the stream brings. */
+      most?: number;
     };
   }
 }

@@ -42,3 +42,12 @@ it('keeps a filtered list to what belongs into it', () => {
   apply(client, 'p', [put(1, { id: 'b1', cluster: 'shop' }), put(2, { id: 'b2', cluster: 'cache' })]);
   expect(client.getQueryData(key)).toEqual({ items: [{ id: 'b1', cluster: 'shop' }], next: null });
 });
+
+it('keeps so many of the newest as a list says', () => {
+  const client = new QueryClient();
+  const key = keys.list('p', 'operations', { recent: true });
+  client.getQueryCache().build(client, { queryKey: key, meta: { belongs: () => true, most: 2 } });
+  client.setQueryData(key, { items: [{ id: 'o1' }], next: null });
+  apply(client, 'p', [put(1, { id: 'o2' }, 'operation'), put(2, { id: 'o3' }, 'operation')]);
+  expect(client.getQueryData(key)).toEqual({ items: [{ id: 'o3' }, { id: 'o2' }], next: null });
+});

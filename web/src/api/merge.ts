@@ -1,4 +1,4 @@
-import type { QueryClient } from '@tanstack/react-query';
+import type { QueryClient, QueryMeta } from '@tanstack/react-query';
 
 /** What the stream brings; `noun` is one of them: `cluster`, `backup`. */
 export interface Change {
@@ -53,7 +53,7 @@ export function apply(client: QueryClient, project: string, changes: readonly Ch
       const [, , shape] = query.queryKey;
       if (query.state.data === undefined) continue;
       if (shape === 'one') one(client, query.queryKey, query.state.data, change);
-      else if (shape === 'list') list(client, query.queryKey, query.state.data, change, query.meta?.belongs);
+      else if (shape === 'list') list(client, query.queryKey, query.state.data, change, query.meta);
     }
   }
 }
@@ -64,7 +64,7 @@ function one(client: QueryClient, key: readonly unknown[], data: unknown, change
   else client.setQueryData(key, change.object);
 }
 
-function list(client: QueryClient, key: readonly unknown[], data: unknown, change: Change, belongs?: (object: never) => boolean) {
+function list(client: QueryClient, key: readonly unknown[], data: unknown, change: Change, { belongs, most }: QueryMeta = {}) {
   const { id, action } = change;
   if (action === 'remove') {
     if (has(data, id)) client.setQueryData(key, onPages(data, (items) => items.filter((i) => i.id !== id)));
@@ -82,7 +82,7 @@ function list(client: QueryClient, key: readonly unknown[], data: unknown, chang
     key,
     onPages(data, (items, first) => {
       const here = items.some((i) => i.id === id);
-      return here || (first && !there) ? put(items, object, fits) : items;
+      return here || (first && !there) ? put(items, object, fits).slice(0, most) : items;
     }),
   );
 }

@@ -3,6 +3,7 @@ import { Spotlight, type SpotlightActionData, type SpotlightActionGroupData } fr
 import { IconDatabase, IconSearch, IconServer } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
+import { meQuery, useSignOut } from '~/features/auth';
 import { clustersQuery } from '~/features/clusters';
 import { lookOf } from '~/shared/lib/statuses';
 import { prefer, usePreference } from '~/shared/lib/preferences';
@@ -19,6 +20,8 @@ export function CommandPalette({ project, onKeys }: { project: string; onKeys: (
   const navigate = useNavigate();
   const { setColorScheme } = useMantineColorScheme();
   const compact = usePreference('compact');
+  const { data: me } = useQuery(meQuery);
+  const signOut = useSignOut();
   const mayCreate = useMay('admin');
   const clusters = data?.items ?? [];
   const cluster = (name: string, tab = '') => void navigate({ to: `/p/$project/clusters/$cluster${tab}` as '/p/$project/clusters/$cluster', params: { project, cluster: name } });
@@ -56,6 +59,8 @@ export function CommandPalette({ project, onKeys }: { project: string; onKeys: (
         { id: 'system', label: 'Theme: system', onClick: () => setColorScheme('auto') },
         { id: 'density', label: compact ? 'Density: comfortable rows' : 'Density: compact rows', onClick: () => prefer({ compact: !compact }) },
         { id: 'keys', label: 'Keyboard shortcuts', onClick: onKeys },
+        { id: 'profile', label: 'Go to profile', onClick: () => void navigate({ to: '/me' }) },
+        ...(me?.kind === 'user' ? [{ id: 'out', label: 'Sign out', onClick: () => signOut.mutate(undefined, { onSettled: () => void navigate({ to: '/sign-in' }) }) }] : []),
         { id: 'link', label: 'Copy link', onClick: () => void navigator.clipboard.writeText(location.href).catch(() => undefined) },
       ],
     },

@@ -1,28 +1,40 @@
 import { useState } from 'react';
-import { Combobox, InputBase, Text, useCombobox } from '@mantine/core';
-import { IconChevronDown } from '@tabler/icons-react';
+import { ActionIcon, Combobox, InputBase, Text, Tooltip, useCombobox } from '@mantine/core';
+import { IconChevronDown, IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useLocation, useNavigate } from '@tanstack/react-router';
 import { meQuery } from '~/features/auth';
+import { NewProjectDialog } from '~/features/projects';
 import classes from './ProjectSwitcher.module.css';
 
 /** Which project is looked at. Changing it keeps the noun. */
 export function ProjectSwitcher({ project }: { project: string }) {
   const { data: me } = useQuery(meQuery);
   const roles = me?.roles ?? [];
+  const [making, setMaking] = useState(false);
   return (
     <div className={classes.place}>
       <div className={classes.brand}>
         <img src="/favicon.svg" alt="" width={24} height={24} />
         <span>Mainstay</span>
       </div>
-      {roles.length > 1 ? (
-        <Chooser project={project} roles={roles} />
-      ) : (
-        <Text size="sm" c="dimmed" px={12}>
-          {project}
-        </Text>
-      )}
+      <div className={classes.row}>
+        {roles.length > 1 ? (
+          <Chooser project={project} roles={roles} />
+        ) : (
+          <Text size="sm" c="dimmed" px={12}>
+            {project}
+          </Text>
+        )}
+        {me?.administrator ? (
+          <Tooltip label="New project">
+            <ActionIcon variant="subtle" color="gray" size={28} aria-label="New project" onClick={() => setMaking(true)}>
+              <IconPlus size={16} stroke={1.75} />
+            </ActionIcon>
+          </Tooltip>
+        ) : null}
+      </div>
+      {making ? <NewProjectDialog taken={roles.map((r) => r.project)} onClose={() => setMaking(false)} /> : null}
     </div>
   );
 }

@@ -18,6 +18,7 @@ import { NavBar } from './NavBar';
 import { OfflineBar } from './OfflineBar';
 import { OperationsTray } from './OperationsTray';
 import { ProjectSwitcher } from './ProjectSwitcher';
+import { SessionEnd } from './SessionEnd';
 import { SignInAgain } from './SignInAgain';
 import { UserMenu } from './UserMenu';
 import { useWatch } from './useWatch';
@@ -72,6 +73,7 @@ export function Shell() {
         </AppShell.Navbar>
         <AppShell.Main>
           <OfflineBar project={project} />
+          <SessionEnd />
           <div id="content" tabIndex={-1} className={classes.content}>
             <Outlet />
           </div>

@@ -1,4 +1,6 @@
 import { useNavigate, useRouter, useSearch } from '@tanstack/react-router';
+import { useEffect, useEffectEvent } from 'react';
+import { hearSession } from '~/api/session';
 import { SignInForm } from '~/features/auth';
 import { useTitle } from '~/shared/lib/title';
 import { Door } from './Door';
@@ -13,6 +15,9 @@ export function SignIn() {
     if (next) router.history.push(next);
     else void navigate({ to: '/' });
   };
+  // Signed in in another tab is signed in here.
+  const elsewhere = useEffectEvent(done);
+  useEffect(() => hearSession((what) => what === 'in' && elsewhere()), []);
   return (
     <Door title="Sign in">
       <SignInForm onDone={done} />

@@ -39,6 +39,10 @@ async fn logs_are_clean_and_usage_is_counted() {
     assert_eq!(host.client().look(&NodeLogs { node: one.id.clone(), lines: 1 }).await.unwrap(), ["second"]);
     let usage = host.client().look(&NodeUsage { node: one.id.clone() }).await.unwrap();
     assert!(usage.data_bytes > 0 && usage.disk_free_bytes > 0 && usage.usage.memory_bytes > 0);
+    let strange = NodeId::new();
+    let measured = host.client().look(&Measure { nodes: vec![one.id.clone(), strange] }).await.unwrap().nodes;
+    assert_eq!(measured.keys().collect::<Vec<_>>(), [one.id.as_str()], "of one that is not here nothing is said");
+    assert!(measured[one.id.as_str()].host.cpus > 0 && measured[one.id.as_str()].usage.memory_bytes > 0);
     assert_eq!(host.client().look(&NodeLogs { node: NodeId::new(), lines: 1 }).await.unwrap_err().kind, Kind::NotFound);
 }
 

@@ -4,7 +4,7 @@ use crate::{host::Host, life::pair};
 use futures::StreamExt;
 use mainstay_drivers::{
     engine::NodePlan,
-    storage::{Depth, SnapshotEntry, SnapshotEntryKind, Stored},
+    storage::{CONTROL_PLANE, Depth, SnapshotEntry, SnapshotEntryKind, SnapshotLabel, Stored},
 };
 use mainstay_model::{Error, Kind, Time};
 use mainstay_rpc::verbs::*;
@@ -356,4 +356,32 @@ async fn a_data_directory_is_downloaded_as_a_tar_and_a_dump_as_it_is() {
     assert_eq!(download(&host, "memo", &stored.snapshot).await.unwrap(), b"x\n");
     assert_eq!(download(&host, "memo", "nothing").await.unwrap_err().kind, Kind::NotFound);
     assert!(Path::new(&live).exists());
+}
+
+/// The copy that was just stored counts, whatever becomes of the older ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_planes_copies_go_on_where_nobody_may_delete() {
+    let host = Host::new().await;
+    let repository = host.world.repository(&host.cluster);
+    std::fs::write(host.world.data_dir().join("agent/installation.json"), "{}").unwrap();
+    let copy = async |keep| {
+        let label = SnapshotLabel { kind: CONTROL_PLANE.into(), ..host.world.label(&host.cluster) };
+        let dir = host.world.data_dir().join("control-plane").join(label.backup.as_str());
+        std::fs::create_dir_all(&dir).unwrap();
+        for name in ["key", "mainstay.db"] {
+            std::fs::write(dir.join(name), name).unwrap();
+        }
+        host.does(StoreControlPlane { repository: repository.clone(), label, keep }).await
+    };
+    let held = async || host.client().look(&ListSnapshots { repository: repository.clone() }).await.unwrap().len();
+    copy(1).await.unwrap();
+    let append_only = format!("storage.append_only.{}", repository.storage.name);
+    host.world.faults.switch(&append_only, true);
+    let stored = copy(1).await.unwrap();
+    assert!(stored.stays.is_some_and(|why| why.contains("append-only")));
+    assert_eq!(held().await, 2);
+    host.world.faults.switch(&append_only, false);
+    host.world.faults.fail("storage.delete", 1, Error::unavailable("away", "it does not answer"));
+    assert!(copy(1).await.is_ok());
+    assert_eq!((copy(1).await.unwrap().stays, held().await), (None, 1));
 }

@@ -29,6 +29,7 @@ fn view(d: DrillRecord) -> dto::DrillRun {
     dto::DrillRun {
         id: d.id.to_string(),
         backup: d.backup.to_string(),
+        storage: d.storage.map(|(_, name)| name),
         engine_version: d.engine_version,
         at: d.at,
         result: d.result,

@@ -13,6 +13,7 @@ mod groups;
 mod log;
 mod me;
 mod members;
+mod metrics;
 mod nodes;
 mod notifiers;
 mod operations;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Noun> {
         settings::routes(),
         log::routes(),
         nodes::routes(),
+        metrics::routes(),
         backups::routes(),
         drills::routes(),
         assertions::routes(),

@@ -21,7 +21,6 @@ use mainstay_control::{
 };
 use mainstay_model::{
     Error, Result,
-    retention::Retention,
     schedule::{Owner, Schedule, Timing},
 };
 
@@ -58,6 +57,7 @@ pub fn routes() -> Noun {
             Endpoint::new(Post, "/clusters/{id}/schedules/preview", "previewSchedule", "When a schedule would run; nothing is set", VIEWER)
                 .body::<dto::SetSchedule>()
                 .reply::<dto::SchedulePreview>()
+                .silent()
                 .query(&[("count", "1 to 100; 5 where absent.")]),
             preview,
         )
@@ -186,12 +186,11 @@ fn wish(b: dto::SetSchedule) -> Result<SetSchedule> {
         (None, true) => Some(Timing::every_hour()),
         (hours, false) => hours.map(|hours| hours.into_iter().collect()),
     };
-    let retention = match (b.retention, b.retention_days, b.keep_last) {
-        (retention, None, None) => retention,
-        (None, days, keep_last) => Some(Retention { days, keep_last, ..Retention::default() }),
-        (Some(_), ..) => return Err(Error::invalid("retention", "either retention, or retention_days and keep_last")),
-    };
-    Ok(SetSchedule { name: b.name, days, hours, time_zone: b.time_zone, retention, storages: b.storages })
+    if b.retention.is_some() && (b.retention_days.is_some() || b.keep_last.is_some()) {
+        return Err(Error::invalid("retention", "either retention, or retention_days and keep_last"));
+    }
+    let (retention, retention_days, keep_last) = (b.retention, b.retention_days, b.keep_last);
+    Ok(SetSchedule { name: b.name, days, hours, time_zone: b.time_zone, retention, retention_days, keep_last, storages: b.storages })
 }
 
 async fn set(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, Body(b): Body<dto::SetSchedule>) -> Answer {

@@ -77,6 +77,13 @@ async fn looks(s: &Served, cluster: &Value) {
         s.get(path).await;
     }
     assert_eq!(s.problem("GET", "/clusters/shop/nodes/shop-1/logs?lines=0", Value::Null).await.0, 422);
+    let curves = s.get("/clusters/shop/metrics").await;
+    let (times, nodes) = (curves["times"].as_array().unwrap().len(), curves["nodes"].as_array().unwrap());
+    assert_eq!((times, curves["step_seconds"].as_i64()), (240, Some(15)));
+    assert_eq!(nodes.iter().map(|n| n["role"].as_str().unwrap()).collect::<Vec<_>>(), ["primary", "replica"]);
+    assert!(nodes.iter().flat_map(|n| n["series"].as_object().unwrap().values()).all(|v| v.as_array().unwrap().len() == times));
+    assert_eq!(s.get("/clusters/shop/metrics?range=15m").await["times"].as_array().unwrap().len(), 180);
+    assert_eq!(s.problem("GET", "/clusters/shop/metrics?range=7d", Value::Null).await.0, 422);
 }
 
 async fn backups(s: &Served) -> Value {

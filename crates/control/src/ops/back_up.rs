@@ -6,7 +6,7 @@
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
-use crate::{App, app::act, backups, plan, tasks::observe, topology::Topology};
+use crate::{App, app::act, backups, left_behind, plan, tasks::observe, topology::Topology};
 use async_trait::async_trait;
 use mainstay_drivers::{
     engine::NodePlan,
@@ -36,6 +36,9 @@ pub struct State {
     /// The other captures that this one has its point with.
     #[serde(default)]
     pub party: Option<Party>,
+    /// Everything is read: nothing is taken over from an earlier backup.
+    #[serde(default)]
+    pub full: bool,
     /// How often the capture was tried.
     #[serde(default)]
     pub tries: u32,
@@ -45,7 +48,7 @@ pub struct State {
 
 impl State {
     pub fn new(cluster: &ClusterId, backup: &BackupId, from: ReadFrom) -> State {
-        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, results: vec![] }
+        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, full: false, tries: 0, results: vec![] }
     }
 }
 
@@ -163,7 +166,10 @@ async fn read_once(
     for storage in storages {
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
-    let made = store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?;
+    let made = match s.full {
+        true => vec![],
+        false => store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?,
+    };
     let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
     or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base })).await
 }
@@ -210,7 +216,8 @@ async fn take_back(cx: &Cx<App>, s: &State) -> Result<()> {
             Err(_) => continue,
         };
         if !published.is_empty() {
-            act(cx, DeleteSnapshots { repository, snapshots: published, prune: false }).await?;
+            let deleted = act(cx, DeleteSnapshots { repository, snapshots: published.clone(), prune: false }).await?;
+            left_behind::note_published(&cx.world, &backup, &copy.storage, &published, deleted).await?;
         }
     }
     Ok(())
@@ -231,6 +238,8 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
         let doubt = plan::suspicious::suspicious(stored.data_bytes, &stored.facts, previous.as_ref());
         backup.proof = if doubt.is_some() { Proof::Suspicious } else { Proof::Verified };
         if let Some(why) = doubt {
+            // Only a drill ends the doubt, and the next backups are measured by the one before this.
+            cx.world.drill_ended.notify_one();
             backup.checks.push(mainstay_model::backup::Check::new("plausible", false, why));
         }
         backup.facts = Some(stored.facts.clone());

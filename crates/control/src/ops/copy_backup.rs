@@ -7,7 +7,7 @@ use super::{
     back_up::{self, record_copy, settle},
     verify::condemns,
 };
-use crate::{App, app::act, backups, copies};
+use crate::{App, app::act, backups, copies, left_behind};
 use async_trait::async_trait;
 use mainstay_drivers::storage::{RepositoryRef, Stored};
 use mainstay_model::{
@@ -15,7 +15,7 @@ use mainstay_model::{
     backup::{Backup, BackupStatus, Copy},
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{Cancel, CopySnapshot, DeleteSnapshots, ListSnapshots, VerifySnapshot};
+use mainstay_rpc::verbs::{Cancel, CopySnapshot, DeleteSnapshots, Deleted, ListSnapshots, VerifySnapshot};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +123,10 @@ async fn make_room(cx: &Cx<App>, to: &RepositoryRef, old: &str) -> Result<()> {
     }
     match act(cx, DeleteSnapshots { repository: to.clone(), snapshots: vec![old.into()], prune: false }).await {
         Err(e) if e.kind != Kind::NotFound => Err(e),
+        // Nothing can take its place: the new copy would have the same name.
+        Ok(Deleted { stays: Some(why) }) => {
+            Err(Error::conflict("append_only", format!("the damaged copy cannot be replaced, for it cannot be removed: {why}")))
+        }
         _ => Ok(()),
     }
 }
@@ -159,7 +163,8 @@ async fn take_back(cx: &Cx<App>, s: &State) -> Result<()> {
     if published.is_empty() {
         return Ok(());
     }
-    act(cx, DeleteSnapshots { repository, snapshots: published, prune: false }).await.map(drop)
+    let deleted = act(cx, DeleteSnapshots { repository, snapshots: published.clone(), prune: false }).await?;
+    left_behind::note_published(&cx.world, &backup, &s.storage, &published, deleted).await
 }
 
 async fn record(tx: &mut Tx, s: &State) -> Result<()> {

@@ -1,6 +1,12 @@
-//! Delete one backup: its records in every storage first, its row last.
+//! Delete one backup: its records in every storage first, its row last. A storage that lets nobody delete
+//! keeps its own, which is remembered and said; the backup is given up all the same.
 
-use crate::{App, app::act, backups};
+use crate::{
+    App,
+    app::act,
+    backups,
+    left_behind::{self, Stays},
+};
 use async_trait::async_trait;
 use mainstay_model::{
     BackupId, Result,
@@ -18,6 +24,9 @@ pub struct State {
     /// A deletion by a policy that was announced already.
     #[serde(default)]
     pub deleting_before: Option<Deleting>,
+    /// Storages that kept what was to go.
+    #[serde(default)]
+    pub stays: Stays,
 }
 
 pub struct DeleteBackup;
@@ -43,14 +52,17 @@ impl Operation for DeleteBackup {
         }
     }
 
-    async fn db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+    async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
             "mark" => {
                 let before = store::backups::get(tx, &s.backup).await?;
                 (s.status_before, s.deleting_before) = (before.status, before.deleting);
                 set_status(tx, s, BackupStatus::Deleting, None).await
             }
-            "forget" => store::backups::delete(tx, &s.backup).await,
+            "forget" => {
+                let backup = store::backups::get(tx, &s.backup).await?;
+                left_behind::forget(tx, &backup, &s.stays, cx.world.now()).await
+            }
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -63,7 +75,7 @@ impl Operation for DeleteBackup {
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
-        serde_json::json!({ "backup": s.backup })
+        serde_json::json!({ "backup": s.backup, "stays": s.stays })
     }
 }
 
@@ -73,11 +85,12 @@ async fn set_status(tx: &mut Tx, s: &State, status: BackupStatus, deleting: Opti
     store::backups::update(tx, &backup).await
 }
 
-async fn remove(cx: &Cx<App>, s: &State) -> Result<()> {
+async fn remove(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let backup = backups::get(&cx.world, &s.backup).await?;
     for (copy, snapshot) in backup.copies.iter().filter_map(|c| Some((c, c.snapshot.clone()?))) {
-        let repository = backups::repository_of(&cx.world, &backup, &copy.storage).await?;
-        act(cx, DeleteSnapshots { repository, snapshots: vec![snapshot], prune: true }).await?;
+        let Some(repository) = backups::repository_of_there(&cx.world, &backup, &copy.storage).await? else { continue };
+        let deleted = act(cx, DeleteSnapshots { repository, snapshots: vec![snapshot], prune: true }).await?;
+        left_behind::heard(&mut s.stays, &copy.storage, deleted);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::{
     App,
     app::act,
     backups,
+    left_behind::{self, Stays},
     routes::{self, Lead},
     topology::Topology,
 };
@@ -18,7 +19,7 @@ use mainstay_model::{
     cluster::{Bin, ClusterStatus, Wanted},
 };
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{RemoveNode, RemoveRepository};
+use mainstay_rpc::verbs::RemoveNode;
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,9 @@ pub struct State {
     pub wanted_before: Option<Wanted>,
     pub nodes: Vec<NodeId>,
     pub backup: Option<mainstay_model::BackupId>,
+    /// Storages that kept what was to go.
+    #[serde(default)]
+    pub stays: Stays,
 }
 
 pub struct DeleteCluster;
@@ -91,7 +95,7 @@ impl Operation for DeleteCluster {
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
-        serde_json::json!({ "cluster": s.cluster, "backup": s.backup })
+        serde_json::json!({ "cluster": s.cluster, "backup": s.backup, "stays": s.stays })
     }
 }
 
@@ -111,7 +115,10 @@ async fn final_backup(cx: &Cx<App>, s: &mut State) -> Result<()> {
     }
     let days = cx.world.options.final_backup_days;
     let description = "final backup before the cluster was deleted".to_string();
-    let id = backups::child(cx, &s.cluster, "final", BackupKind::Final, description, Some(days), ReadFrom::Primary).await?;
+    // It is the last there will ever be: it goes everywhere its cluster's backups go, or nothing is deleted.
+    let storages = backups::all_places(&cx.world, &s.cluster).await?;
+    let new = backups::Child { kind: BackupKind::Final, description, days: Some(days), storages };
+    let id = backups::child_into(cx, &s.cluster, "final", new, ReadFrom::Primary).await?;
     s.backup = Some(id);
     Ok(())
 }
@@ -123,16 +130,11 @@ async fn remove_nodes(cx: &Cx<App>, s: &State) -> Result<()> {
     Ok(())
 }
 
-async fn remove_backups(cx: &Cx<App>, s: &State) -> Result<()> {
+async fn remove_backups(cx: &Cx<App>, s: &mut State) -> Result<()> {
     if s.final_backup || s.keep_backups {
         return Ok(());
     }
-    let cluster = Topology::load(&cx.world, &s.cluster).await?.cluster;
-    for storage in backups::storages_used(&cx.world, &s.cluster).await? {
-        let repository = backups::repository(&cx.world, &cluster, &storage).await?;
-        act(cx, RemoveRepository { repository }).await?;
-    }
-    Ok(())
+    backups::remove_all(cx, &s.cluster, &mut s.stays).await
 }
 
 async fn forget(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
@@ -140,6 +142,8 @@ async fn forget(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
         for backup in store::backups::of_cluster(tx, &s.cluster).await? {
             store::backups::delete(tx, &backup.id).await?;
         }
+        let name = store::clusters::get(tx, &s.cluster).await?.name;
+        left_behind::forget_all(tx, &s.cluster, name.as_str(), &s.stays, cx.world.now()).await?;
     }
     for node in &s.nodes {
         store::nodes::delete(tx, node).await?;

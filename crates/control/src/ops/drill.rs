@@ -2,17 +2,17 @@
 //! compare what was counted, take the time, remove it all.
 
 use super::back_up;
-use crate::{App, app::act, backups, drills, log, topology::Topology};
+use crate::{App, app::act, backups, drills, log, plan, topology::Topology};
 use async_trait::async_trait;
 use mainstay_drivers::engine::NodePlan;
 use mainstay_model::{
-    BackupId, Error, Kind, NodeId, Result, Time, assertion,
+    BackupId, Error, Kind, NodeId, Result, StorageId, Time, assertion,
     backup::{Backup, Check, Drill as Outcome, Proof},
     drill::{DrillRecord, DrillResult},
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::{Drill as Asked, PrepareNode, RemoveNode, RestoreBeside};
-use mainstay_store as store;
+use mainstay_store::{self as store, Paging};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -26,6 +26,9 @@ pub struct State {
     /// The moment the log is replayed to.
     #[serde(default)]
     pub until: Option<Time>,
+    /// Whose copy is restored: each storage's in turn.
+    #[serde(default)]
+    pub storage: Option<(StorageId, String)>,
 }
 
 pub struct Drill;
@@ -80,7 +83,8 @@ impl Operation for Drill {
         backup.error = Some(format!("the drill failed: {}", e.message));
         put_checks(&mut backup, s);
         back_up::settle(&mut backup);
-        backups::update(tx, &backup).await
+        backups::update(tx, &backup).await?;
+        doubt(tx, &backup).await
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
@@ -88,9 +92,27 @@ impl Operation for Drill {
     }
 }
 
+/// Backups that took content over from one that is bad may hold the same: they count no more until a
+/// drill of their own has passed.
+async fn doubt(tx: &mut Tx, failed: &Backup) -> Result<()> {
+    let all = store::backups::of_cluster(tx, &failed.cluster).await?;
+    let built = plan::base::built_on(&all, &failed.id);
+    for mut backup in all.into_iter().filter(|b| b.proof == Proof::Verified && built.contains(&b.id)) {
+        backup.proof = Proof::Suspicious;
+        backup.checks.push(Check::new("base", false, format!("built on backup {}, which failed its drill", failed.id)));
+        store::backups::update(tx, &backup).await?;
+    }
+    Ok(())
+}
+
 async fn restore(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let backup = backups::get(&cx.world, &s.backup).await?;
-    let (repository, snapshot) = backups::good_copy(&cx.world, &backup, None).await?;
+    let history = store::drills::list(&mut *cx.world.store.read().await?, &backup.cluster, &Paging::default()).await?.items;
+    if s.storage.is_none() {
+        s.storage = plan::drill::turn(&backup, &history).map(|copy| (copy.storage.clone(), copy.storage_name.clone()));
+    }
+    let storage = s.storage.as_ref().map(|(id, _)| id);
+    let (repository, snapshot) = backups::good_copy(&cx.world, &backup, storage).await?;
     let began = cx.world.now();
     let plan = throw_away(cx, &backup, &s.node).await?;
     let assertions = store::assertions::of_cluster(&mut *cx.world.store.read().await?, &backup.cluster).await?;
@@ -160,5 +182,5 @@ async fn remember(cx: &Cx<App>, tx: &mut Tx, s: &State, end: &End<'_>) -> Result
     };
     let seconds = s.seconds.filter(|_| result == DrillResult::Passed);
     let record = drills::record(&cx.world, &backup, result, seconds, reason);
-    store::drills::insert(tx, &DrillRecord { checks: s.checks.clone(), ..record }).await
+    store::drills::insert(tx, &DrillRecord { checks: s.checks.clone(), storage: s.storage.clone(), ..record }).await
 }

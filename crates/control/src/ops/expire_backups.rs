@@ -1,9 +1,15 @@
 //! Remove backups whose announced deletion was not undone: their records in every storage first, their
 //! rows last. Several at once, so that each repository is pruned once.
 //!
-//! What is removed is named by the catalogue: nothing is looked for by age or by what a storage lists.
+//! What is removed is named by the catalogue: nothing is looked for by age or by what a storage lists. Where
+//! a storage lets nobody delete they are given up all the same, and what stays of them is remembered.
 
-use crate::{App, app::act, backups};
+use crate::{
+    App,
+    app::act,
+    backups,
+    left_behind::{self, Stays},
+};
 use async_trait::async_trait;
 use mainstay_model::{
     BackupId, ClusterId, Kind, Result, StorageId,
@@ -22,6 +28,9 @@ pub struct State {
     /// Those taken, and what they had been announced with.
     #[serde(default)]
     pub taken: Vec<(BackupId, Deleting)>,
+    /// Storages that kept what was to go.
+    #[serde(default)]
+    pub stays: Stays,
 }
 
 pub struct ExpireBackups;
@@ -50,7 +59,7 @@ impl Operation for ExpireBackups {
     async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
             "take" => take(cx, tx, s).await,
-            "forget" => forget(tx, s).await,
+            "forget" => forget(cx, tx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -63,7 +72,7 @@ impl Operation for ExpireBackups {
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
-        serde_json::json!({ "backups": s.taken.iter().map(|(id, _)| id).collect::<Vec<_>>() })
+        serde_json::json!({ "backups": s.taken.iter().map(|(id, _)| id).collect::<Vec<_>>(), "stays": s.stays })
     }
 }
 
@@ -99,7 +108,7 @@ async fn give_back(tx: &mut Tx, s: &State) -> Result<()> {
     Ok(())
 }
 
-async fn remove(cx: &Cx<App>, s: &State) -> Result<()> {
+async fn remove(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let mut places: BTreeMap<StorageId, (Backup, Vec<String>)> = BTreeMap::new();
     for (id, _) in &s.taken {
         let backup = backups::get(&cx.world, id).await?;
@@ -109,15 +118,18 @@ async fn remove(cx: &Cx<App>, s: &State) -> Result<()> {
         }
     }
     for (storage, (of, snapshots)) in places {
-        let repository = backups::repository_of(&cx.world, &of, &storage).await?;
-        act(cx, DeleteSnapshots { repository, snapshots, prune: true }).await?;
+        let Some(repository) = backups::repository_of_there(&cx.world, &of, &storage).await? else { continue };
+        let deleted = act(cx, DeleteSnapshots { repository, snapshots, prune: true }).await?;
+        left_behind::heard(&mut s.stays, &storage, deleted);
     }
     Ok(())
 }
 
-async fn forget(tx: &mut Tx, s: &State) -> Result<()> {
+async fn forget(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     for (id, _) in &s.taken {
-        store::backups::delete(tx, id).await?;
+        if let Some(backup) = still_there(tx, id).await? {
+            left_behind::forget(tx, &backup, &s.stays, cx.world.now()).await?;
+        }
     }
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! Empty one place of the recycle bin: the deleted cluster's backups and repositories go, and with
 //! them everything that could bring it back. Its row stays, as a name in old audit entries.
 
-use crate::{App, app::act, backups};
+use crate::{
+    App, backups,
+    left_behind::{self, Stays},
+};
 use async_trait::async_trait;
 use mainstay_model::{
     ClusterId, Error, Result,
     cluster::{Bin, Cluster},
 };
 use mainstay_operations::{Cx, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::RemoveRepository;
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,9 @@ pub struct State {
     /// Its place in the bin, for going back.
     #[serde(default)]
     pub bin: Option<Bin>,
+    /// Storages that kept what was to go.
+    #[serde(default)]
+    pub stays: Stays,
 }
 
 pub struct PurgeCluster;
@@ -40,7 +45,7 @@ impl Operation for PurgeCluster {
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
-            "remove_backups" => remove_backups(cx, s).await,
+            "remove_backups" => backups::remove_all(cx, &s.cluster, &mut s.stays).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -48,7 +53,7 @@ impl Operation for PurgeCluster {
     async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
             "take" => take(cx, tx, s).await,
-            "forget" => forget(tx, s).await,
+            "forget" => forget(cx, tx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }
@@ -65,7 +70,7 @@ impl Operation for PurgeCluster {
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
-        serde_json::json!({ "cluster": s.cluster })
+        serde_json::json!({ "cluster": s.cluster, "stays": s.stays })
     }
 }
 
@@ -87,16 +92,7 @@ pub(crate) fn not_in_bin(cluster: &Cluster) -> Error {
     Error::conflict("not_in_bin", format!("cluster {} is not in the recycle bin; `cluster list --deleted` shows what is", cluster.name))
 }
 
-async fn remove_backups(cx: &Cx<App>, s: &State) -> Result<()> {
-    let cluster = store::clusters::get(&mut *cx.world.store.read().await?, &s.cluster).await?;
-    for storage in backups::storages_used(&cx.world, &s.cluster).await? {
-        let repository = backups::repository(&cx.world, &cluster, &storage).await?;
-        act(cx, RemoveRepository { repository }).await?;
-    }
-    Ok(())
-}
-
-async fn forget(tx: &mut Tx, s: &State) -> Result<()> {
+async fn forget(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     for backup in store::backups::of_cluster(tx, &s.cluster).await? {
         store::backups::delete(tx, &backup.id).await?;
     }
@@ -105,8 +101,10 @@ async fn forget(tx: &mut Tx, s: &State) -> Result<()> {
     store::log::delete_of_cluster(tx, &s.cluster).await?;
     store::retention::delete_of_cluster(tx, &s.cluster).await?;
     store::secrets::delete_owner(tx, s.cluster.as_str()).await?;
-    store::secrets::delete_owner(tx, &backups::keys_owner(&s.cluster)).await?;
     let mut cluster = store::clusters::get(tx, &s.cluster).await?;
+    if !left_behind::forget_all(tx, &s.cluster, cluster.name.as_str(), &s.stays, cx.world.now()).await? {
+        store::secrets::delete_owner(tx, &backups::keys_owner(&s.cluster)).await?;
+    }
     cluster.phase_reason = Some("deleted, with all its backups".into());
     store::clusters::update(tx, &cluster).await
 }

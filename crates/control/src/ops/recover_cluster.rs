@@ -6,14 +6,18 @@
 //! the restore fails, so that another backup can be tried without the key.
 
 use super::restore_new::{self, RestoreNew};
-use crate::{App, app::act, backups, log, projects, recovery, storages};
+use crate::{App, app::act, backups, log, plan::suspicious, projects, recovery, storages};
 use async_trait::async_trait;
 
 use mainstay_drivers::{
     engine::Chunking,
-    storage::{CONTROL_PLANE, FoundBackup, FoundRepository, RepositoryKeys, RepositoryRef},
+    storage::{FoundBackup, FoundRepository, RepositoryKeys, RepositoryRef},
 };
-use mainstay_model::{ClusterId, ClusterName, Error, Kind, ProjectId, Result, StorageId, backup::BackupKind, cluster::Cluster};
+use mainstay_model::{
+    ClusterId, ClusterName, Error, Kind, ProjectId, Result, StorageId,
+    backup::{BackupKind, Check, Proof},
+    cluster::Cluster,
+};
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
 use mainstay_rpc::verbs::AdoptRepository;
 use mainstay_store as store;
@@ -86,7 +90,13 @@ impl Operation for RecoverCluster {
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
-        RestoreNew.output(&s.new)
+        let mut output = RestoreNew.output(&s.new);
+        let passed_over = s.found.as_ref().filter(|_| !s.exactly).and_then(|f| suspicious::newest_sound(&f.backups));
+        if let Some((_, passed_over)) = passed_over.filter(|(_, all)| !all.is_empty()) {
+            let told = passed_over.into_iter().map(|(id, why)| serde_json::json!({ "backup": id, "doubt": why }));
+            output["passed_over"] = told.collect();
+        }
+        output
     }
 }
 
@@ -116,12 +126,12 @@ async fn repository(cx: &Cx<App>, s: &State) -> Result<RepositoryRef> {
     })
 }
 
-/// The one that was named, or the newest that is whole.
+/// The one that was named, or the newest that is whole and did not shrink: what its installation knew of
+/// suspicious backups and failed drills lies nowhere here.
 fn choose<'a>(found: &'a FoundRepository, s: &State) -> Result<&'a FoundBackup> {
-    let good = |b: &&FoundBackup| b.error.is_none() && b.kind != CONTROL_PLANE;
     if !s.exactly {
         let none = || Error::integrity("no backup in the repository is whole; try another storage");
-        return found.backups.iter().rev().find(good).ok_or_else(none);
+        return suspicious::newest_sound(&found.backups).map(|(sound, _)| sound).ok_or_else(none);
     }
     let named = found.backups.iter().find(|b| b.backup == s.new.backup);
     let named = named.ok_or_else(|| Error::not_found("backup", s.new.backup.as_str()))?;
@@ -135,9 +145,14 @@ async fn catalogue(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     let (storage, new) = (store::storages::get(tx, &s.storage).await?, store::clusters::get(tx, &s.new.create.cluster).await?);
     let found = s.found.as_ref().ok_or_else(|| Error::internal("nothing was found and it is to be listed"))?;
     let source = Cluster { id: s.cluster.clone(), name: ClusterName::parse(&found.name)?, ..new };
+    let mut doubts = suspicious::doubts(&found.backups);
     for backup in found.backups.iter().filter(|b| b.error.is_none()) {
         let Ok(kind) = serde_json::from_value::<BackupKind>(backup.kind.clone().into()) else { continue };
-        let row = backups::adopted(&cx.world, &source, kind, backup, &storage);
+        let mut row = backups::adopted(&cx.world, &source, kind, backup, &storage);
+        if let Some(why) = doubts.remove(&row.id) {
+            row.proof = Proof::Suspicious;
+            row.checks.push(Check::new("plausible", false, why));
+        }
         match store::backups::get(tx, &row.id).await {
             Err(e) if e.kind == Kind::NotFound => store::backups::insert(tx, &row).await?,
             Err(e) => return Err(e),

@@ -49,7 +49,7 @@ impl Operation for RestartCluster {
             "note_primary" => {
                 s.primary = store::clusters::get(tx, &s.cluster).await?.primary;
                 let nodes = store::nodes::of_cluster(tx, &s.cluster).await?;
-                s.next = nodes.into_iter().map(|n| n.id).find(|n| Some(n) != s.primary.as_ref());
+                s.next = nodes.into_iter().filter(|n| !n.is_fenced()).map(|n| n.id).find(|n| Some(n) != s.primary.as_ref());
                 Ok(())
             }
             _ => Err(unknown_step(Self::KIND, step)),

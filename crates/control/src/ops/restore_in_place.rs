@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use mainstay_model::{
     BackupId, ClusterId, NodeId, RestoreId, Result, StorageId, Time,
     backup::{BackupKind, ReadFrom},
-    cluster::ClusterStatus,
+    cluster::{ClusterStatus, Wanted},
     node::EngineState,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
@@ -44,6 +44,9 @@ pub struct State {
     pub party: Option<String>,
     pub away_from: Option<Time>,
     pub away_until: Option<Time>,
+    /// It was stopped when this began, and runs when it has succeeded.
+    #[serde(default)]
+    pub was_stopped: bool,
 }
 
 pub struct RestoreInPlace;
@@ -102,6 +105,7 @@ impl Operation for RestoreInPlace {
         match step {
             "mark" => {
                 let sentence = "a backup is being restored; clients wait at the endpoint";
+                s.was_stopped = serving::set_wanted(tx, &s.cluster, Wanted::Running).await? == Wanted::Stopped;
                 serving::set_phase(tx, &s.cluster, Some((ClusterStatus::Restoring, sentence))).await
             }
             "finish" => finish(cx, tx, s).await,
@@ -116,7 +120,9 @@ impl Operation for RestoreInPlace {
         match step {
             MEET => together::may_turn_back(cx, s.party.as_deref()).await,
             "restore" => act(cx, DropBeside { node: s.node.clone(), label: new }).await.map(drop),
+            "hold" if s.was_stopped => routes::lead(cx, &topology, &Lead::Closed).await.map(drop),
             "hold" => routes::lead(cx, &topology, &Lead::Roles { without: vec![] }).await.map(drop),
+            "stop" if s.was_stopped => Ok(()),
             "stop" => start_all(cx, &topology).await,
             "swap" => act(cx, SwapBack { plan, label: new, aside: old }).await.map(drop),
             "start" => act(cx, StopNode { node: s.node.clone() }).await.map(drop),
@@ -126,7 +132,12 @@ impl Operation for RestoreInPlace {
 
     async fn undo_db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
-            "mark" => serving::set_phase(tx, &s.cluster, None).await,
+            "mark" => {
+                if s.was_stopped {
+                    serving::set_wanted(tx, &s.cluster, Wanted::Stopped).await?;
+                }
+                serving::set_phase(tx, &s.cluster, None).await
+            }
             _ => Err(unknown_step(Self::KIND, step)),
         }
     }

@@ -32,6 +32,22 @@ pub fn choose(backups: &[Backup], storages: &[StorageId], node: &str) -> Option<
     best.map(|(_, choice)| choice)
 }
 
+/// The backups that took content over from `from`, by however many steps. One whose own base nobody remembers
+/// is counted among them where that was made after it: it may have been one of them.
+pub fn built_on(backups: &[Backup], from: &BackupId) -> Vec<BackupId> {
+    let mut tainted = vec![from.clone()];
+    let mut oldest_first: Vec<&Backup> = backups.iter().filter(|b| b.id != *from).collect();
+    oldest_first.sort_by(|a, b| a.id.cmp(&b.id));
+    for backup in oldest_first {
+        let Some(base) = backup.facts.as_ref().and_then(|f| f.captured.as_ref()).and_then(|c| c.base.as_ref()) else { continue };
+        let forgotten = base > from && backups.iter().all(|b| b.id != *base);
+        if tainted.contains(base) || forgotten {
+            tainted.push(backup.id.clone());
+        }
+    }
+    tainted.split_off(1)
+}
+
 fn snapshot_in(backup: &Backup, storage: &StorageId) -> Option<String> {
     backup.copies.iter().find(|c| c.storage == *storage && c.is_good()).and_then(|c| c.snapshot.clone())
 }
@@ -76,6 +92,24 @@ mod tests {
         assert_eq!((&one.backup, one.snapshots), (&new.id, vec![Some(new.id.to_string())]));
         assert_eq!(choose(&all, &[StorageId::new()], "x-1"), None, "a storage that holds none");
         assert_eq!(choose(&all, &[a], "x-2"), None, "another node's");
+    }
+
+    #[test]
+    fn what_was_taken_over_is_followed() {
+        let on = |base: Option<&Backup>| {
+            let mut made = made("x-1", &[]);
+            made.facts.as_mut().unwrap().captured.as_mut().unwrap().base = base.map(|b| b.id.clone());
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            made
+        };
+        let before = on(None);
+        let bad = on(Some(&before));
+        let (first, full) = (on(Some(&bad)), on(None));
+        let (second, other, gone) = (on(Some(&first)), on(Some(&full)), on(Some(&first)));
+        let lost = on(Some(&gone));
+        let all = [&lost, &other, &second, &full, &first, &bad, &before].map(Clone::clone);
+        assert_eq!(built_on(&all, &bad.id), [first.id.clone(), second.id, lost.id]);
+        assert!(built_on(&all, &other.id).is_empty() && built_on(&all, &BackupId::new()).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use mainstay_model::{
     Time,
-    backup::{Backup, BackupStatus},
+    backup::{Backup, BackupStatus, Copy, Proof},
     drill::{DrillRecord, DrillResult},
 };
 
@@ -16,17 +16,30 @@ pub struct Rules {
     pub again_seconds: i64,
 }
 
-/// The newest backup that counts and was left in peace for a while.
+/// The newest suspicious backup where none that counts is newer: all that come after it are measured by the
+/// one before it, so nothing but a drill ends the doubt. Else the newest one that counts and was left in
+/// peace for a while.
 pub fn candidate(now: Time, newest_first: &[Backup], rules: Rules) -> Option<&Backup> {
     let rested = |b: &&Backup| b.finished_at.is_some_and(|t| now.seconds_since(t) >= rules.quiet_seconds as f64);
-    newest_first.iter().filter(|b| b.is_good()).find(rested)
+    let newest = newest_first.iter().find(|b| b.is_good() || is_doubtful(b));
+    newest.filter(|b| is_doubtful(b)).or_else(|| newest_first.iter().filter(|b| b.is_good()).find(rested))
 }
 
-/// Why a drill is due: the first of all, a week since the last, another version of the engine, other
+/// Whether only a drill that passes makes it count.
+pub fn is_doubtful(backup: &Backup) -> bool {
+    backup.is_restorable() && backup.proof == Proof::Suspicious
+}
+
+/// Why a drill is due: a doubt, the first of all, a week since the last, another version of the engine, other
 /// keys, or one that failed: until one passes nobody knows whether anything of the cluster restores.
 pub fn due(now: Time, backup: &Backup, newest_first: &[DrillRecord], keys_changed: Option<Time>, rules: Rules) -> Option<&'static str> {
     if rules.interval_days <= 0 {
         return None;
+    }
+    if is_doubtful(backup) {
+        let tried = newest_first.iter().find(|d| d.backup == backup.id && d.at <= now);
+        let waits = tried.is_some_and(|d| now.seconds_since(d.at) < rules.again_seconds as f64);
+        return (!waits).then_some("it is so unlike the one before that it counts only once it restores");
     }
     // What is dated later than now was dated by a clock that was wrong.
     let Some(last) = newest_first.iter().find(|d| d.at <= now) else { return Some("the first of this cluster") };
@@ -44,6 +57,13 @@ pub fn due(now: Time, backup: &Backup, newest_first: &[DrillRecord], keys_change
         _ if last.engine_version != backup.engine_version => Some("the engine has another version than at the last one"),
         _ => None,
     }
+}
+
+/// Whose turn it is among the good copies of a backup: that in the storage whose copy was tried the longest ago.
+pub fn turn<'a>(backup: &'a Backup, newest_first: &[DrillRecord]) -> Option<&'a Copy> {
+    let last = |copy: &Copy| newest_first.iter().position(|d| d.storage.as_ref().is_some_and(|(storage, _)| *storage == copy.storage));
+    // The first of those that are equal, so `min` over how recent.
+    backup.copies.iter().filter(|c| c.is_good()).min_by_key(|c| last(c).map_or(0, |n| usize::MAX - n))
 }
 
 /// Why nothing of a cluster is deleted, where its newest drill that came to an end failed.

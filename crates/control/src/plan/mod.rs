@@ -10,6 +10,7 @@ pub mod notices;
 pub mod overdue;
 pub mod recoverability;
 pub mod regions;
+pub mod reread;
 pub mod restore;
 pub mod retention;
 pub mod schedule;

@@ -6,11 +6,12 @@
 
 use super::schedule::slots;
 use mainstay_model::{
-    Error, GroupBackupId, ProjectId, Result, StorageId, Time,
+    Error, GroupBackupId, ProjectId, Result, ScheduleId, StorageId, Time,
     alert::{AlertKind, Condition},
     backup::{Backup, BackupStatus, LastCheck},
     cluster::Cluster,
     group::Group,
+    retention::Retention,
     schedule::{RunStatus, Schedule, ScheduleRun, Timing},
 };
 use std::collections::{BTreeMap, HashMap};
@@ -66,6 +67,8 @@ pub struct GroupFound {
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     pub last_good: Option<Time>,
+    /// By schedule, the last one that lies in all its storages.
+    pub last_whole: HashMap<ScheduleId, Time>,
     /// The newest backup that has ended and has not been removed since, where that is not a completed one.
     pub newest: Option<Backup>,
     /// When the newest drill failed, unless one has passed since.
@@ -130,6 +133,17 @@ fn of_cluster(look: &Look, intervals: &mut Intervals, now: Time) -> Vec<Conditio
     all.extend(found.and_then(|f| drill_failed(c, f)).map(|s| condition(AlertKind::DrillFailed, s)));
     all.extend(found.and_then(|f| drill_overdue(c, f, now)).map(|s| condition(AlertKind::DrillOverdue, s)));
     all.extend(look.log.clone().map(|s| condition(AlertKind::LogBehind, s)));
+    let of_schedule = |schedule: &Schedule, kind, sentence| Condition {
+        object_kind: "schedule".into(),
+        object: schedule.id.to_string(),
+        object_name: format!("{} {}", c.name, schedule.name),
+        ..condition(kind, sentence)
+    };
+    let behind = all.iter().any(|c| c.kind == AlertKind::BackupOverdue);
+    for (schedule, _) in &look.schedules {
+        let late = found.filter(|_| !behind).and_then(|f| schedule_overdue(schedule, f, intervals, now));
+        all.extend(late.map(|s| of_schedule(schedule, AlertKind::BackupOverdue, s)));
+    }
     all.extend(missed_of(&look.schedules, condition));
     all
 }
@@ -203,6 +217,29 @@ fn late(
         None => "it has none".into(),
     };
     Some(format!("{what} should have a good backup every {}, but {last}", span(interval)))
+}
+
+/// Each schedule by itself: what others make says nothing of the storages this one goes to. Where the cluster
+/// has no good backup at all that is the one matter.
+fn schedule_overdue(schedule: &Schedule, found: &Found, intervals: &mut Intervals, now: Time) -> Option<String> {
+    // Times that cannot be read are told with the cluster's.
+    let interval = intervals.of(&[&schedule.timing], now).ok()?.filter(|_| schedule.enabled)?;
+    if !stays_for(&schedule.retention, INTERVALS * interval) {
+        return None;
+    }
+    let last = found.last_whole.get(&schedule.id).copied();
+    if now.seconds_since(last.map_or(schedule.created_at, |t| t.max(schedule.created_at))) <= INTERVALS * interval {
+        return None;
+    }
+    let last = last.map_or("it has none".into(), |t| format!("its last one is of {t}"));
+    let (name, owner) = (&schedule.name, &schedule.owner);
+    Some(format!("schedule {name} of {owner} should have a good backup in all its storages every {}, but {last}", span(interval)))
+}
+
+/// Whether the newest one is kept so long by any rule: one that is gone by then is not missing.
+fn stays_for(kept: &Retention, seconds: f64) -> bool {
+    let by_rank = kept.keep_last.is_some_and(|n| n > 0) || kept.gfs.is_some() || kept.max_bytes.is_some();
+    by_rank || kept.days.is_none_or(|days| (days * 86_400) as f64 >= seconds)
 }
 
 fn span(seconds: f64) -> String {
@@ -355,6 +392,11 @@ mod tests {
             "generation": 1, "created_at": created_at, "deleted_at": null,
         });
         let cluster = serde_json::from_value(text).unwrap();
+        // Where nothing else is said each schedule has what the cluster has.
+        let mut found = found;
+        if let Some(last) = found.last_good.filter(|_| found.last_whole.is_empty()) {
+            found.last_whole = schedules.iter().map(|s| (s.id.clone(), last)).collect();
+        }
         Look { cluster, schedules: schedules.into_iter().map(|s| (s, None)).collect(), backups: Ok(found), log: None }
     }
 
@@ -419,6 +461,34 @@ mod tests {
         }
         let weekly = look(old, vec![schedule(timing("sun", &[3]), old)], good(24 * 8));
         assert!(kinds(&[weekly]).is_empty());
+    }
+
+    #[test]
+    fn an_hourly_one_hides_no_daily_one_that_fails() {
+        let old = hours_ago(24 * 30);
+        let hourly = schedule(Timing::new(Timing::every_day(), Timing::every_hour(), "UTC").unwrap(), old);
+        let far = schedule(daily(), old);
+        let with = |hours: Option<i64>, far: &Schedule| {
+            let mut found = good(1);
+            found.last_whole.insert(hourly.id.clone(), hours_ago(1));
+            found.last_whole.extend(hours.map(|h| (far.id.clone(), hours_ago(h))));
+            conditions(&[look(old, vec![hourly.clone(), far.clone()], found)], &[], now())
+        };
+        assert!(with(Some(48), &far).is_empty());
+        for hours in [Some(49), None] {
+            let all = with(hours, &far);
+            assert!(all.len() == 1 && all[0].is(AlertKind::BackupOverdue, far.id.as_str()), "{all:?}");
+            assert!(all[0].sentence.contains("every 24 hours"), "{}", all[0].sentence);
+        }
+        let new = Schedule { created_at: hours_ago(40), ..far.clone() };
+        let paused = Schedule { enabled: false, ..far.clone() };
+        let short = Schedule { retention: Retention::days(1), ..far.clone() };
+        for quiet in [new, paused, short] {
+            assert!(with(None, &quiet).is_empty(), "{quiet:?}");
+        }
+        // Where there is no good one at all that is the one matter.
+        let none = look(old, vec![hourly, far], Found { last_good: Some(hours_ago(60)), ..good(1) });
+        assert_eq!(kinds(&[none]), [AlertKind::BackupOverdue]);
     }
 
     #[test]

@@ -133,6 +133,7 @@ mod tests {
     #[test]
     fn the_sentence_names_copies_and_drill() {
         let drill = |result, seconds, reason: Option<&str>| DrillRecord {
+            storage: None,
             id: DrillId::new(),
             project: ProjectId::new(),
             cluster: ClusterId::new(),

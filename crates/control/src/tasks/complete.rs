@@ -11,7 +11,7 @@ use mainstay_model::{
     Kind, Result, Time,
     backup::{Backup, BackupStatus, Check, Copy},
 };
-use mainstay_store as store;
+use mainstay_store::{self as store, Paging};
 use std::{sync::Arc, time::Duration};
 
 const TRIES: u32 = 5;
@@ -24,17 +24,31 @@ pub(crate) fn period(app: &App) -> Duration {
 
 pub async fn all(app: &Arc<App>) -> Result<()> {
     let filter = store::backups::BackupFilter { status: Some(BackupStatus::Partial), ..Default::default() };
-    let partial = store::backups::list(&mut *app.store.read().await?, &filter, &store::Paging::default()).await?.items;
-    for backup in partial {
-        let others = store::backups::of_cluster(&mut *app.store.read().await?, &backup.cluster).await?;
-        let ended = backup.finished_at.unwrap_or(backup.created_at);
-        let due = |c: &&Copy| is_due(c, ended, app.now(), app.options.copy_again_seconds) && !is_superseded(c, &backup, &others);
-        if let Some(copy) = backup.copies.iter().find(due)
-            && let Err(e) = complete(app, &backup, copy).await
-            && e.kind != Kind::Conflict
-        {
-            tracing::warn!(inside = e.inside, "the copy of backup {} in storage {} is still missing: {e}", backup.id, copy.storage_name);
+    let mut paging = Paging::default();
+    loop {
+        let page = store::backups::list(&mut *app.store.read().await?, &filter, &paging).await?;
+        for backup in &page.items {
+            look(app, backup).await?;
         }
+        match page.next {
+            Some(next) => paging.cursor = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn look(app: &Arc<App>, backup: &Backup) -> Result<()> {
+    let ended = backup.finished_at.unwrap_or(backup.created_at);
+    let due: Vec<&Copy> = backup.copies.iter().filter(|c| is_due(c, ended, app.now(), app.options.copy_again_seconds)).collect();
+    if due.is_empty() {
+        return Ok(());
+    }
+    let others = store::backups::of_cluster(&mut *app.store.read().await?, &backup.cluster).await?;
+    if let Some(copy) = due.into_iter().find(|c| !is_superseded(c, backup, &others))
+        && let Err(e) = complete(app, backup, copy).await
+        && !matches!(e.kind, Kind::Conflict | Kind::NotFound)
+    {
+        tracing::warn!(inside = e.inside, "the copy of backup {} in storage {} is still missing: {e}", backup.id, copy.storage_name);
     }
     Ok(())
 }

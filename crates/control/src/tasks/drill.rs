@@ -1,5 +1,5 @@
-//! Restores the newest good backup of each cluster now and then, one at a time, so that it is known
-//! that it does and how long it takes; and sees to what must follow where one does not.
+//! Restores the newest good backup of each cluster now and then, and a suspicious one at once, one at a
+//! time, so that it is known that it does and how long it takes; and sees to what must follow where one does not.
 //!
 //! Drills are the least of what a host has to do: one that has no room is left out, which is said
 //! and tried again the next day. A drill that failed is the opposite: the cluster may have nothing
@@ -15,7 +15,11 @@ use mainstay_model::{
 use mainstay_operations::{Filter, Operation};
 use mainstay_rpc::verbs::Describe;
 use mainstay_store::{self as store, Paging};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 const PERIOD: Duration = Duration::from_secs(600);
@@ -128,19 +132,23 @@ async fn is_drilling(app: &App) -> Result<bool> {
     Ok(!app.runner.list(drilling, None, 1).await?.items.is_empty())
 }
 
-/// Clusters that run, the one whose last drill is the longest ago first.
+/// Clusters that run: those with a backup that may be suspicious first, then the one whose last drill is
+/// the longest ago.
 async fn in_turn(app: &App) -> Result<Vec<Cluster>> {
     let mut conn = app.store.read().await?;
     let last: HashMap<ClusterId, Time> = store::drills::last_tries(&mut conn).await?.into_iter().collect();
     let mut clusters = store::clusters::all_alive(&mut conn).await?;
+    let doubtful: HashSet<ClusterId> = store::backups::with_doubtful(&mut conn).await?.into_iter().collect();
     clusters.retain(runs);
-    clusters.sort_by_key(|c| last.get(&c.id).copied().unwrap_or(Time(0)));
+    clusters.sort_by_key(|c| (!doubtful.contains(&c.id), last.get(&c.id).copied().unwrap_or(Time(0))));
     Ok(clusters)
 }
 
 async fn look(app: &App, cluster: &Cluster) -> Result<Option<Due>> {
     let mut conn = app.store.read().await?;
-    let newest = store::backups::newest_good(&mut conn, &cluster.id, NEWEST).await?;
+    let mut newest = store::backups::newest_good(&mut conn, &cluster.id, NEWEST).await?;
+    newest.extend(store::backups::newest(&mut conn, &cluster.id, NEWEST).await?.into_iter().filter(plan::drill::is_doubtful));
+    newest.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     let Some(backup) = plan::drill::candidate(app.now(), &newest, rules(app)) else { return Ok(None) };
     let history = store::drills::list(&mut conn, &cluster.id, &Paging::default()).await?.items;
     let keys_changed = recovery_keys::changed_at(&mut conn, &cluster.project).await?;

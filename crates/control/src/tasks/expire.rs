@@ -5,7 +5,7 @@
 //! policies usually let go. Each doubt is a sentence among the cluster's warnings.
 
 use crate::{
-    App, backups, ops,
+    App, backups, left_behind, ops,
     ops::{expire_backups, purge_cluster},
     plan::{
         drift::{Drift, Held, drift},
@@ -206,7 +206,7 @@ impl Survey {
 async fn survey(app: &App, catalogue: &Catalogue) -> Result<Survey> {
     let mut survey = Survey::default();
     for (storage, (name, expected)) in expected(&catalogue.backups) {
-        let repository = backups::repository(app, &catalogue.cluster, &storage).await?;
+        let Some(repository) = backups::repository_there(app, &catalogue.cluster, &storage).await? else { continue };
         let listed = match app.agent.look(&ListSnapshots { repository }).await {
             Ok(listed) => listed,
             Err(e) => {
@@ -218,11 +218,17 @@ async fn survey(app: &App, catalogue: &Catalogue) -> Result<Survey> {
             }
         };
         let found: Vec<Held> = listed.into_iter().filter(|s| s.label.kind != LOG).map(|s| (s.id, s.label.backup)).collect();
-        let known = store::backups::of_cluster(&mut *app.store.read().await?, &catalogue.cluster.id).await?;
-        let known: BTreeSet<BackupId> = known.into_iter().map(|b| b.id).collect();
+        let known = known(app, &catalogue.cluster.id).await?;
         survey.note(storage, &name, drift(&expected, &found, &known));
     }
     Ok(survey)
+}
+
+/// Those of the catalogue, and those given up that their storages keep.
+async fn known(app: &App, cluster: &ClusterId) -> Result<BTreeSet<BackupId>> {
+    let mut conn = app.store.read().await?;
+    let living = store::backups::of_cluster(&mut conn, cluster).await?.into_iter().map(|b| b.id);
+    Ok(living.chain(left_behind::backups(&mut conn, cluster).await?).collect())
 }
 
 impl Survey {
@@ -295,8 +301,12 @@ async fn remove(app: &App, cluster: &Cluster, due: Vec<Backup>, found: &Survey) 
         )
     });
     if !going.is_empty() {
-        let state =
-            expire_backups::State { cluster: cluster.id.clone(), backups: going.into_iter().map(|b| b.id).collect(), taken: vec![] };
+        let state = expire_backups::State {
+            cluster: cluster.id.clone(),
+            backups: going.into_iter().map(|b| b.id).collect(),
+            taken: vec![],
+            stays: Default::default(),
+        };
         submit::<expire_backups::ExpireBackups>(app, cluster, &format!("retention/{}", cluster.id), &state).await?;
     }
     Ok(told.into_iter().collect())
@@ -328,7 +338,7 @@ async fn empty_bin(app: &App, clock: Clock) -> Result<()> {
         if held {
             continue;
         }
-        let state = purge_cluster::State { cluster: cluster.id.clone(), due_only: true, bin: None };
+        let state = purge_cluster::State { cluster: cluster.id.clone(), due_only: true, bin: None, stays: Default::default() };
         submit::<purge_cluster::PurgeCluster>(app, cluster, cluster.id.as_str(), &state).await?;
     }
     Ok(())

@@ -5,7 +5,7 @@
 //! Each storage is stored to by itself: one that is slow or away holds up no other.
 
 use crate::{
-    App, backups,
+    App, backups, left_behind,
     log::{self, Catalogue, close, new_line},
     ops::drill::Drill,
     plan::log::{doubtful_base, lacks_base},
@@ -251,8 +251,10 @@ async fn store_one(app: &App, cluster: &Cluster, line: &Line, storage: &StorageI
     let garbage = garbage.into_iter().map(|g| g.snapshot).collect();
     let verb = StoreLog { plan, line: line.id.clone(), repository, label, from, to, until: reached.at, garbage };
     let stored = app.agent.look(&verb).await?;
+    // What could not be removed this time is with the next part again.
+    let (removed, stays) = stored.garbage.clone().map_or((vec![], None), |done| (removed, done.stays));
     let part = part(app, cluster, line, storage, &pending, stored);
-    record(app, &part, grows.filter(|g| g.from >= part.from), &removed).await
+    record(app, cluster, &part, grows.filter(|g| g.from >= part.from), (&removed, stays.as_deref())).await
 }
 
 /// The part to store now: the one whose reply was lost, or a new one.
@@ -297,8 +299,19 @@ fn part(app: &App, cluster: &Cluster, line: &Line, storage: &StorageId, id: &Bac
 }
 
 /// The new part counts from here; the one it has as well goes with the next.
-async fn record(app: &App, part: &Part, replaced: Option<&Part>, removed: &[Outdated]) -> Result<()> {
+/// What was removed is forgotten, also where it stays.
+async fn record(
+    app: &App,
+    cluster: &Cluster,
+    part: &Part,
+    replaced: Option<&Part>,
+    (removed, stays): (&[Outdated], Option<&str>),
+) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
+    for (old, why) in removed.iter().zip(stays.iter().cycle()) {
+        let gone = Part { id: old.part.clone(), snapshot: old.snapshot.clone(), bytes: 0, ..part.clone() };
+        store::left_behind::put(&mut tx, &left_behind::of_part(&gone, cluster.name.as_str(), why, app.now())).await?;
+    }
     let mut archive = store::log::archive(&mut tx, &part.cluster).await?.unwrap_or_default();
     let place = archive.places.entry(part.storage.clone()).or_default();
     place.garbage.retain(|g| !removed.contains(g));

@@ -12,25 +12,47 @@ use mainstay_model::{
     backup::{Backup, BackupStatus, Copy, CopyLock},
 };
 use mainstay_rpc::verbs::LockSnapshot;
-use mainstay_store::{self as store, storages::StorageRow};
+use mainstay_store::{self as store, Paging, storages::StorageRow};
 use std::collections::HashSet;
 
 /// After a lock that could not be made.
 const AGAIN_SECONDS: f64 = 600.0;
 
+/// Every backup there is, a page at a time: times are put off for old ones too.
 pub async fn all(app: &App) -> Result<()> {
-    let rows = store::storages::all(&mut *app.store.read().await?).await?;
-    let able: HashSet<StorageId> = rows.iter().filter(|row| can_lock(row)).map(|row| row.id.clone()).collect();
-    for storage in able {
-        let filter = store::backups::BackupFilter { storage: Some(storage.clone()), ..Default::default() };
-        for backup in store::backups::list(&mut *app.store.read().await?, &filter, &store::Paging::default()).await?.items {
-            let copy = backup.copies.iter().find(|c| c.storage == storage);
-            if let Some((copy, until)) = copy.and_then(|c| Some((c, due(&backup, c, app.now())?))) {
-                lock(app, &backup, copy, until).await?;
-            }
+    for storage in able(app).await? {
+        let mut paging = Paging::default();
+        while let Some(next) = page(app, &storage, &paging).await? {
+            paging.cursor = Some(next);
         }
     }
     Ok(())
+}
+
+/// The newest, which wait for their lock since they were made.
+pub async fn newest(app: &App) -> Result<()> {
+    for storage in able(app).await? {
+        page(app, &storage, &Paging::default()).await?;
+    }
+    Ok(())
+}
+
+async fn able(app: &App) -> Result<HashSet<StorageId>> {
+    let rows = store::storages::all(&mut *app.store.read().await?).await?;
+    Ok(rows.iter().filter(|row| can_lock(row)).map(|row| row.id.clone()).collect())
+}
+
+/// Where the next one begins.
+async fn page(app: &App, storage: &StorageId, paging: &Paging) -> Result<Option<String>> {
+    let filter = store::backups::BackupFilter { storage: Some(storage.clone()), ..Default::default() };
+    let page = store::backups::list(&mut *app.store.read().await?, &filter, paging).await?;
+    for backup in &page.items {
+        let copy = backup.copies.iter().find(|c| c.storage == *storage);
+        if let Some((copy, until)) = copy.and_then(|c| Some((c, due(backup, c, app.now())?))) {
+            lock(app, backup, copy, until).await?;
+        }
+    }
+    Ok(page.next)
 }
 
 /// As the latest look found it.

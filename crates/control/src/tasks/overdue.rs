@@ -82,12 +82,11 @@ async fn look(conn: &mut AnyConnection) -> Result<Vec<Look>> {
         bad: store::backups::newest_bad_of_all(conn).await?.into_iter().collect(),
         passed: store::drills::newest_of_all(conn, DrillResult::Passed).await?.into_iter().collect(),
         failed: store::drills::newest_of_all(conn, DrillResult::Failed).await?.into_iter().collect(),
+        whole: store::backups::last_whole_of_schedules(conn).await?.into_iter().collect(),
     };
-    let of = |cluster: Cluster| Look {
-        schedules: schedules.remove(&cluster.id).unwrap_or_default(),
-        backups: known.found(&cluster.id),
-        log: None,
-        cluster,
+    let of = |cluster: Cluster| {
+        let schedules = schedules.remove(&cluster.id).unwrap_or_default();
+        Look { backups: known.found(&cluster.id, &schedules), schedules, log: None, cluster }
     };
     Ok(clusters.into_iter().filter(|c| c.wanted != Wanted::Deleted).map(of).collect())
 }
@@ -132,14 +131,16 @@ struct Known {
     bad: HashMap<ClusterId, Result<Backup>>,
     passed: HashMap<ClusterId, Time>,
     failed: HashMap<ClusterId, Time>,
+    whole: HashMap<ScheduleId, Time>,
 }
 
 impl Known {
-    fn found(&mut self, cluster: &ClusterId) -> Result<Found> {
+    fn found(&mut self, cluster: &ClusterId, schedules: &[(Schedule, Option<ScheduleRun>)]) -> Result<Found> {
         let (passed, failed) = (self.passed.get(cluster).copied(), self.failed.get(cluster).copied());
         let failed = failed.filter(|f| passed.is_none_or(|p| p < *f));
         Ok(Found {
             last_good: self.good.remove(cluster).transpose()?.map(|b| b.created_at),
+            last_whole: schedules.iter().filter_map(|(s, _)| self.whole.remove_entry(&s.id)).collect(),
             newest: self.bad.remove(cluster).transpose()?,
             last_failed_drill: failed,
             last_passed_drill: passed,
@@ -158,6 +159,8 @@ async fn undecided(app: &App, looks: &[Look]) -> Result<Vec<Condition>> {
         AlertKind::BackupFailed | AlertKind::DrillFailed | AlertKind::DrillOverdue => {
             unknown.iter().any(|u| c.cluster.as_ref() == Some(&u.id))
         }
+        // Of the cluster as a whole it is said above.
+        AlertKind::BackupOverdue => c.object_kind == "schedule" && unknown.iter().any(|u| c.cluster.as_ref() == Some(&u.id)),
         AlertKind::BackupPartial => unknown.iter().any(|u| u.project == c.project),
         _ => false,
     };

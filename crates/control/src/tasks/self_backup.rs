@@ -10,14 +10,14 @@
 use crate::{App, backups, projects, storages};
 use mainstay_drivers::{
     engine::Chunking,
-    storage::{CONTROL_PLANE, RepositoryKeys, RepositoryRef, SNAPSHOT, SnapshotLabel, Stored},
+    storage::{CONTROL_PLANE, RepositoryKeys, RepositoryRef, SNAPSHOT, SnapshotLabel},
 };
 use mainstay_model::{
     BackupId, ClusterId, Error, OperationId, ProjectId, Result, Time,
     alert::{AlertKind, Condition},
 };
 use mainstay_operations::Filter;
-use mainstay_rpc::verbs::StoreControlPlane;
+use mainstay_rpc::verbs::{StoreControlPlane, StoredCopy};
 use mainstay_store::{self as store, storages::StorageRow};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -50,6 +50,9 @@ struct Standing {
     last: Option<Last>,
     tried_at: Option<Time>,
     error: Option<String>,
+    /// Why older copies than are kept stay there.
+    #[serde(default)]
+    stays: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,6 +157,11 @@ async fn standing(app: &App, row: &StorageRow) -> Result<Standing> {
     Ok(kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
+/// Why older copies than are kept stay in a storage.
+pub(crate) async fn stays(app: &App, row: &StorageRow) -> Result<Option<String>> {
+    Ok(standing(app, row).await?.stays)
+}
+
 /// One copy, into each of the storages. One that fails does not keep it from the others.
 async fn copy(app: &App, dir: &Path, mark: &str, due: Vec<(StorageRow, Standing)>) -> Result<()> {
     let id = BackupId::new();
@@ -166,7 +174,8 @@ async fn copy(app: &App, dir: &Path, mark: &str, due: Vec<(StorageRow, Standing)
         };
         standing.tried_at = Some(made_at);
         match stored {
-            Ok(stored) => {
+            Ok(StoredCopy { stored, stays }) => {
+                standing.stays = stays;
                 let covers = mark.to_string();
                 standing.last = Some(Last { at: made_at, snapshot: stored.snapshot, data_bytes: stored.data_bytes, covers });
                 standing.error = None;
@@ -217,7 +226,7 @@ async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -
     done.map_err(|e| Error::from(e).context("the copy of the control plane"))
 }
 
-async fn put(app: &App, row: &StorageRow, id: &BackupId, made_at: Time) -> Result<Stored> {
+async fn put(app: &App, row: &StorageRow, id: &BackupId, made_at: Time) -> Result<StoredCopy> {
     let repository = repository(app, row).await?;
     let label = SnapshotLabel {
         backup: id.clone(),
@@ -271,7 +280,7 @@ pub async fn list(app: &App) -> Result<Vec<CopyView>> {
     for row in all_storages(app).await? {
         let standing = standing(app, &row).await?;
         let late = is_late(&standing, &mark, row.created_at, now);
-        let Standing { last, tried_at, error } = standing;
+        let Standing { last, tried_at, error, .. } = standing;
         all.push(CopyView { storage_name: row.name.to_string(), last, late, tried_at, error });
     }
     Ok(all)
@@ -323,7 +332,7 @@ mod tests {
 
     fn standing(at: i64, covers: &str) -> Standing {
         let last = Last { at: Time(0).plus_seconds(at), snapshot: "s".into(), data_bytes: 1, covers: covers.into() };
-        Standing { last: Some(last), tried_at: None, error: None }
+        Standing { last: Some(last), ..Standing::default() }
     }
 
     #[test]

@@ -144,6 +144,30 @@ async fn a_copy_comes_later_and_a_damaged_one_is_made_good_for() {
     s.is_sound().await;
 }
 
+/// One copy is damaged and another cannot be reached: what is known is recorded, and what is not is said.
+#[tokio::test]
+async fn what_a_verification_finds_is_kept_where_another_copy_cannot_be_read() {
+    let s = Stand::new().await;
+    let (cluster, _) = Shop { engine: "memo", replicas: 0 }.open(&s.world, &s.desk).await.unwrap();
+    add_second(&s.desk, None).await.unwrap();
+    let backup = into_both(&s.desk, &cluster).await.unwrap();
+    s.world.outside.faults.switch("storage.gone.second", true);
+    let verify = async || {
+        let id = backups::verify(s.app(), &somebody(), &s.look(&backup).await).await.unwrap();
+        s.end(&id).await
+    };
+    let (only_away, found) = (verify().await, s.look(&backup).await);
+    assert_eq!((only_away.status, only_away.error.unwrap().code.as_str()), (Status::Failed, "copy_unreadable"));
+    assert_eq!((found.status, found.copies.iter().filter(|c| c.is_good()).count()), (BackupStatus::Completed, 2), "nothing is known of it");
+    assert!(found.checks.iter().any(|c| c.name == "verify" && c.optional && c.detail.starts_with("second: it could not be read")));
+
+    s.world.outside.storages.damage_in("local", found.copies[0].snapshot.as_ref().unwrap());
+    let (both, found) = (verify().await, s.look(&backup).await);
+    assert_eq!((both.status, both.error.unwrap().kind), (Status::Failed, mainstay_model::Kind::Integrity));
+    let good: Vec<_> = found.copies.iter().filter(|c| c.is_good()).map(|c| c.storage_name.as_str()).collect();
+    assert_eq!((found.status, good), (BackupStatus::Partial, vec!["second"]));
+}
+
 /// As if the backup, and the last try, were so much longer ago.
 async fn age(s: &Stand, backup: &Backup, minutes: i64) {
     let mut tx = s.app().store.begin_write().await.unwrap();
@@ -256,4 +280,45 @@ async fn a_group_backup_is_what_its_parts_are() {
     assert_eq!(s.end(&id).await.status, Status::Failed);
     let now = look().await;
     assert_eq!((now.whole.status, now.is_restorable()), (GroupBackupStatus::Failed, false), "{now:?}");
+}
+
+/// So many newer rows like it that it is on no first page.
+async fn buried(s: &Stand, like: &Backup) {
+    let mut tx = s.app().store.begin_write().await.unwrap();
+    for n in 0..130 {
+        let mut row = Backup { id: mainstay_model::BackupId::new(), created_at: like.created_at.plus_seconds(n + 1), ..like.clone() };
+        row.copies.iter_mut().for_each(|c| c.tries = 99);
+        store::backups::insert(&mut tx, &row).await.unwrap();
+    }
+    store::commit(tx).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_old_copy_is_completed_however_many_newer_ones_are_missing() {
+    let s = Stand::new().await;
+    let backup = partial(&s.world, &s.desk, Shop { engine: "memo", replicas: 0 }).await.unwrap();
+    age(&s, &backup, 11).await;
+    buried(&s, &s.look(&backup).await).await;
+    assert_eq!(task(&s, &backup).await, (0, true));
+}
+
+#[tokio::test]
+async fn old_backups_are_locked_as_the_newest_are() {
+    let s = Stand::new().await;
+    let (_, backup) = Shop { engine: "memo", replicas: 0 }.open(&s.world, &s.desk).await.unwrap();
+    let mut old = s.look(&backup).await;
+    old.expires_at = Some(s.app().now().plus_days(30));
+    let mut tx = s.app().store.begin_write().await.unwrap();
+    store::backups::update(&mut tx, &old).await.unwrap();
+    let row = store::storages::get(&mut tx, &old.copies[0].storage).await.unwrap();
+    let rows = vec![mainstay_model::backup::Check::new("object_lock", true, "yes")];
+    let last_check = Some(mainstay_model::backup::LastCheck { at: s.app().now(), ok: true, rows });
+    store::storages::update(&mut tx, &store::storages::StorageRow { last_check, ..row }).await.unwrap();
+    store::commit(tx).await.unwrap();
+    buried(&s, &old).await;
+    let asked = async || s.look(&old).await.copies[0].lock.is_some();
+    mainstay_control::tasks::lock::newest(s.app()).await.unwrap();
+    assert!(!asked().await);
+    mainstay_control::tasks::lock::all(s.app()).await.unwrap();
+    assert!(asked().await);
 }

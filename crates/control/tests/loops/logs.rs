@@ -6,8 +6,10 @@ use mainstay_control::{
     App, log,
     ops::{restore_in_place::RestoreInPlace, restore_new::RestoreNew, set_log::SetLog},
     restores::{self, RestoreRequest},
+    storages::{self, NewStorage},
     tasks::keep_log,
 };
+use mainstay_drivers::storage::Place;
 use mainstay_model::{Error, OperationId, Result, Time, backup::BackupKind};
 use mainstay_operations::Operation;
 use mainstay_rpc::verbs::DeleteSnapshots;
@@ -232,5 +234,88 @@ async fn log_goes_with_the_backup_it_goes_on_from_and_not_before() {
     store::log::put_part(&mut tx, &old).await.unwrap();
     store::commit(tx).await.unwrap();
     assert_eq!((count().await, log::expire(&desk.app, &shop).await.unwrap(), count().await), (before + 1, 1, before));
+    desk.close().await;
+}
+
+/// The log grows there as everywhere; what has a newer form stays.
+#[tokio::test]
+async fn log_goes_on_where_nobody_may_delete() {
+    let world = World::new().await.unwrap();
+    let (desk, _) = shop_with_a_moment(&world).await;
+    let shop = cluster(&desk.app, "shop").await.unwrap();
+    world.outside.faults.switch("storage.append_only.local", true);
+    for row in ["e", "f", "g"] {
+        world.write(&shop, row).unwrap();
+        stored(&desk.app).await.unwrap();
+    }
+    let view = log::view(&desk.app, &shop).await.unwrap();
+    assert!(view.places.iter().all(|p| p.trouble.is_none()) && view.gaps().is_empty(), "{view:?}");
+    let mut conn = desk.app.store.read().await.unwrap();
+    let left = store::left_behind::of_cluster(&mut conn, &shop.id).await.unwrap();
+    let archive = store::log::archive(&mut conn, &shop.id).await.unwrap().unwrap();
+    let waiting: usize = archive.places.values().map(|p| p.garbage.len()).sum();
+    assert!(!left.is_empty() && waiting <= 1, "{left:?} {archive:?}");
+    desk.close().await;
+}
+
+/// Nor does a storage that does not answer to that.
+#[tokio::test]
+async fn what_cannot_be_removed_now_is_removed_with_the_next_part() {
+    let world = World::new().await.unwrap();
+    let (desk, _) = shop_with_a_moment(&world).await;
+    let shop = cluster(&desk.app, "shop").await.unwrap();
+    world.outside.faults.fail("storage.delete", 1, Error::unavailable("away", "it does not answer"));
+    for row in ["e", "f", "g"] {
+        world.write(&shop, row).unwrap();
+        stored(&desk.app).await.unwrap();
+    }
+    assert!(log::view(&desk.app, &shop).await.unwrap().places.iter().all(|p| p.trouble.is_none()));
+    let mut conn = desk.app.store.read().await.unwrap();
+    let archive = store::log::archive(&mut conn, &shop.id).await.unwrap().unwrap();
+    assert!(archive.places.values().all(|p| p.garbage.len() <= 1), "{archive:?}");
+    assert!(store::left_behind::of_cluster(&mut conn, &shop.id).await.unwrap().is_empty());
+    desk.close().await;
+}
+
+/// A storage with log in it is in use, also when the log goes elsewhere by now. One that is gone all the same
+/// holds up no deletion.
+#[tokio::test]
+async fn a_storage_stays_while_a_log_needs_it() {
+    let world = World::new().await.unwrap();
+    let desk = world.desk().await.unwrap();
+    Shop { engine: "ledger", replicas: 0 }.open(&world, &desk).await.unwrap();
+    let project = project(&desk.app).await.unwrap().id;
+    let place = Place::Local { path: "/srv/far".into() };
+    let new = NewStorage { name: "far".into(), place, region: None, secret: None };
+    let (far, _) = storages::add(&desk.app, &project, new).await.unwrap();
+    let to = async |name: &str| {
+        let wanted = log::Wanted { storages: vec![name.into()], ..switched(true) };
+        let shop = cluster(&desk.app, "shop").await.unwrap();
+        desk.done(&log::set(&desk.app, &somebody(), &shop, &wanted).await.unwrap()).await.unwrap();
+        keep_log::all(&desk.app).await.unwrap();
+        stored(&desk.app).await.unwrap();
+    };
+    let refused = async || storages::remove(&desk.app, &far).await.unwrap_err();
+    to("far").await;
+    // The backup a window begins with is in it as well; without that the log alone is reason enough.
+    let mut tx = desk.app.store.begin_write().await.unwrap();
+    let all = world.backups().await.unwrap();
+    for mut backup in all.into_iter().filter(|b| b.copies.iter().any(|c| c.storage == far.id)) {
+        backup.copies.iter_mut().for_each(|c| c.status = mainstay_model::backup::BackupStatus::Failed);
+        store::backups::update(&mut tx, &backup).await.unwrap();
+    }
+    store::commit(tx).await.unwrap();
+    let e = refused().await;
+    assert!(e.code == "storage_in_use" && e.message.contains("the log of cluster shop goes to"), "{e}");
+    to("local").await;
+    let e = refused().await;
+    assert!(e.code == "storage_in_use" && e.message.contains("holds parts of the log"), "{e}");
+
+    let mut tx = desk.app.store.begin_write().await.unwrap();
+    store::storages::delete(&mut tx, &far.id).await.unwrap();
+    store::commit(tx).await.unwrap();
+    let how = mainstay_control::clusters::Deletion { confirm: Some("shop".into()), skip_final_backup: true, ..Default::default() };
+    let shop = cluster(&desk.app, "shop").await.unwrap();
+    desk.done(&mainstay_control::clusters::delete(&desk.app, &somebody(), &shop, how).await.unwrap()).await.unwrap();
     desk.close().await;
 }

@@ -81,6 +81,7 @@ loops! {
     nodes_resync: nodes::Resync(MEMOS);
     recover_from_storage: restores::Recover(LEDGER);
     restore_in_place_of_another: restores::InPlace(LEDGER, "other");
+    restore_in_place_stopped: restores::InPlaceStopped(LEDGERS);
     restore_in_place_pair: restores::InPlace(MEMOS, "shop");
     restore_new: restores::New(LEDGERS);
     restore_undo: restores::Undo(MEMOS);

@@ -11,6 +11,7 @@ use mainstay_control::{
     nodes::{self, Promotion},
     restores::{self, RestoreRequest},
     retention,
+    schedules::{self, SetSchedule},
     storages::{self, NewStorage},
     tasks,
 };
@@ -101,11 +102,74 @@ async fn a_backup_that_failed_within_an_operation_has_a_successor() {
     assert!(made.last().unwrap().is_good() && made.iter().rev().skip(1).all(|b| b.status == BackupStatus::Failed), "{made:?}");
 }
 
+async fn add_second(s: &Stand) {
+    let new = NewStorage { name: "second".into(), place: Place::Local { path: "/srv/second".into() }, region: None, secret: None };
+    storages::add(s.app(), &project(s.app()).await.unwrap().id, new).await.unwrap();
+}
+
+/// The cluster's backups go to `local` and, by another schedule, to `second`.
+async fn scheduled_into_both(s: &Stand) {
+    add_second(s).await;
+    let wish = SetSchedule {
+        name: Some("elsewhere".into()),
+        days: None,
+        hours: None,
+        time_zone: None,
+        retention: None,
+        storages: Some(vec!["second".into()]),
+        ..SetSchedule::default()
+    };
+    schedules::set(s.app(), &s.cluster, wish).await.unwrap();
+}
+
+fn in_storages(backup: &Backup) -> Vec<&str> {
+    backup.copies.iter().filter(|c| c.is_good()).map(|c| c.storage_name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_backup_within_an_operation_goes_to_the_first_storage_that_answers() {
+    let s = stand("memo", 1).await;
+    scheduled_into_both(&s).await;
+    let newest = async || s.world.backups().await.unwrap().into_iter().rfind(|b| b.kind == BackupKind::Promotion && b.is_good()).unwrap();
+    s.world.outside.faults.switch("storage.gone.local", true);
+    let id = s.promote().await;
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    assert_eq!(in_storages(&newest().await), ["second"]);
+    // One that answers and then breaks is no better.
+    s.world.outside.faults.switch("storage.gone.local", false);
+    s.world.outside.faults.switch("storage.breaks.local", true);
+    let id = nodes::promote(s.app(), &somebody(), &s.cluster, "shop-1", false, Some("shop-1")).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    assert_eq!(in_storages(&newest().await), ["second"]);
+    s.world.outside.faults.switch("storage.breaks.local", false);
+    let id = s.promote().await;
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    assert_eq!(in_storages(&newest().await), ["local"]);
+    s.is_sound().await;
+}
+
+#[tokio::test]
+async fn the_final_backup_goes_everywhere_or_nothing_is_deleted() {
+    let s = stand("ledger", 0).await;
+    scheduled_into_both(&s).await;
+    let delete = async || {
+        let how = Deletion { confirm: Some("shop".into()), ..Deletion::default() };
+        s.end(&clusters::delete(s.app(), &somebody(), &s.cluster, how).await.unwrap()).await
+    };
+    s.world.outside.faults.switch("storage.gone.second", true);
+    let refused = delete().await;
+    assert!(refused.status == Status::Failed && refused.error.unwrap().message.contains("second"));
+    s.is_sound().await;
+    s.world.outside.faults.switch("storage.gone.second", false);
+    assert_eq!(delete().await.status, Status::Succeeded);
+    let last = s.world.backups().await.unwrap().pop().unwrap();
+    assert_eq!((last.kind, in_storages(&last)), (BackupKind::Final, vec!["local", "second"]));
+}
+
 #[tokio::test]
 async fn a_storage_that_does_not_answer_is_done_without() {
     let s = stand("memo", 0).await;
-    let new = NewStorage { name: "second".into(), place: Place::Local { path: "/srv/second".into() }, region: None, secret: None };
-    storages::add(s.app(), &project(s.app()).await.unwrap().id, new).await.unwrap();
+    add_second(&s).await;
     // Each try goes to both: after two faults both have it, and of five the last leaves one without.
     for (times, status) in [(2, BackupStatus::Completed), (5, BackupStatus::Partial)] {
         s.world.outside.faults.fail("storage.put", times, away());
@@ -229,6 +293,25 @@ async fn a_restore_that_finds_loss_leaves_the_old_data_serving() {
     s.is_sound().await;
     let row = restores::resolve(s.app(), &project, restore.id.as_str()).await.unwrap();
     assert!(row.error.unwrap().contains("row_counts"));
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_carried_out_is_refused_as_a_plan() {
+    let s = stand("memo", 0).await;
+    let project = project(s.app()).await.unwrap().id;
+    let request = RestoreRequest { backup: Some(s.backup.id.to_string()), new: Some("copy".into()), ..RestoreRequest::default() };
+    let plan = async || restores::plan(s.app(), &project, &request).await;
+    plan().await.unwrap();
+    s.world.outside.runtime.set_disk_free(0);
+    let full = plan().await.unwrap_err();
+    assert_eq!((full.code.as_str(), full.kind), ("no_space", Kind::NoSpace));
+    s.world.outside.runtime.set_disk_free(100 << 30);
+    s.world.outside.faults.fail("storage.facts", 1, Error::unavailable("storage_away", "it is away"));
+    let away = plan().await.unwrap_err();
+    assert!(away.code == "no_readable_copy" && away.message.contains("storage local: it is away"), "{away:?}");
+    plan().await.unwrap();
+    let both = RestoreRequest { to: Some("shop".into()), ..request.clone() };
+    assert_eq!(restores::plan(s.app(), &project, &both).await.unwrap_err().field.as_deref(), Some("to"));
 }
 
 /// Lets writes go on again, as an engine does that was restarted or whose pause is over, while the

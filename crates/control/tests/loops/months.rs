@@ -5,13 +5,13 @@
 use mainstay_control::{
     App,
     backups::{self, NewBackup},
-    groups, recycle_bin, retention, tasks,
+    groups, recycle_bin, retention, storages, tasks,
     tasks::expire,
 };
 use mainstay_model::{
     BackupId, Error, Time,
     alert::AlertKind,
-    backup::{Backup, BackupKind, BackupStatus},
+    backup::{Backup, BackupKind, BackupStatus, Proof},
     cluster::Cluster,
     retention::{BackupPolicy, Gfs, Retention},
 };
@@ -472,4 +472,157 @@ async fn what_one_member_may_not_lose_now_the_others_keep() {
     for (part, _) in &made[0].parts {
         assert!(backups::get(s.app(), &part.backup).await.is_err(), "{} goes when nothing holds either", part.cluster_name);
     }
+}
+
+impl Stand {
+    fn published(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.world.outside.storages.published().into_values().flatten().collect();
+        all.sort();
+        all
+    }
+
+    /// What is said of it where the storage is looked at.
+    async fn left_behind(&self) -> Option<String> {
+        let row = storages::resolve(self.app(), &self.shop.project, "local").await.unwrap();
+        let report = storages::check(self.app(), &row).await.unwrap();
+        report.rows.into_iter().find(|r| r.name == "left_behind").map(|r| r.detail)
+    }
+
+    async fn nothing_is_stuck(&self) {
+        let all = self.app().runner.list(Filter::default(), None, 500).await.unwrap().items;
+        assert!(all.iter().all(|v| v.status.is_final() && v.status != Status::Stuck), "{all:?}");
+    }
+}
+
+/// An append-only repository, and an access key that may not delete: what expires is given up and stays, that is
+/// no surprise later, and it goes when it may.
+#[tokio::test]
+async fn storages_that_let_nobody_delete_hold_up_nothing() {
+    let mut s = stand().await;
+    s.world.outside.faults.switch("storage.append_only.local", true);
+    for _ in 0..5 {
+        s.scheduled(&Retention::days(1)).await;
+        s.clock.pass(HOUR);
+    }
+    let made = s.published();
+    for refused in [None, Some(Error::forbidden("the access key may not do this"))] {
+        if let Some(e) = refused {
+            s.world.outside.faults.switch("storage.append_only.local", false);
+            s.world.outside.faults.fail("storage.delete", 1, e);
+            s.scheduled(&Retention::days(1)).await;
+        }
+        for _ in 0..6 {
+            s.clock.pass(DAY);
+            s.look().await;
+            s.says_yes().await;
+        }
+        s.nothing_is_stuck().await;
+        assert_eq!((s.all().await.len(), s.warnings().await), (2, vec![]), "those that always stay");
+    }
+    assert_eq!(s.published().len(), made.len() + 1, "all of it stays");
+    let said = s.left_behind().await.unwrap();
+    assert!(said.contains("4 snapshots") && said.contains("may not do this"), "{said}");
+
+    // A storage that does not answer is asked again.
+    s.world.outside.faults.fail("storage.delete", 1, Error::unavailable("away", "it does not answer"));
+    tasks::left_behind::all(s.app()).await.unwrap();
+    assert_eq!(s.published().len(), made.len() + 1);
+    s.clock.pass(2 * DAY);
+    tasks::left_behind::all(s.app()).await.unwrap();
+    let mut known: Vec<_> = s.all().await.into_iter().map(|b| b.id.to_string()).collect();
+    known.sort();
+    assert_eq!((s.published(), s.left_behind().await), (known, None));
+}
+
+#[tokio::test]
+async fn what_a_person_deletes_there_is_given_up_too() {
+    let mut s = stand().await;
+    let (kept, gone) = (s.scheduled(&Retention::days(9)).await, s.scheduled(&Retention::days(9)).await);
+    s.world.outside.faults.switch("storage.append_only.local", true);
+    let deleted = s.desk.done(&backups::delete(s.app(), &somebody(), &gone).await.unwrap()).await.unwrap();
+    assert!(deleted.output.to_string().contains("append-only"));
+    assert_eq!(s.all().await.iter().map(|b| &b.id).collect::<Vec<_>>(), [&kept.id]);
+
+    // And a cluster with all its backups; whoever is let in again removes the rest.
+    let how = mainstay_control::clusters::Deletion { confirm: Some("shop".into()), skip_final_backup: true, ..Default::default() };
+    s.desk.done(&mainstay_control::clusters::delete(s.app(), &somebody(), &s.shop, how).await.unwrap()).await.unwrap();
+    assert!(s.all().await.is_empty() && s.published().len() == 2);
+    let said = s.left_behind().await.unwrap();
+    assert!(said.contains("all backups of deleted cluster shop"), "{said}");
+    s.world.outside.faults.switch("storage.append_only.local", false);
+    s.clock.pass(2 * DAY);
+    tasks::left_behind::all(s.app()).await.unwrap();
+    assert_eq!((s.published(), s.left_behind().await), (vec![], None));
+}
+
+/// What was whole when it was stored is read again every week, and nobody has to ask.
+#[tokio::test]
+async fn what_is_stored_is_read_again_and_what_cannot_be_is_told() {
+    let mut s = stand().await;
+    let read = async |s: &Stand| {
+        let before = s.world.outside.faults.visits("storage.verify");
+        tasks::reread::all(s.app()).await.unwrap();
+        s.world.outside.faults.visits("storage.verify") - before
+    };
+    let told = async |s: &Stand| s.alerts().await.contains(&AlertKind::CopyUnreadable);
+    let old = s.scheduled(&Retention::days(90)).await;
+    s.scheduled(&Retention::days(90)).await;
+    assert_eq!(read(&s).await, 0, "it is young");
+    s.clock.pass(8 * DAY);
+    assert_eq!((read(&s).await, read(&s).await, told(&s).await), (1, 0, false), "the newest, once");
+    s.clock.pass(6 * DAY);
+    assert_eq!(read(&s).await, 0);
+
+    // Away: nothing is known of it, and that is said until it can be read.
+    s.clock.pass(2 * DAY);
+    s.world.outside.faults.switch("storage.gone.local", true);
+    assert_eq!((read(&s).await, told(&s).await), (0, true));
+    assert!(s.all().await.iter().all(Backup::is_good));
+    s.world.outside.faults.switch("storage.gone.local", false);
+    assert_eq!(read(&s).await, 0, "not at once");
+    s.clock.pass(DAY);
+    assert_eq!((read(&s).await, told(&s).await), (1, false));
+
+    // Damaged: it stops counting, and the one before it is looked at the next day.
+    let newest = s.all().await.pop().unwrap();
+    s.world.outside.storages.damage(newest.copies[0].snapshot.as_ref().unwrap());
+    s.clock.pass(8 * DAY);
+    assert_eq!((read(&s).await, told(&s).await), (1, true));
+    assert_eq!(backups::get(s.app(), &newest.id).await.unwrap().status, BackupStatus::Failed);
+    s.clock.pass(DAY);
+    assert_eq!((read(&s).await, told(&s).await), (1, false));
+    assert!(backups::get(s.app(), &old.id).await.unwrap().checks.iter().any(|c| c.name == "verify" && c.ok));
+}
+
+/// What was taken over from a backup that does not restore is in doubt, and what replaces it takes nothing over.
+#[tokio::test]
+async fn a_failed_drill_casts_doubt_on_what_was_built_on_it() {
+    let mut s = stand().await;
+    // What nobody writes to is taken over.
+    s.world.clients.stay_away(true);
+    let base = |b: &Backup| b.facts.as_ref().unwrap().captured.as_ref().unwrap().base.clone();
+    let mut made = vec![];
+    for _ in 0..3 {
+        let id = s.scheduled(&Retention::days(30)).await.id;
+        made.push(backups::get(s.app(), &id).await.unwrap());
+        s.clock.pass(60);
+    }
+    assert_eq!(made.iter().map(base).collect::<Vec<_>>(), [None, Some(made[0].id.clone()), Some(made[1].id.clone())]);
+    s.drill(&made[2], Status::Succeeded).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", true);
+    s.drill(&made[0], Status::Failed).await;
+    s.world.outside.faults.switch("engine.check_finds_loss", false);
+    let proofs = async || s.world.backups().await.unwrap().iter().map(|b| (b.status, b.proof)).collect::<Vec<_>>();
+    let kept = BackupStatus::Completed;
+    let expected = [(BackupStatus::Failed, Proof::None), (kept, Proof::Suspicious), (kept, Proof::Drilled)];
+    assert_eq!(proofs().await, expected, "one that passed its own drill stands");
+
+    tasks::drill::replace_failed(s.app()).await.unwrap();
+    s.calm().await;
+    let all = s.all().await;
+    let new = all.last().unwrap();
+    assert!(all.len() == 4 && new.is_good() && base(new).is_none(), "{new:?}");
+    let id = backups::drill(s.app(), &somebody(), &all[1]).await.unwrap();
+    s.desk.done(&id).await.unwrap();
+    assert_eq!(backups::get(s.app(), &made[1].id).await.unwrap().proof, Proof::Drilled);
 }

@@ -7,13 +7,13 @@ use crate::{
 };
 use async_trait::async_trait;
 use mainstay_control::{
-    App,
+    App, clusters,
     ops::{recover_cluster::RecoverCluster, restore_in_place::RestoreInPlace, restore_new::RestoreNew, undo_restore::UndoRestore},
     projects, recovery,
     restores::{self, RestoreRequest},
     storages,
 };
-use mainstay_model::{NodeId, OperationId, Result, backup::BackupKind, restore::Restore};
+use mainstay_model::{NodeId, OperationId, Result, backup::BackupKind, cluster::Wanted, restore::Restore};
 use mainstay_operations::Operation;
 use mainstay_store::{Paging, restores::RestoreFilter};
 use mainstay_testkit::{
@@ -45,6 +45,46 @@ fn is(rows: &[String], begin: &[&str], acks: impl Iterator<Item = Ack>) -> bool 
 /// A cluster's own backup, or another's.
 #[derive(Clone)]
 pub struct InPlace(pub Shop, pub &'static str);
+
+/// As it has to be where the data is so damaged that it does not start any more.
+#[derive(Clone)]
+pub struct InPlaceStopped(pub Shop);
+
+#[async_trait]
+impl Story for InPlaceStopped {
+    fn kind(&self) -> &'static str {
+        RestoreInPlace::KIND
+    }
+    async fn prepare(&self, world: &World, desk: &Desk) -> Result<()> {
+        self.0.open(world, desk).await?;
+        let shop = clusters::resolve(&desk.app, &project(&desk.app).await?.id, "shop").await?;
+        desk.done(&clusters::stop(&desk.app, &somebody(), &shop).await?).await.map(drop)
+    }
+    async fn submit(&self, app: &App) -> Result<OperationId> {
+        request(app, into("shop")).await
+    }
+    fn gives_up(&self, world: &World, ack: &Ack) -> bool {
+        !world.is_live(ack)
+    }
+    async fn check(&self, world: &World, app: &App, succeeded: bool) -> Result<()> {
+        let shop = topology(app, "shop").await?;
+        let wanted = if succeeded { Wanted::Running } else { Wanted::Stopped };
+        if shop.cluster.wanted != wanted {
+            return wrong(format!("wanted {:?}", shop.cluster.wanted));
+        }
+        let primary = &shop.primary()?.id;
+        let (rows, acks) = (world.rows(primary), world.clients.acks(&shop.cluster.id));
+        let (new, old): (Vec<_>, Vec<_>) = acks.into_iter().partition(|a| world.is_live(a));
+        if !succeeded {
+            return if is(&rows, &["a", "b"], old.into_iter().chain(new)) { Ok(()) } else { wrong(format!("not undone: {rows:?}")) };
+        }
+        if !is(&rows, &["a"], new.into_iter()) {
+            return wrong(format!("restored {rows:?}"));
+        }
+        let aside = world.rows_aside(primary, latest(app).await?.and_then(|r| r.previous_label).unwrap_or_default().as_str());
+        if is(&aside, &["a", "b"], old.into_iter()) { Ok(()) } else { wrong(format!("aside stands {aside:?}")) }
+    }
+}
 
 #[async_trait]
 impl Story for InPlace {

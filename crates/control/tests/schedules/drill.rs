@@ -2,12 +2,12 @@
 
 use crate::plan::at;
 use mainstay_control::{
-    plan::drill::{Rules, candidate, due, no_room},
+    plan::drill::{Rules, candidate, due, no_room, turn},
     tasks,
 };
 use mainstay_model::{
     BackupId, ClusterId, DrillId, ProjectId, StorageId, Time,
-    backup::{Backup, Proof},
+    backup::{Backup, BackupStatus, Proof},
     cluster::Cluster,
     drill::{DrillRecord, DrillResult},
 };
@@ -112,6 +112,7 @@ fn record(when: Time, result: DrillResult, version: &str) -> DrillRecord {
         project: b.project,
         cluster: b.cluster,
         backup: b.id,
+        storage: None,
         engine_version: version.into(),
         at: when,
         result,
@@ -140,14 +141,67 @@ fn when_it_is_due() {
 }
 
 #[test]
+fn a_suspicious_one_is_due_at_once_and_tried_again_the_next_day() {
+    let (now, b) = (at("2026-11-20T12:00:00Z"), Backup { proof: Proof::Suspicious, ..backup() });
+    let of = |hours: i64, result| DrillRecord { backup: b.id.clone(), ..record(now.plus_seconds(-hours * 3600), result, "15.4") };
+    let is_due = |history: &[DrillRecord]| due(now, &b, history, None, RULES).is_some();
+    assert!(is_due(&[]) && is_due(&[record(now.plus_seconds(-60), DrillResult::Passed, "15.4")]), "whatever was drilled before");
+    assert!(!is_due(&[of(1, DrillResult::NotDone)]) && is_due(&[of(24, DrillResult::NotDone)]));
+    assert_eq!(due(now, &b, &[], None, Rules { interval_days: 0, ..RULES }), None, "switched off");
+}
+
+/// Most of the data was deleted on purpose. The doubt ends with a drill, by itself, and what comes after is
+/// measured by what there is now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspicious_backup_is_drilled_and_becomes_the_measure() {
+    let scene = Scene::open().await;
+    scene.change(|b| b.data_bytes = Some(1 << 40)).await;
+    for _ in 0..2 {
+        scene.desk.back_up(&scene.cluster).await.unwrap();
+    }
+    let proofs = async || scene.world.backups().await.unwrap().iter().map(|b| b.proof).collect::<Vec<_>>();
+    assert_eq!(proofs().await, [Proof::Verified, Proof::Suspicious, Proof::Suspicious]);
+    let drill = scene.once().await.expect("it is due at once");
+    assert_eq!(drill.status, mainstay_operations::Status::Succeeded);
+    assert_eq!(proofs().await, [Proof::Verified, Proof::Suspicious, Proof::Drilled], "the newest");
+    scene.desk.back_up(&scene.cluster).await.unwrap();
+    assert_eq!(proofs().await[3], Proof::Verified);
+    assert!(scene.once().await.is_none());
+}
+
+#[test]
 fn which_backup_and_whether_there_is_room() {
     let now = at("2026-11-20T12:00:00Z");
     let of = |hours: i64, proof| Backup { finished_at: Some(now.plus_seconds(-hours * 3600)), proof, ..backup() };
     let all = [of(0, Proof::Verified), of(1, Proof::Suspicious), of(2, Proof::Verified), of(3, Proof::Drilled)];
-    assert_eq!(candidate(now, &all, RULES), Some(&all[2]));
-    assert_eq!(candidate(now, &all[..2], RULES), None);
+    assert_eq!(candidate(now, &all, RULES), Some(&all[2]), "a doubt that a newer good one ended is none");
+    assert_eq!(candidate(now, &all[1..], RULES), Some(&all[1]), "suspicious, and none that counts is newer");
+    assert_eq!(candidate(now, &[of(0, Proof::Suspicious)], RULES).map(|b| b.proof), Some(Proof::Suspicious), "at once");
+    assert_eq!(candidate(now, &all[..1], RULES), None, "left in peace for a while");
+    let failed = Backup { status: BackupStatus::Failed, ..of(1, Proof::Suspicious) };
+    assert_eq!(candidate(now, &[failed, all[2].clone()], RULES), Some(&all[2]));
     let b = Backup { data_bytes: Some(10 << 30), ..backup() };
     assert_eq!(no_room(now, &b, 12 << 30, &[]), None);
     let passed = record(now.plus_days(-9), DrillResult::Passed, "15.4");
     assert!(no_room(now, &b, 10 << 30, &[passed]).unwrap().ends_with("the last drill that passed was 9 days ago"));
+}
+
+#[test]
+fn each_copy_is_tried_in_turn() {
+    let mut b = backup();
+    let two = mainstay_model::backup::Copy { storage: StorageId::new(), storage_name: "far".into(), ..b.copies[0].clone() };
+    b.copies.push(two);
+    let mut history: Vec<DrillRecord> = vec![];
+    let mut names = vec![];
+    for _ in 0..4 {
+        let copy = turn(&b, &history).unwrap();
+        names.push(copy.storage_name.clone());
+        let storage = Some((copy.storage.clone(), copy.storage_name.clone()));
+        history.insert(0, DrillRecord { storage, ..record(b.created_at, DrillResult::Passed, "15.4") });
+    }
+    assert_eq!(names, ["local", "far", "local", "far"]);
+    b.copies[1].verified_at = None;
+    assert_eq!(turn(&b, &history).unwrap().storage_name, "local", "only those that are good");
+    b.copies.clear();
+    assert_eq!(turn(&b, &history), None);
 }

@@ -9,7 +9,7 @@ use mainstay_model::{
     Time,
     backup::{BackupKind, BackupStatus},
     cluster::{Cluster, Wanted},
-    retention::Retention,
+    retention::{Gfs, Retention},
     schedule::{RunStatus, Schedule, Timing},
 };
 use mainstay_operations::Lock;
@@ -249,7 +249,18 @@ async fn what_is_set_is_checked_and_changed_by_name() {
     let again = SetSchedule { hours: Some([4].into()), ..SetSchedule::default() };
     let again = schedules::set(&world.app, &cluster, again).await.unwrap().schedule;
     assert_eq!((&again.id, again.timing.hours.first()), (&first.id, Some(&4)));
+    assert_eq!((again.retention.days, again.retention.keep_last), (Some(7), None));
+    let more = SetSchedule { keep_last: Some(48), ..SetSchedule::default() };
+    let more = schedules::set(&world.app, &cluster, more).await.unwrap().schedule;
+    assert_eq!((more.retention.days, more.retention.keep_last), (Some(7), Some(48)), "what is left out stays");
+    let whole = SetSchedule { retention: Some(Retention { keep_last: Some(3), ..Retention::default() }), ..SetSchedule::default() };
+    let whole = schedules::set(&world.app, &cluster, whole).await.unwrap().schedule;
+    assert_eq!((whole.retention.days, whole.retention.keep_last), (None, Some(3)));
+    let none = Retention { gfs: Some(Gfs::default()), ..Retention::default() };
+    let nothing = Retention { max_bytes: Some(0), ..Retention::default() };
     let bad = [
+        ("retention.gfs", SetSchedule { retention: Some(none), ..SetSchedule::default() }),
+        ("retention.max_bytes", SetSchedule { retention: Some(nothing), ..SetSchedule::default() }),
         ("name", SetSchedule { name: Some("No".into()), ..SetSchedule::default() }),
         ("days", SetSchedule { days: Some([].into()), ..SetSchedule::default() }),
         ("hours", SetSchedule { hours: Some([24].into()), ..SetSchedule::default() }),

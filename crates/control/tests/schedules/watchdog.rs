@@ -76,6 +76,32 @@ async fn a_dead_scheduler_is_noticed_by_what_is_missing() {
     assert_eq!(world.watchdog().await, []);
 }
 
+/// Hourly backups are good all along; those of another schedule fail, and nobody is told that all is well.
+#[tokio::test]
+async fn one_schedule_hides_no_other() {
+    let world = World::at(at("2026-03-01T00:00:00Z")).await;
+    let cluster = world.cluster("shop").await;
+    let (hours, nights) = (timing(&[], &[], "UTC"), timing(&[], &[3], "UTC"));
+    schedules::set(&world.app, &cluster, wish("hourly", &hours)).await.unwrap();
+    let nightly = schedules::set(&world.app, &cluster, wish("nightly", &nights)).await.unwrap().schedule;
+    for hour in 1..=52 {
+        world.set(at("2026-03-01T00:00:01Z").plus_seconds(hour * HOUR));
+        world.tick().await;
+        let mut tx = world.app.store.begin_write().await.unwrap();
+        for mut backup in world.backups(&cluster).await.into_iter().filter(|b| b.schedule.as_ref() == Some(&nightly.id)) {
+            (backup.status, backup.error, backup.finished_at) = (BackupStatus::Failed, Some("no".into()), Some(backup.created_at));
+            store::backups::update(&mut tx, &backup).await.unwrap();
+        }
+        store::commit(tx).await.unwrap();
+        world.end_well().await;
+        let late = world.watchdog().await.contains(&AlertKind::BackupOverdue);
+        assert_eq!(late, hour >= 48, "after {hour} hours");
+    }
+    let open = store::alerts::all_open(&mut world.app.store.read().await.unwrap()).await.unwrap();
+    let overdue = open.iter().find(|a| a.condition.kind == AlertKind::BackupOverdue).unwrap();
+    assert!(overdue.condition.object == nightly.id.as_str() && overdue.condition.sentence.contains("nightly"), "{overdue:?}");
+}
+
 /// A scheduler that marks its times as used and makes nothing of them.
 #[tokio::test]
 async fn a_scheduler_that_lies_is_noticed_too() {

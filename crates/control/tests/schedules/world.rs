@@ -142,6 +142,8 @@ pub fn wish(name: &str, timing: &mainstay_model::schedule::Timing) -> schedules:
         hours: Some(timing.hours.clone()),
         time_zone: Some(timing.time_zone.clone()),
         retention: None,
+        retention_days: None,
+        keep_last: None,
         storages: Some(vec![storages::DEFAULT.into()]),
     }
 }

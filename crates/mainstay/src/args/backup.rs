@@ -13,10 +13,16 @@ pub struct Backup {
 pub enum Verb {
     Create(Create),
     /// All backups of the project, or of one cluster
-    #[command(after_help = "Examples:\n  mainstay backup list\n  mainstay backup list shop")]
+    #[command(after_help = "Examples:\n  mainstay backup list\n  mainstay backup list shop --status failed")]
     List {
         /// The cluster's name or id
         cluster: Option<String>,
+        /// Only with this status: running, completed, partial, failed, deleting, expired
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this kind, such as manual, scheduled, final, pre_restore
+        #[arg(long)]
+        kind: Option<String>,
     },
     /// One backup: copies, checks, and the commands that restore it without Mainstay
     #[command(after_help = "Example:\n  mainstay backup show bk_…")]

@@ -1,7 +1,7 @@
 //! `mainstay schedule …`
 
 use clap::{Args, Subcommand};
-use mainstay_model::schedule::Weekday;
+use mainstay_model::{retention::Gfs, schedule::Weekday};
 
 #[derive(Debug, Args)]
 pub struct Schedule {
@@ -22,6 +22,7 @@ Examples:
   mainstay schedule set shop --days every --hours 3 --time-zone Europe/Berlin --retention-days 7
   mainstay schedule set shop --name office --days mon,tue,wed,thu,fri --hours 9,13,17 --retention-days 2
   mainstay schedule set shop --name hourly --days every --hours every --retention-days 1 --keep-last 48
+  mainstay schedule set shop --retention-days none --gfs daily=7,weekly=4,monthly=12
   mainstay schedule set --group store --days every --hours 2 --time-zone Europe/Berlin --retention-days 14")]
     Set(Set),
     /// A schedule, its next runs, and what became of the last ones
@@ -94,15 +95,69 @@ pub struct Set {
     /// Zone of the IANA database, such as Europe/Berlin
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
-    /// Days to keep each backup
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub retention_days: Option<i64>,
-    /// Keep the newest N however old they are
-    #[arg(long, value_name = "N")]
-    pub keep_last: Option<u32>,
+    #[command(flatten)]
+    pub keep: Keep,
     /// Where to; may be repeated
     #[arg(long = "storage", value_name = "STORAGE")]
     pub storages: Vec<String>,
+}
+
+/// Rules of retention. A backup stays as long as any of them keeps it; one that is not named stays as it is.
+#[derive(Debug, Args)]
+pub struct Keep {
+    /// Days to keep each backup, or none
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = rule::<i64>)]
+    pub retention_days: Option<Rule<i64>>,
+    /// Keep the newest N however old they are, or none
+    #[arg(long, value_name = "N", value_parser = rule::<u32>)]
+    pub keep_last: Option<Rule<u32>>,
+    /// Keep the newest of so many hours, days, weeks, months, years, such as daily=7,weekly=4; or none
+    #[arg(long, value_name = "RULES", value_parser = gfs)]
+    pub gfs: Option<Rule<Gfs>>,
+    /// Keep the newest ones that together have at most so many bytes of data, such as 200GiB; or none
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<Rule<u64>>,
+}
+
+/// Set, or taken away with `none`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule<T>(pub Option<T>);
+
+fn named<T>(text: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Rule<T>, String> {
+    if text == "none" { Ok(Rule(None)) } else { read(text).map(|v| Rule(Some(v))) }
+}
+
+fn rule<T: std::str::FromStr>(text: &str) -> Result<Rule<T>, String> {
+    named(text, |text| text.parse().map_err(|_| "expected is a number, or none".into()))
+}
+
+fn size(text: &str) -> Result<Rule<u64>, String> {
+    let bytes = |text: &str| {
+        text.parse::<bytesize::ByteSize>().map(|b| b.as_u64()).map_err(|_| "expected is a size such as 200GiB, or none".into())
+    };
+    named(text, bytes)
+}
+
+fn gfs(text: &str) -> Result<Rule<Gfs>, String> {
+    const KNOWN: &str = "expected is hourly=N,daily=N,weekly=N,monthly=N,yearly=N, or some of them, or none";
+    let read = |text: &str| {
+        let mut gfs = Gfs::default();
+        for one in text.split(',') {
+            let (name, count) = one.trim().split_once('=').ok_or(KNOWN)?;
+            let count = count.parse().map_err(|_| KNOWN)?;
+            let rule = match name {
+                "hourly" => &mut gfs.hourly,
+                "daily" => &mut gfs.daily,
+                "weekly" => &mut gfs.weekly,
+                "monthly" => &mut gfs.monthly,
+                "yearly" => &mut gfs.yearly,
+                _ => return Err(KNOWN.to_owned()),
+            };
+            *rule = count;
+        }
+        Ok(gfs)
+    };
+    named(text, read)
 }
 
 /// Some, or `every`.
@@ -132,6 +187,18 @@ fn hours(text: &str) -> Result<Each<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_of_retention_as_they_are_typed() {
+        assert_eq!(rule::<u32>("48"), Ok(Rule(Some(48))));
+        assert_eq!(rule::<i64>("none"), Ok(Rule(None)));
+        assert_eq!(size("2GiB"), Ok(Rule(Some(2 << 30))));
+        assert_eq!(gfs("daily=7, weekly=4"), Ok(Rule(Some(Gfs { daily: 7, weekly: 4, ..Gfs::default() }))));
+        for bad in ["", "daily", "daily=x", "daily=7,", "fortnightly=1", "daily=-1"] {
+            assert!(gfs(bad).is_err(), "{bad}");
+        }
+        assert!(rule::<u32>("-1").is_err() && size("much").is_err());
+    }
 
     #[test]
     fn days_and_hours_as_they_are_typed() {

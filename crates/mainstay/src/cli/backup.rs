@@ -17,7 +17,7 @@ use mainstay_model::backup::BackupStatus;
 pub async fn run(s: &Session, verb: Verb) -> Outcome {
     match verb {
         Verb::Create(a) => create(s, a).await,
-        Verb::List { cluster } => list(s, cluster).await,
+        Verb::List { cluster, status, kind } => list(s, cluster, &[("status", status), ("kind", kind)]).await,
         Verb::Show(a) => show(s, &a.backup).await,
         Verb::Verify(a) => prove(s, &a.backup, "verify").await,
         Verb::Drill(a) => prove(s, &a.backup, "drill").await,
@@ -40,9 +40,10 @@ async fn get(s: &Session, id: &str) -> Outcome<Backup> {
     s.get(path(id)).await
 }
 
-async fn list(s: &Session, cluster: Option<String>) -> Outcome {
+async fn list(s: &Session, cluster: Option<String>, filters: &[(&str, Option<String>)]) -> Outcome {
     let path = cluster.map_or("/backups".into(), |c| format!("{}/backups", cluster::path(&c)));
-    s.show(&s.list::<Backup>(path, &[]).await?)?;
+    let filters: Vec<(&str, &str)> = filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+    s.show(&s.list::<Backup>(path, &filters).await?)?;
     Ok(Exit::Done)
 }
 

@@ -55,7 +55,7 @@ impl Wanted<'_> {
 /// Which of the storages to recover from: the one with the newest good backup of what is wanted, or with
 /// the one that was named.
 pub fn newest(looked: &[(usize, Vec<Found>)], wanted: &Wanted<'_>, backup: Option<&str>) -> Outcome<usize> {
-    let fits = |b: &&FoundBackup| b.error.is_none() && backup.is_none_or(|id| b.id == id);
+    let fits = |b: &&FoundBackup| b.error.is_none() && backup.map_or(b.doubt.is_none(), |id| b.id == id);
     let best = |found: &[Found]| {
         let backups = found.iter().filter(|f| f.opens && wanted.is(f)).flat_map(|f| &f.backups);
         backups.filter(fits).map(|b| b.created_at).max()
@@ -97,6 +97,7 @@ mod tests {
             data_bytes: 1,
             snapshot: "s".into(),
             error: (!good).then(|| "torn".into()),
+            doubt: None,
         };
         Found {
             holds: holds.into(),

@@ -186,6 +186,10 @@ async fn at_server(s: &Session, from: Source, wanted: &Wanted, key: &Secret) -> 
     let (backup, name) = (wanted.backup.clone(), wanted.name.clone());
     let body = mainstay_api_types::Recover { storage, place, key, cluster: cluster.into(), backup, name };
     let Some(operation) = s.perform(Ask::post("/recoveries", &body)).await? else { return Ok(Exit::Done) };
+    for over in operation.output["passed_over"].as_array().into_iter().flatten() {
+        let (id, why) = (over["backup"].as_str().unwrap_or_default(), over["doubt"].as_str().unwrap_or_default());
+        note(format!("a newer backup, {id}, was passed over: {why}; --backup {id} recovers that one"));
+    }
     let back = cluster::get(s, cluster::id_in(&operation, "cluster", cluster)).await?;
     s.show(&back)?;
     note(format!("next: mainstay cluster credentials {}; its backups of before: mainstay backup list", back.name));
@@ -284,7 +288,9 @@ impl Row for Found {
         let good: Vec<_> = self.backups.iter().filter(|b| b.error.is_none()).collect();
         let engine = self.engine.as_deref().map(|e| format!("{e} {}", self.engine_version.as_deref().unwrap_or_default()));
         let bad = self.backups.len() - good.len();
-        let count = if bad == 0 { good.len().to_string() } else { format!("{} and {bad} unusable", good.len()) };
+        let doubtful = good.iter().filter(|b| b.doubt.is_some()).count();
+        let less = [(bad, "unusable"), (doubtful, "doubtful")].into_iter().filter(|(n, _)| *n > 0);
+        let count = less.fold(good.len().to_string(), |text, (n, word)| format!("{text}, {n} {word}"));
         vec![
             self.holds.replace('_', " "),
             clean(self.cluster.as_deref().unwrap_or("-")),

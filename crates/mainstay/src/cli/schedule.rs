@@ -2,7 +2,7 @@
 
 use super::cluster;
 use crate::{
-    args::schedule::{Each, One, Set, Verb},
+    args::schedule::{Each, One, Rule, Set, Verb},
     exit::{Exit, Outcome},
     output::{Row, Show, card, grid, local, note, or_dash, word, yes_no},
     session::{Ask, Session, nothing},
@@ -57,7 +57,26 @@ async fn find(s: &Session, a: &One) -> Outcome<Schedule> {
     all.into_iter().find(|x| x.name == name).ok_or_else(|| Error::not_found("schedule", name).into())
 }
 
-fn body(a: &Set) -> SetSchedule {
+/// With the rules that were named, in what the schedule has, or a new one would.
+async fn body(s: &Session, a: &Set) -> Outcome<SetSchedule> {
+    let mut body = without_retention(a);
+    let k = &a.keep;
+    if k.gfs.is_none() && k.max_size.is_none() && k.retention_days != Some(Rule(None)) && k.keep_last != Some(Rule(None)) {
+        (body.retention_days, body.keep_last) = (k.retention_days.and_then(|r| r.0), k.keep_last.and_then(|r| r.0));
+        return Ok(body);
+    }
+    let there = s.list::<Schedule>(of(&a.cluster, &a.group), &[]).await?;
+    let name = a.name.as_deref().unwrap_or(DEFAULT);
+    let mut r = there.into_iter().find(|x| x.name == name).map_or_else(|| Retention::days(7), |x| x.retention);
+    r.days = k.retention_days.map_or(r.days, |rule| rule.0);
+    r.keep_last = k.keep_last.map_or(r.keep_last, |rule| rule.0);
+    r.gfs = k.gfs.map_or(r.gfs, |rule| rule.0);
+    r.max_bytes = k.max_size.map_or(r.max_bytes, |rule| rule.0);
+    body.retention = Some(r);
+    Ok(body)
+}
+
+fn without_retention(a: &Set) -> SetSchedule {
     let mut body = SetSchedule { name: a.name.clone(), ..SetSchedule::default() };
     match &a.days {
         Some(Each::Every) => body.every_day = true,
@@ -69,7 +88,7 @@ fn body(a: &Set) -> SetSchedule {
         Some(Each::Of(hours)) => body.hours = Some(hours.clone()),
         None => {}
     }
-    (body.time_zone, body.retention_days, body.keep_last) = (a.time_zone.clone(), a.retention_days, a.keep_last);
+    body.time_zone = a.time_zone.clone();
     body.storages = (!a.storages.is_empty()).then(|| a.storages.clone());
     body
 }
@@ -78,7 +97,7 @@ async fn set(s: &Session, a: Set) -> Outcome<()> {
     if s.common.dry_run {
         return preview(s, a, 5).await;
     }
-    let made: Schedule = s.send(&Ask::post(of(&a.cluster, &a.group), &body(&a)), false).await?;
+    let made: Schedule = s.send(&Ask::post(of(&a.cluster, &a.group), &body(s, &a).await?), false).await?;
     s.show(&made)?;
     note(format!("next: mainstay schedule show {}", made.id));
     Ok(())
@@ -86,7 +105,7 @@ async fn set(s: &Session, a: Set) -> Outcome<()> {
 
 async fn preview(s: &Session, a: Set, count: u32) -> Outcome<()> {
     let with = s.with(&[("count", &count.to_string())]);
-    let answer = s.client.post(&format!("{}/preview", of(&a.cluster, &a.group)), &body(&a), &with).await;
+    let answer = s.client.post(&format!("{}/preview", of(&a.cluster, &a.group)), &body(s, &a).await?, &with).await;
     let preview: SchedulePreview = s.heard(answer)?;
     s.show(&preview)
 }

@@ -107,3 +107,27 @@ fn a_copy_goes_from_one_format_to_the_other_and_back() {
     let both = m.cli(&["backup", "create", "memo", "--storage", "local", "--storage", "vault"]);
     assert_eq!((&both["status"], both["copies"].as_array().unwrap().len()), (&"completed".into(), 2), "{both}");
 }
+
+/// Real Borg, told to be append-only: what is deleted is given up, its archive stays, and that is said.
+#[test]
+fn an_append_only_vault_keeps_what_is_given_up() {
+    let m = Mainstay::start();
+    let vault = m.dir.join("vault");
+    std::fs::DirBuilder::new().mode(0o700).create(&vault).unwrap();
+    m.cli(&["storage", "add", "vault", "--kind", "borg", "--repository", vault.to_str().unwrap()]);
+    m.cli(&["cluster", "create", "memo", "--engine", m.kv()]);
+    m.redis("memo", &["set", "a", "1"]);
+    let made: Vec<Value> = (0..2).map(|_| m.cli(&["backup", "create", "memo", "--storage", "vault"])).collect();
+    let repositories: Vec<PathBuf> = files(&vault).into_iter().filter(|f| f.ends_with("config")).collect();
+    for config in &repositories {
+        let text = std::fs::read_to_string(config).unwrap().replace("append_only = 0", "append_only = 1");
+        std::fs::write(config, text).unwrap();
+    }
+    m.cli(&["backup", "delete", made[0]["id"].as_str().unwrap(), "--yes"]);
+    let left = m.cli(&["backup", "list", "memo"]).as_array().unwrap().clone();
+    assert_eq!(left.iter().map(|b| &b["id"]).collect::<Vec<_>>(), [&made[1]["id"]]);
+    let rows = m.cli(&["storage", "check", "vault"])["rows"].as_array().unwrap().clone();
+    let said = rows.iter().find(|r| r["name"] == "left_behind").unwrap();
+    assert!(said["detail"].as_str().unwrap().contains("1 snapshot") && said["detail"].as_str().unwrap().contains("append-only"), "{said}");
+    m.cli(&["backup", "verify", made[1]["id"].as_str().unwrap()]);
+}

@@ -51,6 +51,8 @@ async fn succeeds_and_is_watched(store: Arc<Store>) {
     assert_eq!(last.output, serde_json::json!({ "thing": "a" }));
     assert_eq!((last.requested_by.as_str(), last.cluster.as_deref(), last.project.as_deref()), ("ann", Some("cluster-k1"), Some("shop")));
     assert!(last.steps.iter().all(|s| s.status == StepStatus::Done && s.started_at.is_some() && s.finished_at >= s.started_at));
+    let tune = &last.steps[2];
+    assert!(tune.finished_at.unwrap().seconds_since(tune.started_at.unwrap()) >= 0.3, "as long as it talked: {tune:?}");
     assert!(last.finished_at.unwrap() >= last.created_at && last.point_of_no_return_passed);
     assert_eq!(bench.world.log(), ["choose", "make", "tune", "switch", "record", "finished", "finished succeeded"]);
     assert_eq!(store.toys().await, ["a chosen", "a recorded"]);

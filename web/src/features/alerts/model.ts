@@ -16,6 +16,7 @@ const kinds: Record<string, string> = {
   drill_failed: 'Drill failed',
   drill_overdue: 'Drill overdue',
   run_missed: 'Run missed',
+  copy_unreadable: 'Stored data unreadable',
   storage_unwell: 'Storage unwell',
   notifier_unwell: 'Notifier unwell',
   control_plane_late: 'Mainstay’s own backup late',

@@ -1,6 +1,7 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, ask } from '~/api/client';
 import { setConnection } from '~/api/connection';
+import { tellSession } from '~/api/session';
 import { setDrift } from '~/shared/lib/now';
 
 /** Who asks, and the role in each project. Not a project's: it outlives a change of project. */
@@ -24,6 +25,7 @@ export function useSignIn() {
     onSuccess: (me) => {
       setConnection({ signedOut: false });
       client.setQueryData(meQuery.queryKey, me);
+      tellSession('in');
     },
   });
 }
@@ -32,7 +34,10 @@ export function useSignOut() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () => ask(api.DELETE('/api/v1/session')),
-    onSuccess: () => client.clear(),
+    onSuccess: () => {
+      client.clear();
+      tellSession('out');
+    },
   });
 }
 
@@ -44,6 +49,9 @@ export function useAcceptLink() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (body: { token: string; name?: string; email?: string; password: string }) => ask(api.POST('/api/v1/welcome', { body })),
-    onSuccess: (me) => client.setQueryData(meQuery.queryKey, me),
+    onSuccess: (me) => {
+      client.setQueryData(meQuery.queryKey, me);
+      tellSession('in');
+    },
   });
 }

@@ -57,3 +57,22 @@ it('says what a deletion leaves', () => {
   expect(whatIsLeft(b, [b, backup({ id: 'b' })])).toBe('1 other good backup of shop stay.');
   expect(whatIsLeft(backup({ status: 'failed' }), [])).toContain('no good backup');
 });
+
+it('looks through ten thousand backups of five hundred clusters once', () => {
+  const names = Array.from({ length: 500 }, (_, n) => `c-${n}`);
+  const noon = new Date(2026, 10, 20, 12).getTime();
+  let reads = 0;
+  const many = Array.from({ length: 10_000 }, (_, n) => ({
+    cluster: `c-${n % 500}`,
+    status: 'completed',
+    proof: 'verified',
+    get created_at() {
+      reads += 1;
+      return new Date(noon - (n % 20) * 86_400_000).toISOString();
+    },
+  })) as never;
+  const made = lanes(names, many, noon);
+  expect(made).toHaveLength(500);
+  expect(made.flatMap((l) => l.cells).reduce((sum, c) => sum + c.backups.length, 0)).toBe(7000);
+  expect(reads).toBe(10_000);
+});

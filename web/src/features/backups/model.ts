@@ -79,7 +79,7 @@ export function filteredBackups(all: readonly Backup[], s: BackupsSearch): Backu
   const from = s.from ? new Date(`${s.from}T00:00:00`).getTime() : undefined;
   const until = s.until ? new Date(`${s.until}T00:00:00`).getTime() + 86_400_000 : undefined;
   return all.filter((b) => {
-    const at = parse(b.created_at) ?? 0;
+    const at = from === undefined && until === undefined ? 0 : (parse(b.created_at) ?? 0);
     return (
       (!q || `${b.id} ${b.cluster} ${b.description} ${b.method} ${b.error ?? ''}`.toLowerCase().includes(q)) &&
       (!s.status || b.status === s.status) &&
@@ -126,14 +126,16 @@ function stateOf(backups: readonly Backup[]): DayState {
 /** A row a cluster, a cell a day; who has no good one comes first. */
 export function lanes(clusters: readonly string[], all: readonly Backup[], now: number, days = 14): Lane[] {
   const starts = lastDays(now, days);
+  // One pass over all of them: there may be ten thousand, and hundreds of clusters.
+  const byDay = new Map<string, Backup[][]>(clusters.map((cluster) => [cluster, starts.map(() => [])]));
+  for (const b of all) {
+    const at = parse(b.created_at) ?? 0;
+    const day = starts.findLastIndex((start) => at >= start);
+    if (day >= 0 && b.status !== 'deleting' && b.status !== 'expired') byDay.get(b.cluster)?.[day]?.push(b);
+  }
   const made = clusters.map((cluster): Lane => {
-    const its = all.filter((b) => b.cluster === cluster && b.status !== 'deleting' && b.status !== 'expired');
     const cells = starts.map((day, n): Cell => {
-      const end = starts[n + 1] ?? Number.POSITIVE_INFINITY;
-      const backups = its.filter((b) => {
-        const at = parse(b.created_at) ?? 0;
-        return at >= day && at < end;
-      });
+      const backups = byDay.get(cluster)?.[n] ?? [];
       return { day, state: stateOf(backups), backups };
     });
     return { cluster, cells, good: cells.some((c) => c.state === 'good') };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { EngineEntry } from '~/api/schema';
-import { bodyOf, chosen, nameFault } from './create';
+import type { EngineEntry, SizePlan } from '~/api/schema';
+import { bodyOf, chosen, nameFault, nodesOf, priceText, sizeText } from './create';
 
 const engine = (name: string, available = true): EngineEntry =>
   ({ name, available, versions: available ? ['17', '15'] : [], modes: ['single', 'primary-replica'] }) as EngineEntry;
@@ -24,4 +24,13 @@ it('never chooses what is not available, and forgives an address that does', () 
 it('asks for no replicas of a single node', () => {
   const choice = chosen({ mode: 'single', replicas: 3 }, [engine('postgres')])!;
   expect(bodyOf(choice, 'shop', false)).toEqual({ name: 'shop', engine: 'postgres', version: '17', mode: 'single', auto_failover: false });
+});
+
+it('says the size, and the price of all nodes by the hour and the month', () => {
+  const choice = chosen({ replicas: 2 }, [engine('postgres')])!;
+  expect(nodesOf(choice)).toBe(3);
+  expect(priceText(0.0137, nodesOf(choice))).toBe('0.0411/h · 30/month (730 h)');
+  expect(priceText(0.5, 1)).toBe('0.5/h · 365/month (730 h)');
+  expect(priceText(0, 3)).toBe('0/h · 0/month (730 h)');
+  expect(sizeText({ cpus: 1, memory_bytes: 2e9, storage_bytes: 80e9 } as SizePlan)).toBe('1 CPU, 2 GB memory, 80 GB disk');
 });

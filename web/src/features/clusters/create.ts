@@ -1,5 +1,5 @@
-import type { CreateCluster, EngineEntry, Mode } from '~/api/schema';
-import { count } from '~/shared/lib/bytes';
+import type { CreateCluster, EngineEntry, Mode, SizePlan } from '~/api/schema';
+import { bytes, count } from '~/shared/lib/bytes';
 import type { CreateSearch } from '~/search';
 
 export const NAME = /^[a-z][a-z0-9-]{1,38}[a-z0-9]$/;
@@ -39,3 +39,17 @@ export function bodyOf(choice: Choice, name: string, failover: boolean): CreateC
 }
 
 export const nodesText = ({ mode, replicas }: Choice): string => (mode === 'single' ? '1 node' : `1 primary, ${count(replicas, 'replica')}`);
+
+export const nodesOf = ({ mode, replicas }: Choice): number => (mode === 'single' ? 1 : 1 + replicas);
+
+/** "8 CPUs, 16.8 GB memory, 512 GB disk". */
+export const sizeText = (p: SizePlan): string => `${count(p.cpus, 'CPU')}, ${bytes(p.memory_bytes)} memory, ${bytes(p.storage_bytes)} disk`;
+
+const HOURS_A_MONTH = 730;
+
+/** Of all nodes together: "0.041/h · 30/month (730 h)". Whose money it is was never said. */
+export function priceText(hourly: number, nodes: number): string {
+  const all = hourly * nodes;
+  const trimmed = (n: number, digits: number) => n.toFixed(digits).replace(/\.?0+$/, '') || '0';
+  return `${trimmed(all, 4)}/h · ${trimmed(all * HOURS_A_MONTH, all * HOURS_A_MONTH < 100 ? 2 : 0)}/month (${HOURS_A_MONTH} h)`;
+}

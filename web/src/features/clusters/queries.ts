@@ -30,6 +30,13 @@ export const enginesQuery = (project: string) =>
     staleTime: 60_000,
   });
 
+export const plansQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.list(project, 'plans'),
+    queryFn: () => ask(api.GET('/api/v1/plans', { params: { query: { project, limit: '100' } } })),
+    staleTime: 60_000,
+  });
+
 export function useCreateCluster(project: string) {
   const client = useQueryClient();
   return useMutation({
@@ -149,7 +156,7 @@ export const clusterBackupsQuery = (project: string, cluster: string) =>
     queryKey: keys.list(project, 'backups', { cluster, newest: true }),
     queryFn: () => ask(api.GET('/api/v1/clusters/{id}/backups', { params: { path: { id: cluster }, query: { project, limit: '100' } } })),
     refetchInterval: () => (connection().link === 'live' ? false : 10_000),
-    meta: { belongs: (b: Backup) => b.cluster === cluster },
+    meta: { belongs: (b: Backup) => b.cluster === cluster, most: 200 },
   });
 
 /** What making it would come to; the name may still be refused. */

@@ -62,3 +62,11 @@ export function useRemoveMember(project: string) {
     onSuccess,
   });
 }
+
+/** A link that sets a new password; it is not kept when the dialog closes. */
+export function usePasswordLink() {
+  return useMutation({
+    gcTime: 0,
+    mutationFn: ({ key, user }: { key: string; user: string }) => ask(api.POST('/api/v1/users/{id}/password-link', { params: { path: { id: user }, query: {}, header: { 'Idempotency-Key': key } } })),
+  });
+}

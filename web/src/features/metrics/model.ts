@@ -1,97 +1,67 @@
-import type { Node, NodeMetrics } from '~/api/schema';
+import type { Curves, NodeCurves } from '~/api/schema';
+import { bytes, percent } from '~/shared/lib/bytes';
+import { duration } from '~/shared/lib/time';
 
-/** What is known of a node at one moment; a rate needs the moment before. */
-export interface Sample {
-  at: number;
-  cpu_seconds: number;
-  memory: number;
-  diskUsed: number;
-  connections: number | null;
-  lagBytes: number | null;
-  lagSeconds: number | null;
+/** Values over time, on one axis: unknown is `null`, which is drawn as a gap and never as a zero. */
+export interface Series {
+  /** Seconds since 1970. */
+  t: readonly number[];
+  series: Readonly<Record<string, readonly (number | null)[]>>;
 }
 
-export type Metric = 'cpu' | 'memory' | 'disk' | 'connections' | 'lag_bytes' | 'lag_seconds';
-
-export function sample(at: number, m: NodeMetrics, node: Node): Sample {
-  return {
-    at,
-    cpu_seconds: m.cpu_seconds,
-    memory: m.memory_bytes,
-    diskUsed: m.disk_total_bytes > 0 ? (100 * (m.disk_total_bytes - m.disk_free_bytes)) / m.disk_total_bytes : 0,
-    connections: m.connections ?? node.connections ?? null,
-    lagBytes: node.role === 'primary' ? null : (node.lag_bytes ?? null),
-    lagSeconds: node.role === 'primary' ? null : (node.lag_seconds ?? null),
-  };
+export interface Metric {
+  name: string;
+  title: string;
+  format: (n: number) => string;
+  max?: number;
+  /** The least top: what is tiny is not drawn as if it were much. */
+  least?: number;
+  /** The primary follows nobody. */
+  replicas?: true;
 }
 
-const RING = 15 * 60_000;
-/** Two looks further apart than this have a gap between them. */
-const GAP = 16_000;
+const number = (n: number) => `${Math.round(n * 10) / 10}`;
+const pace = (n: number) => `${bytes(n)}/s`;
 
-/** Keeps a quarter of an hour. A counter that fell back began anew: its rate is not known. */
-export class Ring {
-  private samples: Sample[] = [];
+export const metrics: readonly Metric[] = [
+  { name: 'cpu_percent', title: 'CPU', format: percent, max: 100 },
+  { name: 'memory_bytes', title: 'Memory', format: bytes, least: 1000 },
+  { name: 'disk_percent', title: 'Disk used', format: percent, max: 100 },
+  { name: 'connections', title: 'Connections', format: number, least: 10 },
+  { name: 'disk_read_bytes_per_second', title: 'Disk read', format: pace, least: 1000 },
+  { name: 'disk_written_bytes_per_second', title: 'Disk written', format: pace, least: 1000 },
+  { name: 'lag_bytes', title: 'Replication lag, bytes', format: bytes, least: 1000, replicas: true },
+  { name: 'lag_seconds', title: 'Replication lag, seconds', format: duration, least: 10, replicas: true },
+];
 
-  push(next: Sample) {
-    const last = this.samples.at(-1);
-    if (last && next.at - last.at < 500) return;
-    this.samples.push(next);
-    this.samples = this.samples.filter((s) => next.at - s.at <= RING);
-  }
-
-  get length() {
-    return this.samples.length;
-  }
-
-  get last(): Sample | undefined {
-    return this.samples.at(-1);
-  }
-
-  /** Times in seconds and values; `null` where nothing is known, which is drawn as a gap. */
-  series(metric: Metric): { x: number[]; y: (number | null)[] } {
-    const x: number[] = [];
-    const y: (number | null)[] = [];
-    this.samples.forEach((s, i) => {
-      const before = this.samples[i - 1];
-      if (before && s.at - before.at > GAP) {
-        x.push((before.at + 1000) / 1000);
-        y.push(null);
-      }
-      x.push(s.at / 1000);
-      y.push(value(metric, s, before));
-    });
-    return { x, y };
-  }
+/** One metric of some nodes, by the nodes' names. */
+export function seriesOf(curves: Curves, metric: string, nodes: readonly NodeCurves[]): Series {
+  const none = curves.times.map(() => null);
+  return { t: curves.times, series: Object.fromEntries(nodes.map((n) => [n.name, n.series[metric] ?? none])) };
 }
 
-function value(metric: Metric, s: Sample, before?: Sample): number | null {
-  switch (metric) {
-    case 'cpu': {
-      const spent = before && s.at - before.at <= GAP ? s.cpu_seconds - before.cpu_seconds : -1;
-      return before && spent >= 0 ? (100 * spent) / ((s.at - before.at) / 1000) : null;
-    }
-    case 'memory':
-      return s.memory;
-    case 'disk':
-      return s.diskUsed;
-    case 'connections':
-      return s.connections;
-    case 'lag_bytes':
-      return s.lagBytes;
-    case 'lag_seconds':
-      return s.lagSeconds;
+/** How long a value counts as that of now. */
+const FRESH = 30;
+
+/** The newest value, where one is younger than half a minute; a piece that has just begun has none yet. */
+export function latest(curves: Curves, node: NodeCurves | undefined, metric: string): number | null {
+  const values = node?.series[metric] ?? [];
+  const end = curves.times.at(-1) ?? 0;
+  for (let i = values.length - 1; i >= 0 && end - (curves.times[i] ?? 0) <= FRESH; i -= 1) {
+    const value = values[i];
+    if (value !== null && value !== undefined) return value;
   }
+  return null;
 }
 
-/** Puts several nodes on one axis: each time once, a hole where a node has no value then. */
-export function join(all: readonly { x: number[]; y: (number | null)[] }[]): (number | null | undefined)[][] {
-  const times = [...new Set(all.flatMap((s) => s.x))].toSorted((a, b) => a - b);
-  return [times, ...all.map((s) => {
-    const at = new Map(s.x.map((t, i) => [t, s.y[i]]));
-    // `undefined` is no point at all, and the line goes on; `null` is a gap.
-    return times.map((t) => at.get(t));
-  })];
+/** Since when nothing is known of a node; nothing where something is. */
+export function silentSince(curves: Curves, node: NodeCurves): { since?: number } | undefined {
+  const known = (i: number) => Object.values(node.series).some((values) => values[i] !== null && values[i] !== undefined);
+  let last = curves.times.length - 1;
+  while (last >= 0 && !known(last)) last -= 1;
+  if (last < 0) return {};
+  const since = curves.times[last] ?? 0;
+  return (curves.times.at(-1) ?? 0) - since > FRESH ? { since } : undefined;
 }
 
 export interface Summary {
@@ -100,14 +70,29 @@ export interface Summary {
   at?: number;
 }
 
-export function summary(s: { x: number[]; y: (number | null)[] }): Summary {
+export function summary(curves: Curves, node: NodeCurves, metric: string): Summary {
   let highest: number | null = null;
   let at: number | undefined;
-  s.y.forEach((v, i) => {
-    if (v !== null && (highest === null || v > highest)) {
-      highest = v;
-      at = s.x[i];
-    }
+  (node.series[metric] ?? []).forEach((v, i) => {
+    if (v !== null && (highest === null || v > highest)) [highest, at] = [v, curves.times[i]];
   });
-  return { now: s.y.at(-1) ?? null, highest, at };
+  return { now: latest(curves, node, metric), highest, at };
+}
+
+/** "61 days to full"; nothing where a disk is not filling. */
+export function toFull(nodes: readonly NodeCurves[]): string | undefined {
+  const days = nodes.map((n) => n.days_to_full).filter((d): d is number => d !== null && d !== undefined);
+  if (days.length === 0) return undefined;
+  const least = Math.min(...days);
+  return least < 1 ? 'less than a day to full' : `${Math.floor(least)} ${Math.floor(least) === 1 ? 'day' : 'days'} to full`;
+}
+
+/** What a chart shows, for who does not see it. */
+export function sentence(m: Metric, curves: Curves, nodes: readonly NodeCurves[]): string {
+  const said = nodes.map((node) => {
+    const s = summary(curves, node, m.name);
+    const of = (n: number | null) => (n === null ? 'not known' : m.format(n));
+    return `${node.name} now ${of(s.now)}, highest ${of(s.highest)}`;
+  });
+  return `${m.title} of ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}: ${said.join('; ')}.`;
 }

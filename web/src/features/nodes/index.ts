@@ -1,3 +1,2 @@
-export { nodeMetricsQuery } from './queries';
 export { NodeDialog } from './ui/NodeDialog';
 export { ResyncDialog } from './ui/ResyncDialog';

@@ -19,7 +19,7 @@ export const recentOperationsQuery = (project: string) =>
     queryKey: keys.list(project, NOUN, { recent: true }),
     queryFn: () => ask(api.GET('/api/v1/operations', { params: { query: { project, limit: '50' } } })),
     refetchInterval: (query) => pace(query.state.data?.items),
-    meta: { belongs: () => true },
+    meta: { belongs: () => true, most: 100 },
   });
 
 /** All of a project, the newest first, by pages. */
@@ -47,7 +47,7 @@ export const clusterOperationsQuery = (project: string, cluster: string) =>
     queryKey: keys.list(project, NOUN, { cluster }),
     queryFn: () => ask(api.GET('/api/v1/operations', { params: { query: { project, cluster, limit: '10' } } })),
     refetchInterval: (query) => pace(query.state.data?.items),
-    meta: { belongs: (o: Operation) => o.cluster === cluster },
+    meta: { belongs: (o: Operation) => o.cluster === cluster, most: 20 },
   });
 
 export const operationQuery = (project: string, id: string) =>

@@ -1,1 +1,2 @@
 export { projectQuery } from './queries';
+export { NewProjectDialog } from './ui/NewProjectDialog';

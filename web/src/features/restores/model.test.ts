@@ -54,4 +54,6 @@ it('asks for a plan only when nothing is missing', () => {
   expect(requestOf({ ...base, where: 'this', storage: 'local' })).toEqual({ backup: 'old', to: 'shop', storage: 'local' });
   expect(requestOf({ ...base, where: 'other' })).toBeUndefined();
   expect(requestOf({ ...base, backup: undefined, where: 'this' })).toBeUndefined();
+  expect(requestOf({ ...base, where: 'this', until: '2026-11-20T13:05:30Z' })).toEqual({ until: '2026-11-20T13:05:30Z', from_cluster: 'shop', to: 'shop' });
+  expect(requestOf({ ...base, backup: undefined, where: 'new', until: '2026-11-20T13:05:30Z' })).toEqual({ until: '2026-11-20T13:05:30Z', from_cluster: 'shop', new: 'new-one' });
 });

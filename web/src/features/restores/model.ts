@@ -40,6 +40,10 @@ export function line(backups: readonly Backup[], now: number): Line {
   return { from, to: now, marks: dated.map((d) => ({ ...d, place: place(d.at) })), gaps };
 }
 
+/** What a backup's mark on a line is drawn as. */
+export const looks = (b: Backup) =>
+  b.status === 'completed' && b.proof !== 'none' ? ({ noun: 'proof', status: b.proof } as const) : ({ noun: 'backup', status: b.status } as const);
+
 /** Left and right, oldest to newest, over what can be restored. */
 export function neighbour(backups: readonly Backup[], id: string | undefined, by: -1 | 1): Backup | undefined {
   const able = backups.filter(restorable).toSorted((a, b) => Date.parse(a.created_at) - Date.parse(b.created_at));
@@ -67,6 +71,8 @@ export function nameFault(name: string, taken: readonly string[], project: strin
 
 interface Choice {
   backup?: Backup;
+  /** A moment in place of a backup. */
+  until?: string;
   where: Where;
   name: string;
   other: string;
@@ -76,8 +82,10 @@ interface Choice {
 
 /** What is asked of the server; nothing while something is missing. */
 export function requestOf(c: Choice, fault?: string): RestoreRequest | undefined {
-  if (!c.backup) return undefined;
-  const from = { backup: c.backup.id, ...(c.storage ? { storage: c.storage } : {}) };
+  if (!c.backup && !c.until) return undefined;
+  // The server takes the backup that is nearest before a moment.
+  const what = c.until ? { until: c.until, from_cluster: c.cluster } : { backup: c.backup?.id };
+  const from = { ...what, ...(c.storage ? { storage: c.storage } : {}) };
   if (c.where === 'new') return fault ? undefined : { ...from, new: c.name };
   const to = c.where === 'this' ? c.cluster : c.other;
   return to ? { ...from, to } : undefined;

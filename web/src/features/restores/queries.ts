@@ -17,6 +17,18 @@ export const restoresQuery = (project: string, cluster: string) =>
     meta: { belongs: (r: Restore) => r.target_cluster === cluster },
   });
 
+/** To which moments it can be restored. The window grows while it is looked at. */
+export const momentsQuery = (project: string, cluster: string, every: number | false = 5000) =>
+  queryOptions({
+    queryKey: keys.part(project, 'clusters', cluster, 'point-in-time'),
+    queryFn: async () => {
+      const { data, tag } = await askTagged(api.GET('/api/v1/clusters/{id}/point-in-time', { params: { path: { id: cluster }, query: { project } } }));
+      return { ...data, tag };
+    },
+    refetchInterval: every,
+    staleTime: 0,
+  });
+
 /** What would happen; its hash goes back with the order, so that what was read is what runs. */
 export const restorePlanQuery = (project: string, body: RestoreRequest | undefined) =>
   queryOptions({

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addable, bodyOf, faults, weaknesses } from './model';
+import { addable, bodyOf, faults, weaknesses, storedIn, storedText, wayOut } from './model';
 
 const sftp = addable.find((k) => k.kind === 'sftp')!;
 const local = addable.find((k) => k.kind === 'local')!;
@@ -23,4 +23,19 @@ it('tells trouble from what a place lacks', () => {
   ];
   const { failed, lacks } = weaknesses(rows as never);
   expect([failed.map((r) => r.name), lacks.map((r) => r.name)]).toEqual([['write'], ['versioning']]);
+});
+
+const backup = (cluster: string, ...copies: [string, string, number?][]) => ({ cluster, copies: copies.map(([storage, status, added_bytes]) => ({ storage, status, added_bytes })) }) as never;
+
+it('counts what lies in a storage', () => {
+  const all = [backup('shop', ['local', 'completed', 1000], ['far', 'failed']), backup('shop', ['local', 'completed', 500]), backup('cache', ['local', 'running'])];
+  expect(storedIn('local', all)).toEqual({ backups: 3, clusters: 2, bytes: 1500 });
+  expect(storedText(storedIn('local', all), true)).toBe('3 backups of 2 clusters, 1.5 kB written.');
+  expect(storedText(storedIn('local', all), false)).toContain('More than 3 backups');
+  expect(storedText(storedIn('far', all), true)).toBe('No backups are in it.');
+});
+
+it('has a way out for what fails, and none for what it does not know', () => {
+  expect(wayOut({ name: 'space', ok: false, detail: '' })).toContain('Free space');
+  expect(wayOut({ name: 'toString', ok: false, detail: '' })).toBeUndefined();
 });

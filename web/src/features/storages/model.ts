@@ -1,4 +1,5 @@
-import type { AddStorage, Check, Storage } from '~/api/schema';
+import type { AddStorage, Backup, Check, Storage } from '~/api/schema';
+import { bytes, count } from '~/shared/lib/bytes';
 
 const kinds: Record<string, { title: string; says: string }> = {
   local: { title: 'Local', says: 'A directory on a machine that runs Mainstay.' },
@@ -124,4 +125,50 @@ export function checkName(name: string): string {
   if (Object.hasOwn(checks, name)) return checks[name] ?? name;
   const words = name.replaceAll('_', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What is to be done where a check fails; the row itself says what was found. */
+const ways: Record<string, string> = {
+  reach: 'Look whether it runs, whether its address is right and whether this machine may connect to it.',
+  sign_in: 'Look whether the key or user was changed there. The storage can be removed and added again with the new one; its backups stay.',
+  bucket: 'Make the bucket, or look whether the access key may see it.',
+  directory: 'Make the directory, or let the user that Mainstay runs as enter and write it.',
+  permissions: 'Let only the user that Mainstay runs as enter the directory.',
+  placement: 'Choose a directory outside of those of databases.',
+  writable: 'Look whether the disk is full or mounted read-only, and whether the directory may be written.',
+  write: 'Look whether it is full, and whether this access may write.',
+  read: 'Keep no backups there: what was written does not come back as it was.',
+  list_after_write: 'Keep no backups there until its lists are up to date.',
+  multipart: 'Give the access key the rights for uploads in parts, and for taking them back.',
+  space: 'Free space there, keep backups for a shorter time, or add a larger storage.',
+  clock: 'Set both clocks by NTP.',
+};
+
+export const wayOut = (row: Check): string | undefined => (Object.hasOwn(ways, row.name) ? ways[row.name] : undefined);
+
+/** What of a project's backups lies in a storage. */
+export interface Stored {
+  backups: number;
+  clusters: number;
+  /** What its copies added, all together; parts that backups share are counted once. */
+  bytes: number;
+}
+
+export function storedIn(storage: string, backups: readonly Backup[]): Stored {
+  const clusters = new Set<string>();
+  let [n, sum] = [0, 0];
+  for (const b of backups) {
+    const copy = b.copies.find((c) => c.storage === storage && c.status !== 'failed' && c.status !== 'expired');
+    if (!copy) continue;
+    n += 1;
+    sum += copy.added_bytes ?? 0;
+    clusters.add(b.cluster);
+  }
+  return { backups: n, clusters: clusters.size, bytes: sum };
+}
+
+/** "160 backups of 12 clusters, 41 GB"; of lists that were not read to their end "more than". */
+export function storedText({ backups, clusters, bytes: sum }: Stored, whole: boolean): string {
+  if (backups === 0) return whole ? 'No backups are in it.' : 'None of the newest backups is in it.';
+  return `${whole ? '' : 'More than '}${count(backups, 'backup')} of ${count(clusters, 'cluster')}, ${bytes(sum)} written.`;
 }

@@ -2,7 +2,7 @@ import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query
 import { api, ask, askTagged } from '~/api/client';
 import { keys } from '~/api/keys';
 import { pace } from '~/api/pace';
-import type { AddStorage, StorageCheck } from '~/api/schema';
+import type { AddStorage, Backup, StorageCheck } from '~/api/schema';
 
 const NOUN = 'storages';
 
@@ -12,6 +12,27 @@ export const storagesQuery = (project: string) =>
     queryFn: () => ask(api.GET('/api/v1/storages', { params: { query: { project, limit: '100' } } })),
     refetchInterval: pace(15_000),
     meta: { belongs: () => true },
+  });
+
+const MOST_PAGES = 8;
+
+/** The backups of a project, to count what lies where: up to 4000, for the rest would keep the page waiting. */
+export const storedQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.part(project, NOUN, 'all', 'stored'),
+    queryFn: async () => {
+      const backups: Backup[] = [];
+      let cursor: string | null | undefined;
+      for (let page = 0; page < MOST_PAGES; page += 1) {
+        const part = await ask(api.GET('/api/v1/backups', { params: { query: { project, limit: '500', ...(cursor ? { cursor } : {}) } } }));
+        backups.push(...part.items);
+        cursor = part.next;
+        if (!cursor) break;
+      }
+      return { backups, whole: !cursor };
+    },
+    staleTime: 30_000,
+    gcTime: 60_000,
   });
 
 export function useAddStorage(project: string) {

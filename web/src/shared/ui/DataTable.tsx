@@ -1,9 +1,9 @@
-import { useRef, useState, type ReactNode } from 'react';
-import { ActionIcon, Menu, Tooltip } from '@mantine/core';
+import { useEffect, useEffectEvent, useMemo, useRef, useState, type ReactNode } from 'react';
+import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconDots, IconSelector } from '@tabler/icons-react';
 import { usePreference } from '~/shared/lib/preferences';
-import { sorted, useFlash, useSteady, type Sort } from './table';
+import { sorted, useDrawn, useFlash, useSteady, type Sort } from './table';
 import { useRowKeys } from './rowKeys';
 import classes from './DataTable.module.css';
 
@@ -59,8 +59,13 @@ interface Props<T> {
 export function DataTable<T>(props: Props<T>) {
   const { rows, id, sort, columns, order } = props;
   const small = useMediaQuery('(max-width: 767px)') ?? false;
-  const wanted = sorted(rows, columns, sort, order);
-  const { shown, waiting, hold, release } = useSteady(wanted, id, `${sort?.by} ${sort?.down}`);
+  // What a column sorts by is the same each time, though the columns are made anew.
+  // oxlint-disable-next-line react/exhaustive-deps
+  const wanted = useMemo(() => sorted(rows, columns, sort, order), [rows, sort?.by, sort?.down]);
+  const steady = useSteady(wanted, id, `${sort?.by} ${sort?.down}`);
+  const { waiting, hold, release } = steady;
+  const { drawn, grow } = useDrawn(steady.shown.length, `${sort?.by} ${sort?.down}`);
+  const shown = drawn < steady.shown.length ? steady.shown.slice(0, drawn) : steady.shown;
   const flashing = useFlash(shown, id, props.flashOn);
   const place = useRef<HTMLDivElement>(null);
   const keys = useRowKeys(place, (key) => {
@@ -87,6 +92,26 @@ export function DataTable<T>(props: Props<T>) {
         </div>
       ) : null}
       {small ? <Cards {...props} rows={shown} /> : <Rows {...props} rows={shown} flashing={flashing} />}
+      {drawn < steady.shown.length ? <More drawn={drawn} total={steady.shown.length} grow={grow} /> : null}
+    </div>
+  );
+}
+
+/** The rest is drawn when its place comes into view, or when it is asked for. */
+function More({ drawn, total, grow }: { drawn: number; total: number; grow: () => void }) {
+  const place = useRef<HTMLDivElement>(null);
+  const reached = useEffectEvent(grow);
+  useEffect(() => {
+    const watch = new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && reached(), { rootMargin: '400px' });
+    if (place.current) watch.observe(place.current);
+    return () => watch.disconnect();
+  }, [drawn]);
+  return (
+    <div ref={place} className={classes.more}>
+      <Button variant="default" onClick={grow}>
+        Show more
+      </Button>
+      {drawn} of {total}
     </div>
   );
 }

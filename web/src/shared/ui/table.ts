@@ -62,3 +62,14 @@ export function useFlash<T>(rows: readonly T[], id: (row: T) => string, of?: (ro
   }, [state]);
   return flashing;
 }
+
+/** Rows that are drawn at once; more come when the end of them is reached. */
+export const AT_ONCE = 500;
+
+/** How many of so many rows are drawn; another order begins at the top. */
+export function useDrawn(total: number, reason: string) {
+  const [grown, setGrown] = useState({ to: AT_ONCE, reason });
+  const to = grown.reason === reason ? grown.to : AT_ONCE;
+  const grow = () => setGrown({ to: to + AT_ONCE, reason });
+  return { drawn: Math.min(total, to), grow };
+}

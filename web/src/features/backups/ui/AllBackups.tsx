@@ -1,8 +1,9 @@
+import { useMemo } from 'react';
 import { Stack } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { clustersQuery } from '~/features/clusters';
-import { serverNow, useNow } from '~/shared/lib/now';
+import { useNow } from '~/shared/lib/now';
 import { useTitle } from '~/shared/lib/title';
 import { EmptyState } from '~/shared/ui/EmptyState';
 import { LinkButton } from '~/shared/ui/LinkButton';
@@ -21,16 +22,16 @@ export function AllBackups() {
   const search = useSearch({ from: '/shell/p/$project/backups' });
   const navigate = useNavigate({ from: '/p/$project/backups' });
   useTitle('Backups', project);
-  useNow(60_000);
+  const minute = useNow(60_000);
   const { status, kind, cluster } = search;
   const query = useInfiniteQuery(allBackupsQuery(project, clean({ status, kind, cluster })));
   // The strip is of all of them, whatever the table shows.
   const strip = useInfiniteQuery(allBackupsQuery(project));
   const { data: clusters } = useQuery(clustersQuery(project));
-  const names = clusters?.items.map((c) => c.name).toSorted() ?? [];
+  const names = useMemo(() => clusters?.items.map((c) => c.name).toSorted() ?? [], [clusters]);
   const change = (part: Partial<BackupsSearch>, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
-  const known = strip.data?.pages.flatMap((p) => p.items) ?? [];
+  const all = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
+  const drawn = useMemo(() => (strip.data ? lanes(names, strip.data.pages.flatMap((p) => p.items), minute) : []), [names, strip.data, minute]);
   const day = (name: string, at: number) => {
     const d = new Date(at);
     const text = `${d.getFullYear()}-${String(d.getMonth() + 1).padStart(2, '0')}-${String(d.getDate()).padStart(2, '0')}`;
@@ -42,7 +43,7 @@ export function AllBackups() {
       <Loaded query={query} things="the backups">
         {() => (
           <Stack gap="md">
-            {names.length > 0 && strip.data ? <DayStrip project={project} lanes={lanes(names, known, serverNow())} onDay={day} /> : null}
+            {drawn.length > 0 ? <DayStrip project={project} lanes={drawn} onDay={day} /> : null}
             <BackupTable
               project={project}
               backups={all}

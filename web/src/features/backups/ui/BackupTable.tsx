@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { useMemo, type ReactNode } from 'react';
 import { Anchor, Button, Group, Stack, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { Backup } from '~/api/schema';
@@ -27,10 +27,11 @@ interface Props {
   empty: ReactNode;
 }
 
-const newest = (a: Backup, b: Backup) => Date.parse(b.created_at) - Date.parse(a.created_at);
+/** By the text: thousands of dates need not be read for it. */
+const newest = (a: Backup, b: Backup) => (a.created_at === b.created_at ? 0 : a.created_at < b.created_at ? 1 : -1);
 
 export function BackupTable({ project, backups, search, change, onRestore, clusters, more, empty }: Props) {
-  const rows = filteredBackups(backups, search);
+  const rows = useMemo(() => filteredBackups(backups, search), [backups, search]);
   const show = (b: Backup) => change({ backup: b.id }, false);
   const { menu, dialogs, ask } = useBackupMenu({ project, all: backups, show, restore: onRestore });
   const link = (b: Backup) => (
@@ -84,9 +85,14 @@ export function BackupTable({ project, backups, search, change, onRestore, clust
         />
       )}
       {more?.has ? (
-        <Button variant="default" loading={more.busy} onClick={more.load} style={{ alignSelf: 'flex-start' }}>
-          Load more
-        </Button>
+        <Group gap="sm">
+          <Button variant="default" loading={more.busy} onClick={more.load}>
+            Load more
+          </Button>
+          <Text size="sm" c="dimmed">
+            The newest {backups.length} are here; search, days and storages look through these.
+          </Text>
+        </Group>
       ) : null}
       <BackupDrawer project={project} id={search.backup} onClose={() => change({ backup: undefined })} onRestore={onRestore} onAct={ask} />
       {dialogs}

@@ -1,8 +1,10 @@
+import { useMemo } from 'react';
 import { Group, Stack } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { clusterQuery, recoverabilityOf, schedulesQuery, useDialog } from '~/features/clusters';
 import { RestoreDialog } from '~/features/restores';
+import { SafeguardsCard } from '~/features/safeguards';
 import { SchedulesCard } from '~/features/schedules';
 import { useClock } from '~/shared/lib/clock';
 import { serverNow, useNow } from '~/shared/lib/now';
@@ -30,11 +32,12 @@ export function BackupsPage() {
   const { data: cluster } = useQuery(clusterQuery(project, name));
   const query = useInfiniteQuery(backupsOfQuery(project, name));
   const open = useDialog();
+  const all = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   if (!cluster) return null;
   const change = (part: Partial<BackupsSearch>, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
   const restore = (id: string) => change({ restore: id, backup: undefined }, false);
   const said = recoverabilityOf(cluster, serverNow(), clock);
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
+
   const able = all.some(restorable);
   const backUp = () => open({ what: 'backup' });
   return (
@@ -48,6 +51,7 @@ export function BackupsPage() {
         </ActButton>
       </Group>
       <SchedulesCard project={project} cluster={name} opened={search.schedule} onOpen={(schedule) => change({ schedule }, false)} />
+      <SafeguardsCard project={project} cluster={cluster} />
       <section aria-label={`Backups of ${name}`}>
         <h2 className={classes.section}>
           Backups <span className={classes.count}>{query.hasNextPage ? `${all.length} of more` : all.filter((b) => !isGoing(b)).length}</span>
@@ -67,7 +71,13 @@ export function BackupsPage() {
         </Loaded>
       </section>
       {search.restore ? (
-        <RestoreDialog project={project} cluster={cluster} wanted={search.restore} onChoose={(id) => change({ restore: id })} onClose={() => change({ restore: undefined })} />
+        <RestoreDialog
+          project={project}
+          cluster={cluster}
+          asked={{ restore: search.restore, at: search.at, to: search.to }}
+          onChange={(asked) => change(asked)}
+          onClose={() => change({ restore: undefined, at: undefined, to: undefined })}
+        />
       ) : null}
     </Stack>
   );

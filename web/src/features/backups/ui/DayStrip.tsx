@@ -1,4 +1,5 @@
-import { Tooltip, UnstyledButton } from '@mantine/core';
+import { useState } from 'react';
+import { Button, Tooltip, UnstyledButton } from '@mantine/core';
 import { IconCheck, IconCircleHalf2, IconLoader2, IconMinus, IconX, type TablerIcon } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { cellSentence, type Cell, type DayState, type Lane } from '../model';
@@ -16,8 +17,13 @@ interface Props {
   onDay: (cluster: string, day: number) => void;
 }
 
+/** So many clusters at first: those without a good backup are among them. */
+const FIRST = 12;
+
 /** Is anything missing? A row a cluster, a cell a day; who has no good one comes first. */
 export function DayStrip({ project, lanes, onDay }: Props) {
+  const [whole, setWhole] = useState(false);
+  const shown = whole ? lanes : lanes.slice(0, FIRST);
   const days = lanes[0]?.cells.map((c) => c.day) ?? [];
   return (
     <div className={classes.strip} role="region" aria-label="Backups of the last 14 days" tabIndex={0}>
@@ -34,7 +40,7 @@ export function DayStrip({ project, lanes, onDay }: Props) {
           </tr>
         </thead>
         <tbody>
-          {lanes.map((lane) => (
+          {shown.map((lane) => (
             <tr key={lane.cluster}>
               <th scope="row">
                 <Link to="/p/$project/clusters/$cluster/backups" params={{ project, cluster: lane.cluster }} search={{}}>
@@ -50,6 +56,11 @@ export function DayStrip({ project, lanes, onDay }: Props) {
           ))}
         </tbody>
       </table>
+      {lanes.length > FIRST ? (
+        <Button variant="default" size="compact-sm" mt={8} onClick={() => setWhole(!whole)} aria-expanded={whole}>
+          {whole ? 'Show fewer' : `Show all ${lanes.length} clusters`}
+        </Button>
+      ) : null}
       <p className={classes.legend} aria-hidden>
         {(Object.keys(icons) as DayState[]).map((state) => {
           const Icon = icons[state];

@@ -135,6 +135,8 @@ function useShortcuts(project: string, c: Cluster, open: (dialog: Dialog) => voi
   const offered = [
     command('backup', `Back up ${c.name} now…`, { what: 'backup' }, operator),
     operator && live && { id: 'restore', label: `Restore ${c.name}…`, run: restore },
+    admin && live && { id: 'schedule', label: `Set a schedule of ${c.name}…`, run: () => void navigate({ to: '/p/$project/clusters/$cluster/backups', params: { project, cluster: c.name }, search: { schedule: '+' } }) },
+    { id: 'address', label: `Copy the read-write address of ${c.name}`, run: () => void navigator.clipboard.writeText(`${c.endpoints.read_write.host}:${c.endpoints.read_write.port}`).catch(() => undefined) },
     command('add', `Add node to ${c.name}…`, { what: 'add' }),
     ...c.nodes.filter((n) => n.role !== 'primary').map((n) => command(`promote-${n.id}`, `Promote ${n.name}…`, { what: 'promote', node: n.name })),
     ...c.nodes.map((n) => command(`reboot-${n.id}`, `Reboot ${n.name}…`, { what: 'reboot', node: n.name }, operator)),

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { useDebouncedValue } from '@mantine/hooks';
 import { Sentence } from '~/shared/ui/Sentence';
-import { bodyOf, NAME, nodesText, type Choice } from '../create';
+import { bodyOf, NAME, nodesOf, nodesText, priceText, sizeText, type Choice } from '../create';
 import { modeTitle } from '../model';
-import { createPlanQuery } from '../queries';
+import { createPlanQuery, plansQuery } from '../queries';
 import classes from './CreateWizard.module.css';
 
 /** What will be made, as the server sees it. */
@@ -11,6 +11,8 @@ export function CreateSummary({ project, choice, name }: { project: string; choi
   const [asked] = useDebouncedValue(name, 300);
   const valid = asked !== undefined && NAME.test(asked);
   const { data } = useQuery({ ...createPlanQuery(project, bodyOf(choice, asked ?? '', true)), enabled: valid });
+  const plan = useQuery(plansQuery(project)).data?.items[0];
+  const price = plan?.price_per_hour;
   return (
     <section className={classes.summary} aria-label="Summary">
       <strong>
@@ -20,7 +22,13 @@ export function CreateSummary({ project, choice, name }: { project: string; choi
       <span>
         {nodesText(choice)} ({modeTitle(choice.mode)})
       </span>
+      {plan ? (
+        <span>
+          {plan.title}: {sizeText(plan)}
+        </span>
+      ) : null}
       <span>A backup every day at 03:00, kept 7 days, on local.</span>
+      {price === null || price === undefined ? null : <span>{priceText(price, nodesOf(choice))}</span>}
       {choice.mode === 'single' ? <Sentence tone="warn">One node: if its host is lost, the newest backup is all there is.</Sentence> : null}
       {data?.warnings.map((w) => (
         <Sentence key={w} tone="warn">

@@ -7,7 +7,9 @@ import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { ActError } from '~/shared/ui/ErrorCard';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Waiting } from '~/shared/ui/Skeletons';
-import { deletePlanQuery, useDeleteCluster } from '../queries';
+import { count } from '~/shared/lib/bytes';
+import { Time } from '~/shared/ui/Time';
+import { clusterBackupsQuery, deletePlanQuery, useDeleteCluster } from '../queries';
 import { protection } from '../model';
 import { PlanText } from '~/shared/ui/PlanText';
 
@@ -16,6 +18,10 @@ export function DeleteDialog({ project, cluster, onClose }: { project: string; c
   const [everything, setEverything] = useState(false);
   const options = { skip_final_backup: everything };
   const { data, error, isPending, refetch } = useQuery(deletePlanQuery(project, cluster.name, options));
+  const { data: backups } = useQuery(clusterBackupsQuery(project, cluster.name));
+  const kept = backups?.items.filter((b) => b.status !== 'deleting' && b.status !== 'expired') ?? [];
+  const storages = new Set(kept.flatMap((b) => b.copies.map((c) => c.storage)));
+  const newest = cluster.recoverability.to;
   const act = useDeleteCluster(project, cluster.name);
   const guarded = protection(cluster);
   const confirm = () =>
@@ -43,7 +49,14 @@ export function DeleteDialog({ project, cluster, onClose }: { project: string; c
           {isPending ? <Waiting /> : data ? <PlanText plan={data.plan} /> : <ActError error={error} />}
           {everything ? (
             <Sentence tone="bad" banner>
-              Nothing can be brought back: the data and every backup of {cluster.name} are gone at once.
+              Nothing can be brought back: the data of {cluster.name}
+              {kept.length > 0 ? ` and ${backups?.next ? 'more than ' : ''}${count(kept.length, 'backup')} on ${count(storages.size, 'storage')}` : ' and every backup of it'} are gone at once.
+              {newest ? (
+                <>
+                  {' '}
+                  The newest good backup is from <Time at={newest} />.
+                </>
+              ) : null}
             </Sentence>
           ) : (
             <p style={{ margin: 0 }}>If the final backup fails, nothing is deleted. Until the backups expire the cluster can be brought back.</p>

@@ -3,6 +3,7 @@ import { useParams } from '@tanstack/react-router';
 import { useTitle } from '~/shared/lib/title';
 import { useMay } from '~/shared/lib/role';
 import { clusterQuery } from '../queries';
+import { UsageCard } from '~/features/metrics';
 import { CareCard } from './CareCard';
 import { ConnectCard } from './ConnectCard';
 import { NodesCard } from './NodesCard';
@@ -23,6 +24,7 @@ export function Overview() {
       <div className={classes.column}>
         <RecoverabilityCard {...common} />
         <NodesCard {...common} />
+        {cluster.status === 'deleted' ? null : <UsageCard project={project} cluster={name} />}
         {admin && cluster.status !== 'deleted' ? <CareCard {...common} /> : null}
       </div>
       <div className={classes.column}>

@@ -4,7 +4,7 @@ import { IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import type { Member, Role } from '~/api/schema';
-import { useMay } from '~/shared/lib/role';
+import { useMay, useStanding } from '~/shared/lib/role';
 import { useTitle } from '~/shared/lib/title';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { DataTable, type Column, type MenuItem } from '~/shared/ui/DataTable';
@@ -18,6 +18,7 @@ import { lastOwner, roles } from '../model';
 import { membersQuery, useRemoveMember, useSetRole } from '../queries';
 import { Invitations } from './Invitations';
 import { InviteDialog } from './InviteDialog';
+import { PasswordLinkDialog } from './PasswordLinkDialog';
 import { RolesTable } from './RolesTable';
 
 /** Who may what? */
@@ -29,6 +30,8 @@ export function MembersPage() {
   const change = useSetRole(project);
   const [inviting, setInviting] = useState(false);
   const [removing, setRemoving] = useState<Member>();
+  const [linking, setLinking] = useState<Member>();
+  const { administrator } = useStanding();
   const members = query.data?.items ?? [];
   const invite = (
     <ActButton needs="owner" leftSection={<IconPlus size={16} stroke={1.75} />} onClick={() => setInviting(true)}>
@@ -49,7 +52,10 @@ export function MembersPage() {
       />
     );
   };
-  const menu = (m: Member): MenuItem[] => [{ label: 'Remove…', danger: true, blocked: lastOwner(members, m, project), onClick: () => setRemoving(m) }];
+  const menu = (m: Member): MenuItem[] => [
+    ...(administrator ? [{ label: 'Make a password link…', onClick: () => setLinking(m) }] : []),
+    { label: 'Remove…', danger: true, blocked: lastOwner(members, m, project), onClick: () => setRemoving(m) },
+  ];
   return (
     <>
       <PageHead title="Members">{invite}</PageHead>
@@ -87,6 +93,7 @@ export function MembersPage() {
         <RolesTable />
       </Stack>
       {inviting ? <InviteDialog project={project} onClose={() => setInviting(false)} /> : null}
+      {linking ? <PasswordLinkDialog member={linking} onClose={() => setLinking(undefined)} /> : null}
       {removing ? <RemoveDialog project={project} member={removing} onClose={() => setRemoving(undefined)} /> : null}
     </>
   );

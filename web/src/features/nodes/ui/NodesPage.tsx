@@ -4,6 +4,8 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import type { Cluster, Node } from '~/api/schema';
 import { clusterQuery, useDialog } from '~/features/clusters';
+import { latest, useCurves } from '~/features/metrics';
+import { percent } from '~/shared/lib/bytes';
 import { useKeys } from '~/shared/lib/hotkeys';
 import { lookOf, trouble } from '~/shared/lib/statuses';
 import { useTitle } from '~/shared/lib/title';
@@ -31,7 +33,10 @@ export function NodesPage() {
   const change = (part: typeof search, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
   const flip = () => change({ view: search.view ? undefined : 'topology' });
   useKeys({ e: flip });
-  const menu = useNodeMenu(cluster, (node) => change({ node }, false));
+  const measure = (node: string) => void navigate({ to: '/p/$project/clusters/$cluster/metrics', params: { project, cluster: name }, search: clean({ without: cluster?.nodes.map((n) => n.name).filter((n) => n !== node) }) });
+  const menu = useNodeMenu(cluster, (node) => change({ node }, false), measure);
+  const { data: curves } = useCurves(project, name);
+  const measured: Measured = (n, metric) => (curves ? latest(curves, curves.nodes.find((c) => c.id === n.id), metric) : null);
   if (!cluster) return null;
   const show = (n: Node) => change({ node: n.name }, false);
   const link = (n: Node) => (
@@ -70,8 +75,8 @@ export function NodesPage() {
         <DataTable
           caption={`Nodes of ${cluster.name}`}
           table="nodes"
-          rows={cluster.nodes}
-          columns={columns(link)}
+          rows={[...cluster.nodes]}
+          columns={columns(link, measured)}
           id={(n) => n.id}
           name={(n) => n.name}
           onOpen={show}
@@ -97,7 +102,14 @@ export function NodesPage() {
   );
 }
 
-function columns(link: (n: Node) => ReactNode): Column<Node>[] {
+/** What a node uses of its machine, as last measured. */
+type Measured = (n: Node, metric: string) => number | null;
+
+function columns(link: (n: Node) => ReactNode, measured: Measured): Column<Node>[] {
+  const used = (n: Node, metric: string) => {
+    const value = measured(n, metric);
+    return value === null ? <Unknown why="No measurement yet" /> : percent(value);
+  };
   return [
     { id: 'name', head: 'Name', width: 140, sort: (n) => n.name, cell: link },
     { id: 'role', head: 'Role', sort: (n) => n.role, cell: (n) => (n.role === 'primary' ? 'Primary' : 'Replica') },
@@ -116,18 +128,22 @@ function columns(link: (n: Node) => ReactNode): Column<Node>[] {
     { id: 'lag', head: 'Lag', number: true, sort: (n) => n.lag_bytes, cell: (n) => <Lag node={n} /> },
     { id: 'host', head: 'Host', sort: (n) => n.host, cell: (n) => n.host },
     { id: 'address', head: 'Address', cell: (n) => <code>{`${n.address}:${n.port}`}</code> },
+    { id: 'cpu', head: 'CPU', number: true, sort: (n) => measured(n, 'cpu_percent'), cell: (n) => used(n, 'cpu_percent') },
+    { id: 'memory', head: 'Memory', number: true, sort: (n) => measured(n, 'memory_percent'), cell: (n) => used(n, 'memory_percent') },
+    { id: 'disk', head: 'Disk', number: true, sort: (n) => measured(n, 'disk_percent'), cell: (n) => used(n, 'disk_percent') },
     { id: 'connections', head: 'Connections', number: true, sort: (n) => n.connections, cell: (n) => n.connections ?? <Unknown why="No news of it" /> },
     { id: 'age', head: 'Made', sort: (n) => n.created_at, cell: (n) => <Time at={n.created_at} as="age" /> },
   ];
 }
 
-function useNodeMenu(cluster: Cluster | undefined, show: (node: string) => void) {
+function useNodeMenu(cluster: Cluster | undefined, show: (node: string) => void, measure: (node: string) => void) {
   const open = useDialog();
   const [operator, admin] = [useMay('operator'), useMay('admin')];
   return (n: Node): MenuItem[] => {
     if (!cluster) return [];
     const items: (MenuItem | false)[] = [
-      { label: 'Open', onClick: () => show(n.name) },
+      { label: 'Logs', onClick: () => show(n.name) },
+      { label: 'Metrics', onClick: () => measure(n.name) },
       admin && {
         label: 'Promote…',
         divided: true,

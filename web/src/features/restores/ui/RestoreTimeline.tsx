@@ -5,7 +5,7 @@ import { useClock } from '~/shared/lib/clock';
 import { serverNow, useNow } from '~/shared/lib/now';
 import { moment } from '~/shared/lib/time';
 import { StatusIcon } from '~/shared/ui/StatusBadge';
-import { line, neighbour, type Line } from '../model';
+import { line, looks, neighbour, type Line } from '../model';
 import classes from './Restores.module.css';
 
 interface Props {
@@ -13,9 +13,6 @@ interface Props {
   chosen?: Backup;
   onChoose: (b: Backup) => void;
 }
-
-const looks = (b: Backup) =>
-  b.status === 'completed' && b.proof !== 'none' ? ({ noun: 'proof', status: b.proof } as const) : ({ noun: 'backup', status: b.status } as const);
 
 /** The backups on a line that ends now. Arrows walk over those that can be restored; the list beside it does the same. */
 export function RestoreTimeline({ backups, chosen, onChoose }: Props) {

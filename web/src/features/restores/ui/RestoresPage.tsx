@@ -4,9 +4,10 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useNavigate, useParams } from '@tanstack/react-router';
 import type { Backup, Restore } from '~/api/schema';
 import { backupsOfQuery } from '~/features/backups';
+import { useClock } from '~/shared/lib/clock';
 import { lookOf, trouble } from '~/shared/lib/statuses';
 import { serverNow } from '~/shared/lib/now';
-import { parse } from '~/shared/lib/time';
+import { exact, parse } from '~/shared/lib/time';
 import { useTitle } from '~/shared/lib/title';
 import { DataTable, type Column } from '~/shared/ui/DataTable';
 import { Elapsed } from '~/shared/ui/Duration';
@@ -15,6 +16,7 @@ import { Loaded } from '~/shared/ui/Loaded';
 import { ActButton } from '~/shared/ui/RoleGate';
 import { StatusBadge } from '~/shared/ui/StatusBadge';
 import { Time, Unknown } from '~/shared/ui/Time';
+import { inWords } from '../moment';
 import { restoresQuery } from '../queries';
 import { UndoDialog } from './UndoDialog';
 import classes from './Restores.module.css';
@@ -99,9 +101,12 @@ function OldData({ restore: r }: { restore: Restore }) {
   );
 }
 
-function From({ id, backups }: { id: string; backups: readonly Backup[] }) {
-  const found = backups.find((b) => b.id === id);
-  if (!found) return <code>{id}</code>;
+function From({ restore: r, backups }: { restore: Restore; backups: readonly Backup[] }) {
+  const clock = useClock();
+  const found = backups.find((b) => b.id === r.backup);
+  const until = parse(r.until);
+  if (until !== undefined) return <span title={exact(until)}>as it was at {inWords(until, serverNow(), clock)}</span>;
+  if (!found) return <code>{r.backup}</code>;
   return (
     <>
       <Time at={found.created_at} />, {lookOf('proof', found.proof).word.toLowerCase()}
@@ -123,7 +128,7 @@ function columns(backups: readonly Backup[], undo: (r: Restore) => ReactNode): C
         </>
       ),
     },
-    { id: 'from', head: 'From', cell: (r) => <From id={r.backup} backups={backups} /> },
+    { id: 'from', head: 'From', cell: (r) => <From restore={r} backups={backups} /> },
     { id: 'into', head: 'Into', cell: (r) => r.target_cluster },
     { id: 'took', head: 'Took', number: true, cell: (r) => <Elapsed from={r.started_at} to={r.finished_at} /> },
     { id: 'old', head: 'Old data', cell: (r) => <OldData restore={r} /> },

@@ -3,6 +3,8 @@ import { Button, Group, Stack, Switch, Text, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import type { Parameter } from '~/api/schema';
+import { clusterQuery } from '~/features/clusters';
+import { SafeguardsCard } from '~/features/safeguards';
 import { count } from '~/shared/lib/bytes';
 import { useMay } from '~/shared/lib/role';
 import { useTitle } from '~/shared/lib/title';
@@ -22,9 +24,15 @@ export function SettingsPage() {
   const { project, cluster } = useParams({ from: '/shell/p/$project/clusters/$cluster/settings' });
   useTitle(cluster, 'Settings');
   const query = useQuery(settingsQuery(project, cluster));
+  const { data: it } = useQuery(clusterQuery(project, cluster));
   if (query.isPending) return <Waiting />;
   if (!query.data) return <ErrorCard error={query.error} things="the settings" retry={() => void query.refetch()} />;
-  return <Editor project={project} cluster={cluster} {...query.data} reload={() => void query.refetch()} />;
+  return (
+    <Stack gap="lg">
+      <Editor project={project} cluster={cluster} {...query.data} reload={() => void query.refetch()} />
+      {it ? <SafeguardsCard project={project} cluster={it} /> : null}
+    </Stack>
+  );
 }
 
 interface Props {

@@ -1,4 +1,5 @@
-import { Card, Group, Progress, Stack, Text } from '@mantine/core';
+import { Anchor, Card, Group, Progress, Stack, Text } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { IconAlertTriangle, IconCircleCheck, IconCircleX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { Check, Storage } from '~/api/schema';
@@ -9,8 +10,8 @@ import { ActError } from '~/shared/ui/ErrorCard';
 import { ActButton } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Time } from '~/shared/ui/Time';
-import { checkName, kindTitleOf, weaknesses } from '../model';
-import { lastCheckQuery, useCheckStorage } from '../queries';
+import { checkName, kindTitleOf, storedIn, storedText, wayOut, weaknesses } from '../model';
+import { lastCheckQuery, storedQuery, useCheckStorage } from '../queries';
 import classes from './Storages.module.css';
 
 /** One place, and what was found when it was looked at. */
@@ -39,6 +40,7 @@ export function StorageCard({ project, storage: s, warn, onRemove }: { project: 
         <Verdict storage={s} />
         {s.kind === 'local' && warn ? <Sentence tone="warn">On the machine itself: no help if it is lost.</Sentence> : null}
         {space?.free_bytes !== null && space?.free_bytes !== undefined && space.total_bytes ? <Space free={space.free_bytes} total={space.total_bytes} /> : null}
+        <Stored project={project} storage={s.name} />
         {s.last_check ? <Doctor rows={s.last_check.rows} /> : null}
         <ActError error={check.error} />
       </Stack>
@@ -61,6 +63,24 @@ function Verdict({ storage: s }: { storage: Storage }) {
     <Sentence tone="bad" banner>
       {failed[0] ? `${checkName(failed[0].name)}: ${failed[0].detail}` : 'It is not well.'} Checked <Time at={last.at} as="age" />.
     </Sentence>
+  );
+}
+
+/** What lies in it, and the way to it. */
+function Stored({ project, storage }: { project: string; storage: string }) {
+  const { data } = useQuery(storedQuery(project));
+  if (!data) return null;
+  const stored = storedIn(storage, data.backups);
+  return (
+    <Text size="sm">
+      {stored.backups > 0 ? (
+        <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/backups" params={{ project }} search={{ storage }} {...props} />}>
+          {storedText(stored, data.whole)}
+        </Anchor>
+      ) : (
+        storedText(stored, data.whole)
+      )}
+    </Text>
   );
 }
 
@@ -100,6 +120,7 @@ function Doctor({ rows }: { rows: readonly Check[] }) {
 }
 
 function Row({ row }: { row: Check }) {
+  const way = row.ok || row.optional ? undefined : wayOut(row);
   const Icon = row.ok ? IconCircleCheck : row.optional ? IconAlertTriangle : IconCircleX;
   const [ink, word] = row.ok ? ['good', 'Passed'] : row.optional ? ['warn', 'Lacks'] : ['bad-text', 'Failed'];
   return (
@@ -108,6 +129,7 @@ function Row({ row }: { row: Check }) {
       <Group gap={4} style={{ minWidth: 0, flex: 1 }}>
         <span>
           {checkName(row.name)} <span className={classes.detail}>{row.detail}</span>
+          {way ? <span className={classes.way}>{way}</span> : null}
         </span>
       </Group>
     </li>

@@ -1,0 +1,181 @@
+import type { CDPSession, Page } from 'playwright-core';
+import { expect, it } from 'vitest';
+import { until, world } from './world';
+
+// Times and sizes are printed for people to read: a machine that tests is shared. What is asserted is far beyond them.
+
+type Thing = Record<string, unknown>;
+
+/** Until what a click caused is drawn. */
+const drawnAfter = (page: Page, selector: string) =>
+  page.evaluate(async (css) => {
+    const start = performance.now();
+    (document.querySelector(css) as HTMLElement).click();
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    return performance.now() - start;
+  }, selector);
+
+/** What the stream would bring, by the channel over which tabs tell each other. */
+const bring = (page: Page, changes: Thing[]) =>
+  page.evaluate((told) => {
+    const channel = new BroadcastChannel('mainstay-events-default');
+    channel.postMessage({ kind: 'changes', changes: told });
+    channel.close();
+  }, changes);
+
+async function one<T>(path: string, page: Page): Promise<T> {
+  return page.evaluate(async (at) => (await fetch(at)).json(), path) as Promise<T>;
+}
+
+it('draws 500 clusters, and moves little to do so', async () => {
+  const page = await world.newPage();
+  let script = 0;
+  page.on('response', async (r) => {
+    if (r.url().endsWith('.js')) script += Number((await r.allHeaders())['content-length'] ?? 0);
+  });
+  await page.route('**/api/v1/clusters?*', async (route) => {
+    const answer = await route.fetch();
+    const list = (await answer.json()) as { items: Thing[] };
+    const items = Array.from({ length: 500 }, (_, n) => ({ ...list.items[0], id: `cl_${n}`, name: `cluster-${n}` }));
+    await route.fulfill({ response: answer, body: JSON.stringify({ ...list, items }) });
+  });
+  const began = Date.now();
+  await page.goto('/p/default/clusters');
+  await page.getByRole('row', { name: /cluster-499/ }).waitFor();
+  const first = Date.now() - began;
+  const took = await drawnAfter(page, 'th button');
+  console.log(`500 clusters: there after ${first} ms, sorted and drawn anew in ${Math.round(took)} ms; scripts of the first page ${Math.round(script / 1000)} kB`);
+  expect(await page.getByRole('row', { name: /cluster-/ }).count()).toBe(500);
+  expect(script).toBeLessThan(400_000);
+  expect(took).toBeLessThan(10_000);
+  await page.context().close();
+});
+
+it('goes through 10,000 backups of 500 clusters', async () => {
+  const page = await world.newPage();
+  const PAGE = 2500;
+  await page.route('**/api/v1/clusters?*', async (route) => {
+    const answer = await route.fetch();
+    const list = (await answer.json()) as { items: Thing[] };
+    await route.fulfill({ response: answer, body: JSON.stringify({ ...list, items: Array.from({ length: 500 }, (_, n) => ({ ...list.items[0], id: `cl_${n}`, name: `cluster-${n}` })) }) });
+  });
+  await page.route('**/api/v1/backups?*', async (route) => {
+    const from = Number(new URL(route.request().url()).searchParams.get('cursor') ?? 0);
+    const items = Array.from({ length: PAGE }, (_, i) => backup(from + i));
+    await route.fulfill({ contentType: 'application/json', body: JSON.stringify({ items, next: from + PAGE < 10_000 ? String(from + PAGE) : null }) });
+  });
+  const began = Date.now();
+  await page.goto('/p/default/backups');
+  await page.getByRole('row', { name: /cluster-/ }).first().waitFor();
+  const first = Date.now() - began;
+  for (let loaded = PAGE; loaded < 10_000; loaded += PAGE) {
+    await page.getByRole('button', { name: 'Load more' }).click();
+    if (loaded + PAGE < 10_000) await page.getByText(`The newest ${loaded + PAGE} are here`).waitFor();
+  }
+  await page.getByRole('button', { name: 'Load more' }).waitFor({ state: 'detached' });
+  await page.getByText('500 of 10000').waitFor();
+  const took = await drawnAfter(page, '[aria-label="Backups"] th button');
+  const rows = await page.getByRole('region', { name: 'Backups', exact: true }).getByRole('row').count();
+  expect(rows).toBeLessThanOrEqual(501);
+  const applied = await page.evaluate(async (change) => {
+    const channel = new BroadcastChannel('mainstay-events-default');
+    let longest = 0;
+    const watch = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration);
+    });
+    watch.observe({ entryTypes: ['longtask'] });
+    channel.postMessage({ kind: 'changes', changes: [change] });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    watch.disconnect();
+    channel.close();
+    return longest;
+  }, { seq: 1, noun: 'backup', id: 'bk_5000', action: 'put', object: { ...backup(5000), proof: 'drilled' } });
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await page.getByText('1000 of 10000').waitFor();
+  console.log(`10,000 backups: the first ${PAGE} there after ${first} ms, all sorted in ${Math.round(took)} ms; an event kept the page busy for ${Math.round(applied)} ms`);
+  expect(took).toBeLessThan(20_000);
+  await page.context().close();
+});
+
+function backup(n: number): Thing {
+  const at = new Date(Date.now() - n * 600_000).toISOString();
+  return {
+    id: `bk_${n}`,
+    cluster: `cluster-${n % 500}`,
+    kind: n % 7 === 0 ? 'manual' : 'scheduled',
+    method: 'Automated snapshot',
+    status: n % 97 === 0 ? 'failed' : 'completed',
+    proof: n % 11 === 0 ? 'drilled' : 'verified',
+    description: '',
+    created_at: at,
+    finished_at: at,
+    expires_at: null,
+    keep_reason: '7 days',
+    engine: 'postgres',
+    engine_version: '15.14',
+    position: null,
+    data_bytes: 12_400_000 + n,
+    checks: [],
+    pinned: false,
+    error: n % 97 === 0 ? 'the storage did not answer' : null,
+    copies: [{ storage: 'local', status: n % 97 === 0 ? 'failed' : 'completed', added_bytes: 1000, verified_at: at, error: null }],
+  };
+}
+
+const HOUR = { observations: 720, operations: 120, steps: 6, backups: 30 };
+
+async function held(cdp: CDPSession): Promise<{ heap: number; nodes: number; listeners: number }> {
+  for (let n = 0; n < 3; n += 1) await cdp.send('HeapProfiler.collectGarbage');
+  const { metrics } = await cdp.send('Performance.getMetrics');
+  const of = (name: string) => metrics.find((m) => m.name === name)?.value ?? 0;
+  return { heap: of('JSHeapUsedSize'), nodes: of('Nodes'), listeners: of('JSEventListeners') };
+}
+
+it('holds no more after an hour of live updates than before', async () => {
+  const page = await world.newPage();
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Performance.enable');
+  await page.goto('/p/default/clusters');
+  await page.getByRole('link', { name: 'kept', exact: true }).click();
+  await page.getByText('Can I get it back?').waitFor();
+  const cluster = await one<Thing & { id: string; nodes: Thing[] }>('/api/v1/clusters/kept', page);
+  const made = await one<{ items: (Thing & { id: string })[] }>('/api/v1/backups?limit=1', page);
+  const [operation] = (await one<{ items: Thing[] }>('/api/v1/operations?limit=1', page)).items;
+  let seq = 1_000_000;
+  const hour = async (round: number) => {
+    const changes: Thing[] = [];
+    const put = (noun: string, id: string, object: Thing) => changes.push({ seq: (seq += 1), noun, id, action: 'put', object });
+    for (let n = 0; n < HOUR.observations; n += 1) {
+      put('cluster', cluster.id, { ...cluster, nodes: cluster.nodes.map((node) => ({ ...node, connections: n, lag_bytes: n, observed_at: new Date().toISOString() })) });
+    }
+    for (let n = 0; n < HOUR.operations; n += 1) {
+      const id = `op_${round}_${n}`;
+      for (let step = 0; step <= HOUR.steps; step += 1) put('operation', id, { ...operation, id, cluster: 'kept', status: step < HOUR.steps ? 'running' : 'succeeded', percent: step, created_at: new Date().toISOString(), finished_at: step < HOUR.steps ? null : new Date(Date.now() - 7_200_000).toISOString() });
+    }
+    for (let n = 0; n < HOUR.backups; n += 1) {
+      const [first] = made.items;
+      if (!first) continue;
+      put('backup', `bk_${round}_${n}`, { ...first, id: `bk_${round}_${n}` });
+      changes.push({ seq: (seq += 1), noun: 'backup', id: `bk_${round}_${n}`, action: 'remove' });
+    }
+    for (let at = 0; at < changes.length; at += 20) {
+      await bring(page, changes.slice(at, at + 20));
+      await page.waitForTimeout(25);
+    }
+    await page.waitForTimeout(2500);
+    return changes.length;
+  };
+  // The first hour fills what is filled once: lists, formats, compiled code.
+  const events = await hour(0);
+  const before = await held(cdp);
+  await hour(1);
+  await hour(2);
+  const after = await held(cdp);
+  const mb = (n: number) => `${(n / 1e6).toFixed(1)} MB`;
+  console.log(`two more hours of ${events} events each: heap ${mb(before.heap)} to ${mb(after.heap)}, ${before.nodes} to ${after.nodes} nodes, ${before.listeners} to ${after.listeners} listeners`);
+  expect(after.heap - before.heap).toBeLessThan(12_000_000);
+  expect(after.nodes - before.nodes).toBeLessThan(3000);
+  expect(after.listeners - before.listeners).toBeLessThan(1500);
+  await until(async () => (await page.getByText('Can I get it back?').count()) === 1, 5000);
+  await page.context().close();
+});

@@ -1,0 +1,3 @@
+export { useCurves } from './queries';
+export { latest, toFull } from './model';
+export { UsageCard } from './ui/UsageCard';

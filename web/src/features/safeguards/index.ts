@@ -1,0 +1,1 @@
+export { SafeguardsCard } from './ui/SafeguardsCard';
