@@ -16,7 +16,7 @@ use mainstay_drivers::{
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, ListSnapshots, LockSnapshot, Locked, ManualCommands,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, LimitStorage, ListSnapshots, LockSnapshot, Locked, ManualCommands,
     RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
 use std::{sync::Arc, time::Duration};
@@ -29,6 +29,11 @@ const TARGET: &str = "DIR";
 impl Agent {
     pub(crate) async fn check_storage(&self, verb: CheckStorage, _: &Act) -> Result<StorageReport> {
         self.parts.storages.check(&verb.storage).await
+    }
+
+    pub(crate) async fn limit_storage(&self, verb: LimitStorage, _: &Act) -> Result<Done> {
+        self.parts.storages.limit(&verb.storage);
+        Ok(Done {})
     }
 
     /// Runs beside all other verbs of the node. Only a second call for the same backup waits.

@@ -46,9 +46,19 @@ impl Slots {
         let share = u32::try_from(storages).unwrap_or(WRITERS).clamp(1, WRITERS);
         let taken = self.0.clone().acquire_many_owned(share);
         tokio::select! {
+            biased;
             permit = taken => permit.map_err(Error::internal),
             () = until_cancelled(progress) => Err(cancelled()),
+            () = telling(progress) => Err(cancelled()),
         }
+    }
+}
+
+/// Says every minute that it waits: who says nothing for long is taken to hang. Never ends.
+async fn telling(progress: &Progress) {
+    for minutes in 0u64.. {
+        progress.say(&format!("waits for other backups on this host, for {minutes} min"));
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
 
@@ -301,7 +311,7 @@ async fn put(
 ) -> Result<Stored> {
     let result = tokio::select! {
         stored = moving(own, storage.put(label, Box::new(view), own)) => stored,
-        () = left_lying(line, patience) => {
+        () = left_lying(line, storage, patience) => {
             let sentence = format!("storage {name} took nothing for {} s and was done without", patience.as_secs());
             Err(Error::failed("storage_stalled", sentence))
         }
@@ -311,9 +321,15 @@ async fn put(
     result
 }
 
-async fn left_lying(line: &Line, patience: Duration) {
-    while line.idle().is_none_or(|idle| idle < patience) {
+/// A storage that moves what it was given before is slow, or held to a bandwidth, and not dead.
+async fn left_lying(line: &Line, storage: &dyn Storage, patience: Duration) {
+    let (mut moved, mut since) = (storage.moved(), Instant::now());
+    while line.idle().is_none_or(|idle| idle.min(since.elapsed()) < patience) {
         tokio::time::sleep(LOOK).await;
+        let now = storage.moved();
+        if now != moved {
+            (moved, since) = (now, Instant::now());
+        }
     }
 }
 

@@ -325,6 +325,8 @@ pub fn storage(row: &StorageRow) -> dto::Storage {
         region: row.region.clone(),
         location,
         created_at: row.created_at,
+        bandwidth: row.limits.bandwidth,
+        parallel: row.limits.parallel,
         last_check: row.last_check.clone(),
     }
 }

@@ -108,6 +108,8 @@ pub struct App {
     pub looks: tokio::sync::broadcast::Sender<(ClusterId, ProjectId)>,
     /// Storages that take a part of a log right now.
     pub storing_logs: crate::tasks::keep_log::Busy,
+    /// Who writes to which storage, and who waits for that.
+    pub turns: crate::turns::Turns,
     observed: Mutex<HashMap<NodeId, Observed>>,
     description: Mutex<Option<Description>>,
 }
@@ -181,6 +183,7 @@ impl App {
             nudges: crate::tasks::expire::Nudges::default(),
             looks: tokio::sync::broadcast::channel(1024).0,
             storing_logs: crate::tasks::keep_log::Busy::default(),
+            turns: crate::turns::Turns::default(),
             observed: Mutex::default(),
             description: Mutex::default(),
         });

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use mainstay_model::{
     BackupId, ClusterId, ProjectId, Secret, StorageId, Time,
     backup::{Check, Facts},
+    limits::Limits,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -31,6 +32,9 @@ pub struct StorageSpec {
     /// of mode 0600 for as long as a child needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
+    /// Other ones make it no other storage: what is open stays open, and goes at the new pace.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -463,6 +467,12 @@ pub trait Storage: Send + Sync {
 
     async fn usage(&self) -> Result<StorageUsage>;
 
+    /// Bytes that went to and from the storage since this process began, whoever moved them. As long as it
+    /// grows the storage is alive, however slow.
+    fn moved(&self) -> u64 {
+        0
+    }
+
     /// Whether `put` offers a [`Keeper`] to its source before it takes the first entry.
     fn keeps_files(&self) -> bool {
         false
@@ -494,6 +504,10 @@ pub trait Storages: Send + Sync {
     /// Opens the repository. `create` makes a missing one (with all its keys); without it a missing
     /// one is `NotFound`.
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>>;
+    /// From now on the storage is held to the limits of `spec`, what is under way included.
+    fn limit(&self, spec: &StorageSpec) {
+        let _ = spec;
+    }
     /// Removes a whole repository, for a cluster whose backups are all given up. Absent is done.
     async fn remove(&self, repository: &RepositoryRef) -> Result<()>;
 }

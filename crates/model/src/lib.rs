@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod group;
 pub mod ids;
+pub mod limits;
 pub mod log;
 pub mod name;
 pub mod node;

@@ -86,6 +86,8 @@ verbs! {
 
     // ---- backups ----
     CheckStorage { storage: StorageSpec } -> StorageReport;
+    /// The storage is held to these limits from now on, what is under way included.
+    LimitStorage { storage: StorageSpec } -> Done;
     /// Captures the running node into all these repositories in one pass, and tells of each what
     /// became of it. One that has the backup already is not written again, and where one has it the
     /// others are given that same point.

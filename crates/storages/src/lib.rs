@@ -11,6 +11,7 @@
 
 mod borg;
 mod memory;
+mod pace;
 mod place;
 mod pool;
 mod record;
@@ -25,6 +26,7 @@ pub use record::{NAME as RECORD_FILE, Record};
 use async_trait::async_trait;
 use mainstay_drivers::storage::{Place, RepositoryRef, S3Place, SftpPlace, Storage, StorageReport, StorageSpec, Storages};
 use mainstay_model::{ClusterId, Error, ProjectId, Result, StorageId};
+use pace::Paces;
 use place::{
     Local, Objects, S3, Sftp, check, local,
     s3::{self, Limits},
@@ -65,6 +67,7 @@ pub struct OpenStorages {
     buckets: Mutex<HashMap<StorageId, (StorageSpec, Arc<s3::Client>)>>,
     /// The same for connections to SFTP servers.
     links: Mutex<HashMap<StorageId, (StorageSpec, Arc<sftp::Link>)>>,
+    paces: Paces,
     borg: Option<borg::Shelf>,
     /// Where the databases' files lie, which snapshots share blocks with.
     nodes: Option<PathBuf>,
@@ -92,8 +95,8 @@ impl OpenStorages {
     /// than the longest backup takes is safe only while no other process writes to the repositories.
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
-        let (repositories, buckets, links) = (Mutex::default(), Mutex::default(), Mutex::default());
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, borg: None, nodes: None }
+        let (repositories, buckets, links, paces) = Default::default();
+        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, paces, borg: None, nodes: None }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -141,7 +144,7 @@ impl OpenStorages {
     fn objects(&self, repository: &RepositoryRef) -> Result<Arc<dyn Objects>> {
         let storage = &repository.storage;
         match &storage.place {
-            Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?))),
+            Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?, self.paces.of(storage)))),
             Place::S3(place) => {
                 let below = format!("{}/{}", repository.project, repository.cluster);
                 Ok(Arc::new(S3::new(self.bucket(storage, place)?, &below)))
@@ -156,21 +159,23 @@ impl OpenStorages {
 
     fn bucket(&self, spec: &StorageSpec, place: &S3Place) -> Result<Arc<s3::Client>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = buckets.get(&spec.id).filter(|(known, _)| known == spec) {
+        let pace = self.paces.of(spec);
+        if let Some((_, client)) = buckets.get(&spec.id).filter(|(known, _)| *known == unlimited(spec)) {
             return Ok(client.clone());
         }
-        let client = Arc::new(s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits)?);
-        buckets.insert(spec.id.clone(), (spec.clone(), client.clone()));
+        let client = Arc::new(s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits, pace)?);
+        buckets.insert(spec.id.clone(), (unlimited(spec), client.clone()));
         Ok(client)
     }
 
     fn link(&self, spec: &StorageSpec, place: &SftpPlace) -> Result<Arc<sftp::Link>> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, link)) = links.get(&spec.id).filter(|(known, _)| known == spec) {
+        let pace = self.paces.of(spec);
+        if let Some((_, link)) = links.get(&spec.id).filter(|(known, _)| *known == unlimited(spec)) {
             return Ok(link.clone());
         }
-        let link = Arc::new(sftp::Link::new(&spec.name, place, spec.secret.as_ref(), self.limits.patience)?);
-        links.insert(spec.id.clone(), (spec.clone(), link.clone()));
+        let link = Arc::new(sftp::Link::new(&spec.name, place, spec.secret.as_ref(), self.limits.patience, pace)?);
+        links.insert(spec.id.clone(), (unlimited(spec), link.clone()));
         Ok(link)
     }
 
@@ -193,11 +198,13 @@ impl Storages for OpenStorages {
             Place::S3(place) => {
                 // Somebody waits for it, so it is given up sooner than a backup is.
                 let limits = Limits { patience: self.limits.patience / 4, ..self.limits };
-                let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits)?);
+                let pace = self.paces.of(spec);
+                let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits, pace)?);
                 self.pool.run(Lane::Ask, move |_| Ok(S3::check(client))).await
             }
             Place::Sftp(place) => {
-                let link = Arc::new(sftp::Link::new(&spec.name, &place, spec.secret.as_ref(), self.limits.patience / 4)?);
+                let pace = self.paces.of(spec);
+                let link = Arc::new(sftp::Link::new(&spec.name, &place, spec.secret.as_ref(), self.limits.patience / 4, pace)?);
                 self.pool.run(Lane::Ask, move |_| Sftp::check(link)).await
             }
             Place::Borg(place) => self.borg(&spec.place)?.check(spec, &place).await,
@@ -225,7 +232,7 @@ impl Storages for OpenStorages {
 
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
         if let Place::Borg(place) = &repository.storage.place {
-            return self.borg(&repository.storage.place)?.open(repository, place, create).await;
+            return self.borg(&repository.storage.place)?.open(repository, place, self.paces.of(&repository.storage), create).await;
         }
         if let Place::Snapshot { path } = &repository.storage.place {
             return self.snapshots(repository, path, create).await;
@@ -253,9 +260,13 @@ impl Storages for OpenStorages {
         Ok(opened)
     }
 
+    fn limit(&self, spec: &StorageSpec) {
+        self.paces.of(spec);
+    }
+
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
         if let Place::Borg(place) = &repository.storage.place {
-            return self.borg(&repository.storage.place)?.remove(repository, place).await;
+            return self.borg(&repository.storage.place)?.remove(repository, place, self.paces.of(&repository.storage)).await;
         }
         if let Place::Snapshot { path } = &repository.storage.place {
             let shelf = snapshot::Shelf::new(directory(path, repository)?);
@@ -275,10 +286,15 @@ impl Storages for OpenStorages {
     }
 }
 
+/// The storage as far as it is the same one at another pace.
+fn unlimited(spec: &StorageSpec) -> StorageSpec {
+    StorageSpec { limits: Default::default(), ..spec.clone() }
+}
+
 /// What an open repository is found again by: whoever comes with another key, or with another way
 /// into the storage, opens it anew.
 fn handle_of(repository: &RepositoryRef) -> Result<[u8; 32]> {
-    let storage = serde_json::to_vec(&repository.storage).map_err(Error::internal)?;
+    let storage = serde_json::to_vec(&unlimited(&repository.storage)).map_err(Error::internal)?;
     let own = Sha256::digest(repository.keys.own.reveal());
     Ok(Sha256::new().chain_update(own).chain_update(storage).finalize().into())
 }

@@ -5,7 +5,7 @@ use crate::{
     doc,
     error::{error, taken},
 };
-use mainstay_model::{Error, Name, ProjectId, Result, StorageId, Time, backup::LastCheck};
+use mainstay_model::{Error, Name, ProjectId, Result, StorageId, Time, backup::LastCheck, limits::Limits};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -20,6 +20,8 @@ pub struct StorageRow {
     pub region: Option<String>,
     pub place: serde_json::Value,
     pub created_at: Time,
+    #[serde(default)]
+    pub limits: Limits,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<LastCheck>,
 }

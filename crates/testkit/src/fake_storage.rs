@@ -20,7 +20,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     io::Read,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -58,8 +61,10 @@ struct Piece {
 struct FakeStorage {
     faults: Faults,
     /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>` and
-    /// `storage.breaks.<name>` are switches for one storage among others.
+    /// `storage.breaks.<name>` are switches for one storage among others; with `storage.crawls.<name>` it
+    /// says that it moves, whatever else it does.
     name: String,
+    looked: AtomicU64,
     repository: Arc<Repository>,
 }
 
@@ -171,7 +176,7 @@ impl Storages for FakeStorages {
         if !lock(&found.keys).contains(&repository.keys.own) {
             return Err(Error::forbidden("the key does not open the repository").with_code("wrong_key"));
         }
-        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), name, repository: found }))
+        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), name, looked: AtomicU64::new(0), repository: found }))
     }
 
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
@@ -408,6 +413,13 @@ impl Storage for FakeStorage {
     async fn usage(&self) -> Result<StorageUsage> {
         let snapshots = lock(&self.repository.snapshots);
         Ok(StorageUsage { repository_bytes: snapshots.values().map(|k| k.stored.data_bytes).sum(), snapshots: snapshots.len() as u64 })
+    }
+
+    fn moved(&self) -> u64 {
+        match self.faults.is_on(&format!("storage.crawls.{}", self.name)) {
+            true => self.looked.fetch_add(1, Ordering::Relaxed),
+            false => 0,
+        }
     }
 
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {

@@ -79,6 +79,7 @@ impl FakeWorld {
             name: "local".into(),
             place: Place::Local { path: dir.path().join("storage") },
             secret: None,
+            limits: Default::default(),
         };
         FakeWorld {
             storages: Arc::new(FakeStorages::new(faults.clone())),

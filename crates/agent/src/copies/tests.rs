@@ -92,7 +92,7 @@ impl Bench {
     fn new() -> Bench {
         let (faults, project, cluster) = (Faults::default(), ProjectId::new(), ClusterId::new());
         let repository = |name: &str| RepositoryRef {
-            storage: StorageSpec { id: StorageId::new(), name: name.into(), place: Place::Local { path: "/x".into() }, secret: None },
+            storage: StorageSpec { id: StorageId::new(), name: name.into(), place: Place::Local { path: "/x".into() }, secret: None, limits: Default::default() },
             project: project.clone(),
             cluster: cluster.clone(),
             chunking: Chunking::Fixed(1 << 18),
@@ -190,6 +190,20 @@ async fn a_storage_that_breaks_or_stalls_or_is_gone_costs_its_own_copy_only() {
         assert_eq!(bench.held().await, vec![Some(whole()); 3], "{how}");
         assert_eq!(bench.opened.load(Ordering::SeqCst), FILES);
     }
+}
+
+/// What it was given may take longer to move than the patience lasts, over a slow line or at a bandwidth.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_moves_is_waited_for() {
+    let bench = Bench::new();
+    ["stalls", "crawls"].iter().for_each(|how| bench.faults.switch(&format!("storage.{how}.b"), true));
+    let well_again = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        bench.faults.switch("storage.stalls.b", false);
+    };
+    let (results, ()) = tokio::join!(bench.capture(Dies::Never, 1), well_again);
+    assert!(results.unwrap().iter().all(Result::is_ok));
+    assert_eq!(bench.held().await, vec![Some(whole()); 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use axum::{
 use mainstay_api_types as dto;
 use mainstay_control::storages::{self, NewStorage};
 use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place, SftpPlace};
-use mainstay_model::{Error, Result, backup::Check, error::shown};
+use mainstay_model::{Error, Result, backup::Check, error::shown, limits::Limits};
 use mainstay_store::storages::StorageRow;
 
 pub fn routes() -> Noun {
@@ -31,6 +31,12 @@ pub fn routes() -> Noun {
             add,
         )
         .route(Endpoint::new(Get, "/storages/{id}", "showStorage", "One storage", VIEWER).reply::<dto::Storage>(), show)
+        .route(
+            Endpoint::new(Patch, "/storages/{id}", "limitStorage", "How much of it backups may take", OWNER)
+                .body::<dto::PatchStorage>()
+                .reply::<dto::Storage>(),
+            limit,
+        )
         .route(
             Endpoint::new(Delete, "/storages/{id}", "removeStorage", "Forget a storage that holds no living backup", OWNER)
                 .status(204)
@@ -63,12 +69,13 @@ pub fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
     };
     let given = serde_json::to_value(&b).map_err(Error::internal)?;
     let fields = given.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    if let Some(odd) = fields.filter(|f| !["name", "kind", "region"].contains(f)).find(|f| !takes.contains(f)) {
+    if let Some(odd) = fields.filter(|f| !["name", "kind", "region", "bandwidth", "parallel"].contains(f)).find(|f| !takes.contains(f)) {
         return Err(Error::invalid(odd, format!("a storage of kind {} takes no {odd}; it takes {}", b.kind, takes.join(", "))));
     }
     let region = region(b.region.clone())?;
     let secret = b.secret_key.clone().or_else(|| b.ssh_key.clone());
-    Ok(NewStorage { place: place(&b)?, name: b.name, region, secret })
+    let limits = Limits { bandwidth: b.bandwidth, parallel: b.parallel };
+    Ok(NewStorage { place: place(&b)?, name: b.name, region, secret, limits })
 }
 
 fn place(b: &dto::AddStorage) -> Result<Place> {
@@ -135,6 +142,20 @@ async fn get(s: &Shared, c: &Caller, id: &str) -> Result<StorageRow> {
 
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let row = get(&s, &c, &id).await?;
+    Ok(with_etag(&tag(&row), Json(views::storage(&row))))
+}
+
+async fn limit(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Body(b): Body<dto::PatchStorage>,
+) -> Answer {
+    let row = get(&s, &c, &id).await?;
+    still(&headers, &[&tag(&row)])?;
+    let change = |now: Limits| Limits { bandwidth: b.bandwidth.unwrap_or(now.bandwidth), parallel: b.parallel.unwrap_or(now.parallel) };
+    let row = storages::set_limits(&s.app, &row, change).await?;
     Ok(with_etag(&tag(&row), Json(views::storage(&row))))
 }
 

@@ -105,3 +105,38 @@ async fn the_daily_look_is_remembered_and_changes_no_tag() {
     assert_eq!(s.get("/storages/local").await["last_check"], seen, "once a day is enough");
     assert_eq!(tag(s.send("GET", "/storages/local", Some(&s.admin), None, &[]).await), before);
 }
+
+#[tokio::test]
+async fn limits_are_set_changed_and_taken_away() {
+    let s = serve().await;
+    let disk = json!({ "name": "disk", "kind": "local", "path": "/srv/x", "bandwidth": 20_000_000, "parallel": 2 });
+    let (status, added) = s.admin("POST", "/storages", disk).await;
+    assert_eq!((status.as_u16(), &added["bandwidth"], &added["parallel"]), (201, &json!(20_000_000), &json!(2)), "{added}");
+    assert_eq!(s.get("/storages/local").await["bandwidth"], Value::Null);
+    for (body, bandwidth, parallel) in [
+        (json!({}), json!(20_000_000), json!(2)),
+        (json!({ "parallel": 5 }), json!(20_000_000), json!(5)),
+        (json!({ "bandwidth": null }), Value::Null, json!(5)),
+        (json!({ "bandwidth": 100_000, "parallel": null }), json!(100_000), Value::Null),
+    ] {
+        let (status, now) = s.admin("PATCH", "/storages/disk", body.clone()).await;
+        assert_eq!((status.as_u16(), &now["bandwidth"], &now["parallel"]), (200, &bandwidth, &parallel), "{body} {now}");
+        assert_eq!(s.get("/storages/disk").await, now);
+    }
+    for (body, field) in [
+        (json!({ "bandwidth": 99_999 }), "bandwidth"),
+        (json!({ "bandwidth": -1 }), "bandwidth"),
+        (json!({ "parallel": 0 }), "parallel"),
+        (json!({ "parallel": 1001 }), "parallel"),
+        (json!({ "path": "/elsewhere" }), "path"),
+    ] {
+        let (status, code, problem) = s.problem("PATCH", "/storages/disk", body.clone()).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{code}: {body} {problem}");
+    }
+    let quick = json!({ "name": "quick", "kind": "snapshot", "path": "/srv/q", "bandwidth": 1_000_000 });
+    let (status, _, problem) = s.problem("POST", "/storages", quick).await;
+    assert_eq!((status, problem["field"].as_str()), (422, Some("bandwidth")), "{problem}");
+    let stale = s.send("PATCH", "/storages/disk", Some(&s.admin), Some(json!({ "parallel": 3 })), &[("if-match", "\"old\"")]).await;
+    assert_eq!(stale.status(), 412);
+    assert!(s.audit("action=limitStorage").await.iter().any(|r| r[3] == "disk"), "who changed it is known");
+}

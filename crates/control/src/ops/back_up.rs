@@ -6,7 +6,7 @@
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
-use crate::{App, app::act, backups, plan, tasks::observe, topology::Topology};
+use crate::{App, app::act, backups, plan, tasks::observe, topology::Topology, turns};
 use async_trait::async_trait;
 use mainstay_drivers::{
     engine::NodePlan,
@@ -14,7 +14,7 @@ use mainstay_drivers::{
 };
 use mainstay_model::{
     BackupId, ClusterId, Error, NodeId, Result, StorageId,
-    backup::{Backup, BackupStatus, Copy, Proof, ReadFrom},
+    backup::{Backup, BackupKind, BackupStatus, Copy, Proof, ReadFrom},
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
@@ -134,14 +134,20 @@ async fn reaches(cx: &Cx<App>, topology: &Topology, replica: &mainstay_model::no
 }
 
 async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
+    let backup = backups::get(&cx.world, &s.backup).await?;
+    s.results.retain(|(_, r)| r.is_ok());
+    let missing = |c: &&Copy| !s.results.iter().any(|(storage, _)| *storage == c.storage);
+    let missing: Vec<StorageId> = backup.copies.iter().filter(missing).map(|c| c.storage.clone()).collect();
+    let by_itself = backup.kind == BackupKind::Scheduled;
+    let turn = turns::take(cx, by_itself, s.party.as_ref().map(|p| p.id.as_str()), &missing).await?;
+    if turn.waited {
+        // Who was fit to be read from may not be any more.
+        choose_source(cx, s).await?;
+    }
     let topology = Topology::load(&cx.world, &s.cluster).await?;
     let source = s.source.clone().unwrap_or(topology.primary()?.id.clone());
     let plan = topology.plan(topology.node(&source)?)?;
-    let backup = backups::get(&cx.world, &s.backup).await?;
-    s.results.retain(|(_, r)| r.is_ok());
     s.tries += 1;
-    let missing = |c: &&Copy| !s.results.iter().any(|(storage, _)| *storage == c.storage);
-    let missing: Vec<StorageId> = backup.copies.iter().filter(missing).map(|c| c.storage.clone()).collect();
     let good = s.results.iter().find_map(|(storage, r)| Some((storage.clone(), r.as_ref().ok()?.snapshot.clone())));
     let results = match good {
         None => read_once(cx, s, &topology, plan, &backup, &missing).await?,

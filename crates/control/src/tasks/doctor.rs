@@ -40,7 +40,8 @@ mod tests {
             region: None,
             place: serde_json::Value::Null,
             created_at: Time(0),
-            last_check: at.map(|at| LastCheck { at: Time(at), ok: true, rows: vec![] }),
+            limits: Default::default(),
+                last_check: at.map(|at| LastCheck { at: Time(at), ok: true, rows: vec![] }),
         };
         let now = Time(DAY_MICROS * 3);
         assert!(due(&row(None), now) && due(&row(Some(DAY_MICROS * 2)), now));

@@ -14,6 +14,7 @@ mod restores;
 mod scene;
 mod settings;
 mod soak;
+mod turns;
 mod year;
 
 use clusters::{Backups, Is};

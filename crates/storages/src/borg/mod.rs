@@ -31,6 +31,7 @@ mod upkeep;
 pub use child::Borg;
 
 use crate::{
+    pace::Pace,
     place::quoted,
     pool::{Lane, Pool},
 };
@@ -88,6 +89,9 @@ struct Repo {
     passphrase: Secret,
     login: Option<Secret>,
     chunking: Chunking,
+    pace: Arc<Pace>,
+    /// How many runs at once have the bandwidth together.
+    shares: u32,
 }
 
 impl Shelf {
@@ -116,7 +120,7 @@ impl Shelf {
         }
     }
 
-    fn repo(&self, repository: &RepositoryRef, place: &BorgPlace) -> Result<Repo> {
+    fn repo(&self, repository: &RepositoryRef, place: &BorgPlace, pace: Arc<Pace>) -> Result<Repo> {
         let address = Address::parse(place)?;
         if let Address::Local(root) = &address {
             crate::directory(root, repository)?;
@@ -133,11 +137,13 @@ impl Shelf {
             passphrase: repository.keys.own.clone(),
             login: repository.storage.secret.clone(),
             chunking: repository.chunking,
+            pace,
+            shares: repository.storage.limits.parallel.unwrap_or(1),
         })
     }
 
-    pub async fn open(&self, repository: &RepositoryRef, place: &BorgPlace, create: bool) -> Result<Arc<dyn Storage>> {
-        let repo = self.repo(repository, place)?;
+    pub async fn open(&self, repository: &RepositoryRef, place: &BorgPlace, pace: Arc<Pace>, create: bool) -> Result<Arc<dyn Storage>> {
+        let repo = self.repo(repository, place, pace)?;
         let way = crate::handle_of(repository)?;
         let keys = repository.keys.clone();
         let known = lock(&repo.site.opened).get(&way).cloned();
@@ -163,8 +169,8 @@ impl Shelf {
         }
     }
 
-    pub async fn remove(&self, repository: &RepositoryRef, place: &BorgPlace) -> Result<()> {
-        let repo = self.repo(repository, place)?;
+    pub async fn remove(&self, repository: &RepositoryRef, place: &BorgPlace, pace: Arc<Pace>) -> Result<()> {
+        let repo = self.repo(repository, place, pace)?;
         let _alone = repo.site.gate.clone().write_owned().await;
         lock(&repo.site.opened).clear();
         let index = Index::of(&repo.plain());
@@ -316,6 +322,10 @@ impl Storage for BorgStorage {
     async fn key_export(&self) -> Result<Option<Secret>> {
         let _with_others = self.repo.site.gate.read().await;
         self.repo.noticed(self.repo.key_export().await).map(Some)
+    }
+
+    fn moved(&self) -> u64 {
+        self.repo.pace.moved()
     }
 
     /// Of several recovery keys, for the first.

@@ -7,6 +7,7 @@ use super::{
     trouble::broken,
 };
 use crate::{
+    pace::{PIECE, Pace},
     pool::Lane,
     record::{self, Listed, Record},
     source::cancelled,
@@ -71,8 +72,10 @@ async fn export<T: Send + 'static>(
     let pipe = room.pipe("out")?;
     let mut args = vec!["export-tar".to_owned(), repo.archive(archive), "../out".into()];
     args.extend(names.iter().map(|&name| name.to_owned()));
+    let pace = repo.pace.clone();
     let work = move |line: &Line| {
-        let mut tar = tar::Archive::new(Reader::open(&pipe, line).map_err(broken)?);
+        let inner = Reader::open(&pipe, line).map_err(broken)?;
+        let mut tar = tar::Archive::new(Paced { inner, pace });
         for file in tar.entries().map_err(broken)? {
             let mut file = file.map_err(|e| torn(e, line))?;
             if !file.header().entry_type().is_file() {
@@ -87,6 +90,21 @@ async fn export<T: Send + 'static>(
         Ok(state)
     };
     repo.beside(&room, args, (lane, over), work).await
+}
+
+/// Borg knows no limit for what it reads from a repository; what comes out of it is held to ours.
+struct Paced {
+    inner: Reader,
+    pace: Arc<Pace>,
+}
+
+impl Read for Paced {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let most = buf.len().min(PIECE);
+        let read = self.inner.read(&mut buf[..most])?;
+        self.pace.pass_blocking(read);
+        Ok(read)
+    }
 }
 
 /// A file of the stream. One that ends before its size is a stream that was cut off, which the

@@ -296,6 +296,10 @@ impl Storage for Restic {
         self.run(Lane::Ask, |repo, _| upkeep::usage(repo)).await
     }
 
+    fn moved(&self) -> u64 {
+        self.repo.objects.moved()
+    }
+
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {
         let Manual { mut before, options } = self.repo.objects.manual();
         let restic = format!("restic -r {}{options} --password-file {}", quoted(&self.repo.objects.location()), quoted(key_file));

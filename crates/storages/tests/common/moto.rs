@@ -77,7 +77,7 @@ impl Moto {
             ca: None,
         };
         let storage =
-            StorageSpec { id: StorageId::new(), name: "vault".into(), place: Place::S3(place), secret: Some(Secret::new("secret")) };
+            StorageSpec { id: StorageId::new(), name: "vault".into(), place: Place::S3(place), secret: Some(Secret::new("secret")), limits: Default::default() };
         RepositoryRef {
             storage,
             project: ProjectId::new(),

@@ -110,6 +110,7 @@ impl S3Server {
                 ca: None,
             }),
             secret: Some(Secret::new(SECRET)),
+            limits: Default::default(),
         }
     }
 

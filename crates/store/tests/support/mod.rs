@@ -189,6 +189,7 @@ pub fn storage(project: &ProjectId, name: &str) -> StorageRow {
         region: Some("north".into()),
         place: HOSTILE.into(),
         created_at: NOW,
+        limits: Default::default(),
         last_check: None,
     }
 }

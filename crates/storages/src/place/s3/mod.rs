@@ -357,6 +357,10 @@ impl Objects for S3 {
         }
     }
 
+    fn moved(&self) -> u64 {
+        self.client.pace.moved()
+    }
+
     fn is_far(&self) -> bool {
         true
     }

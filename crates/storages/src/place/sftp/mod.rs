@@ -332,7 +332,10 @@ async fn fill(s: &Session, handle: &str, content: &[Bytes]) -> Outcome<()> {
     }
     let send = |(at, packet): (u64, &[u8])| {
         let packet = packet.to_vec();
-        async move { s.sftp.write(handle, at, packet).await.map(drop) }
+        async move {
+            s.pace.pass(packet.len(), || {}).await;
+            s.sftp.write(handle, at, packet).await.map(drop)
+        }
     };
     stream::iter(packets).map(send).buffered(AT_ONCE).try_collect().await
 }
@@ -359,6 +362,7 @@ async fn read(s: &Session, path: &str, offset: u64, length: usize) -> Outcome<By
 /// A server may answer with less than it was asked for without being at the end.
 async fn piece(s: &Session, handle: &str, offset: u64, size: usize) -> Outcome<Bytes> {
     let mut bytes = BytesMut::with_capacity(size);
+    s.pace.pass(size, || {}).await;
     while bytes.len() < size {
         match s.sftp.read(handle, offset + bytes.len() as u64, (size - bytes.len()) as u32).await {
             Ok(data) if data.data.is_empty() => break,
@@ -442,6 +446,10 @@ impl Objects for Sftp {
 
     fn destroy(&self) -> Result<()> {
         self.link.wait(self.destroy_all())
+    }
+
+    fn moved(&self) -> u64 {
+        self.link.pace.moved()
     }
 
     fn is_far(&self) -> bool {

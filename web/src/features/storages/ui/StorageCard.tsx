@@ -37,6 +37,7 @@ export function StorageCard({ project, storage: s, warn, onRemove }: { project: 
           {owner ? <RowMenu name={s.name} items={() => items} /> : null}
         </div>
         <Verdict storage={s} />
+        <Limits storage={s} />
         {s.kind === 'local' && warn ? <Sentence tone="warn">On the machine itself: no help if it is lost.</Sentence> : null}
         {space?.free_bytes !== null && space?.free_bytes !== undefined && space.total_bytes ? <Space free={space.free_bytes} total={space.total_bytes} /> : null}
         {s.last_check ? <Doctor rows={s.last_check.rows} /> : null}
@@ -62,6 +63,12 @@ function Verdict({ storage: s }: { storage: Storage }) {
       {failed[0] ? `${checkName(failed[0].name)}: ${failed[0].detail}` : 'It is not well.'} Checked <Time at={last.at} as="age" />.
     </Sentence>
   );
+}
+
+/** What backups may take of it, where that is not all. */
+function Limits({ storage: s }: { storage: Storage }) {
+  const said = [s.bandwidth ? `${bytes(s.bandwidth)}/s` : null, s.parallel ? `${count(s.parallel, 'backup')} at a time` : null].filter((t) => t !== null);
+  return said.length > 0 ? <Text size="sm">At most {said.join(', ')}</Text> : null;
 }
 
 function Space({ free, total }: { free: number; total: number }) {
