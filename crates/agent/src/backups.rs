@@ -4,6 +4,7 @@
 
 use crate::{
     Agent,
+    brake::{Brake, Braked},
     copies::{Copies, PATIENCE, moving, within},
     dispatch::Act,
     meeting::{self, Met},
@@ -62,14 +63,34 @@ impl Agent {
             _ => None,
         };
         let source = self.source(verb, known, act).await?;
-        copies.read_once(&verb.label, source, &act.progress).await?;
+        self.read_once(verb, copies, source, act).await?;
         // The members of a party had their meeting; it is not repeated for one of them.
         if copies.has_open() && verb.party.is_none() {
             tracing::warn!(backup = %verb.label.backup, "the backup to build on was spoiled; everything is read");
             copies.forget_bases();
-            copies.read_once(&verb.label, self.source(verb, None, act).await?, &act.progress).await?;
+            let source = self.source(verb, None, act).await?;
+            self.read_once(verb, copies, source, act).await?;
         }
         Ok(())
+    }
+
+    /// Reads it into the storages, and looks meanwhile whether the node can bear it.
+    async fn read_once(&self, verb: &Capture, copies: &mut Copies, source: Box<dyn Source>, act: &Act) -> Result<()> {
+        let Some(way) = &verb.giving_way else { return copies.read_once(&verb.label, source, &act.progress).await };
+        let brake = Arc::new(Brake::new(way, &verb.plan.name, &act.progress));
+        let source = Box::new(Braked { source, brake: brake.clone() });
+        let looks = async || futures::join!(self.probe_one(&verb.plan), self.probe_one(&way.primary));
+        brake.look(looks().await);
+        let read = tokio::select! {
+            read = copies.read_once(&verb.label, source, &act.progress) => read,
+            () = brake.watch(looks) => Ok(()),
+        };
+        act.progress.set_note(None);
+        match brake.verdict() {
+            // What it broke off with is not why.
+            Some(e) if read.is_err() || copies.none_is_good() => Err(e),
+            _ => read,
+        }
     }
 
     /// Another copy of a backup that is stored already; the engine is not asked.

@@ -12,7 +12,7 @@ use crate::{
 };
 use futures::future::join_all;
 use mainstay_drivers::{
-    progress::Progress,
+    progress::{Progress, Snapshot},
     storage::{Base, Entry, Keeper, Known, RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
 };
 use mainstay_model::{Error, Result, backup::Facts};
@@ -74,21 +74,41 @@ pub(crate) async fn within<T>(patience: Duration, ask: impl Future<Output = Resu
     tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(silent()))
 }
 
-/// The end of work that says through `progress` that it moves, or that it is stuck.
+/// Whether anything moved, from look to look.
+struct Stillness {
+    last: Snapshot,
+    since: Instant,
+}
+
+impl Stillness {
+    fn new(seen: Snapshot, now: Instant) -> Self {
+        Stillness { last: seen, since: now }
+    }
+
+    /// What counts is that nothing moved, however long all of it takes.
+    fn is_stuck(&mut self, seen: Snapshot, now: Instant) -> bool {
+        if seen != self.last {
+            (self.last, self.since) = (seen, now);
+        }
+        now.saturating_duration_since(self.since) >= STUCK
+    }
+}
+
+/// The end of work that says through `progress` that it moves, or that it is stuck: then it is dropped, and
+/// may be begun anew.
 pub(crate) async fn moving<T>(progress: &Progress, work: impl Future<Output = Result<T>>) -> Result<T> {
     let stuck = async {
-        let (mut last, mut since) = (progress.look(), Instant::now());
-        while since.elapsed() < STUCK {
+        let mut stillness = Stillness::new(progress.look(), Instant::now());
+        while !stillness.is_stuck(progress.look(), Instant::now()) {
             tokio::time::sleep(STUCK / 100).await;
-            let now = progress.look();
-            if now != last {
-                (last, since) = (now, Instant::now());
-            }
         }
     };
     tokio::select! {
         done = work => done,
-        () = stuck => Err(Error::failed("storage_stuck", format!("the storage moved nothing for {} minutes; look at it, then copy the backup there", STUCK.as_secs() / 60))),
+        () = stuck => {
+            let sentence = format!("nothing moved to the storage for {} minutes; look at it, and at the database", STUCK.as_secs() / 60);
+            Err(Error::unavailable("storage_stuck", sentence))
+        }
     }
 }
 
@@ -203,6 +223,10 @@ impl Copies {
     /// Whether there is a storage to write to.
     pub fn has_open(&self) -> bool {
         self.each.iter().any(|one| one.result.is_none())
+    }
+
+    pub fn none_is_good(&self) -> bool {
+        self.each.iter().all(|one| one.good().is_none())
     }
 
     /// Reads the source once, into every storage that waits for it. What is wrong with the source

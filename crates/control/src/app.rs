@@ -24,6 +24,11 @@ pub struct Options {
     /// How long the data a restore replaced stands aside.
     pub previous_days: i64,
     pub final_backup_days: i64,
+    /// How far a replica may fall behind while it is read for a backup: then reading pauses.
+    pub backup_lag_bytes: u64,
+    pub backup_lag_seconds: f64,
+    /// How long such a pause lasts at most; then the primary is read instead.
+    pub backup_pause_seconds: u64,
     /// How long after each other the members of a group may begin their backups.
     pub group_gather_ms: u64,
     /// How long after its time a scheduled backup is still made: after a downtime, once.
@@ -61,6 +66,9 @@ impl Default for Options {
             catch_up_ms: 30_000,
             previous_days: 3,
             final_backup_days: 15,
+            backup_lag_bytes: 256 << 20,
+            backup_lag_seconds: 60.0,
+            backup_pause_seconds: 600,
             group_gather_ms: 60_000,
             schedule_catch_up_seconds: 6 * 3600,
             schedule_jitter_seconds: 30,

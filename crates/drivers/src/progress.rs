@@ -14,6 +14,8 @@ struct Inner {
     total: AtomicU64,
     cancelled: AtomicBool,
     sentence: Mutex<String>,
+    /// Said instead of the sentence, as long as it is there.
+    note: Mutex<Option<String>>,
 }
 
 /// One look at a [`Progress`]: bytes done of a total (0 where not known) and what is going on.
@@ -41,8 +43,15 @@ impl Progress {
         Snapshot {
             done: self.0.done.load(Ordering::Relaxed),
             total: self.0.total.load(Ordering::Relaxed),
-            sentence: self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+            sentence: self.note().unwrap_or_else(|| self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()).clone()),
         }
+    }
+    fn note(&self) -> Option<String> {
+        self.0.note.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+    /// What is to be known of it now, whatever phase it is in: that it waits, and for what.
+    pub fn set_note(&self, note: Option<String>) {
+        *self.0.note.lock().unwrap_or_else(|e| e.into_inner()) = note;
     }
     /// Shows what another one says: where several do the work of one.
     pub fn show(&self, said: &Snapshot) {

@@ -1,13 +1,15 @@
 //! Where blocking work runs. Few threads on purpose: a backup must not take the machine from the
 //! database it saves, and reading (drills, restores) must not wait behind writing.
 
+use mainstay_drivers::background::come_last;
 use mainstay_model::{Error, Result};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::{
-    sync::Semaphore,
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
     task::{JoinError, spawn_blocking},
 };
 
@@ -29,6 +31,8 @@ pub enum Lane {
 
 impl Default for Pool {
     fn default() -> Self {
+        // Made here, and not by the first backup: the library's threads would come last for restores too.
+        let _ = rayon::ThreadPoolBuilder::new().build_global();
         Pool { reads: Arc::new(Semaphore::new(2)) }
     }
 }
@@ -59,6 +63,9 @@ impl Pool {
         };
         let flag = Arc::new(AtomicBool::new(false));
         let _abandon = Abandon(flag.clone());
+        if matches!(lane, Lane::Write) {
+            return last(move || work(flag)).await;
+        }
         spawn_blocking(move || {
             let _permit = permit;
             work(flag)
@@ -66,6 +73,20 @@ impl Pool {
         .await
         .map_err(panicked)?
     }
+}
+
+/// On a thread of its own that comes last in line, with all threads it starts: reading, compressing,
+/// encrypting. The runtime's threads are used again for other work, and could not come back from there.
+async fn last<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (tell, told) = oneshot::channel();
+    let runtime = Handle::current();
+    std::thread::Builder::new().name("backup".into()).spawn(move || {
+        let _inside = runtime.enter();
+        come_last();
+        // Nobody listens any more where the caller has gone.
+        let _ = tell.send(work());
+    })?;
+    told.await.map_err(|_| Error::internal("a storage thread ended early"))?
 }
 
 fn panicked(e: JoinError) -> Error {

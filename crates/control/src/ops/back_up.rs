@@ -18,7 +18,7 @@ use mainstay_model::{
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{BuildOn, Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, Party, WaitFor};
+use mainstay_rpc::verbs::{BuildOn, Cancel, Capture, CopySnapshot, DeleteSnapshots, GivingWay, ListSnapshots, Party, WaitFor};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -39,13 +39,26 @@ pub struct State {
     /// How often the capture was tried.
     #[serde(default)]
     pub tries: u32,
+    /// No replica was able to bear it: the primary is read.
+    #[serde(default)]
+    pub from_primary: bool,
     /// One for each storage that was tried, good ones first.
     pub results: Vec<(StorageId, Result<Stored, Error>)>,
 }
 
 impl State {
     pub fn new(cluster: &ClusterId, backup: &BackupId, from: ReadFrom) -> State {
-        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, results: vec![] }
+        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, from_primary: false, results: vec![] }
+    }
+}
+
+impl State {
+    /// After a replica that could not bear it, the next try reads the primary.
+    fn look_elsewhere(&mut self, e: &Error, topology: &Topology) {
+        if e.code == "source_behind" {
+            self.from_primary = true;
+            self.source = topology.primary().ok().map(|p| p.id.clone());
+        }
     }
 }
 
@@ -113,7 +126,7 @@ async fn choose_source(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let primary = topology.primary()?.clone();
     s.source = Some(primary.id.clone());
     let seen = cx.world.observed(&primary.id);
-    let Some(position) = seen.position.clone().filter(|_| s.from == ReadFrom::Replica) else {
+    let Some(position) = seen.position.clone().filter(|_| s.from == ReadFrom::Replica && !s.from_primary) else {
         return Ok(());
     };
     let fit = topology.replicas().filter(|n| n.phase.is_none() && plan::candidate::may_capture(&cx.world.observed(&n.id), &seen));
@@ -150,7 +163,7 @@ async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
     s.tries += 1;
     let good = s.results.iter().find_map(|(storage, r)| Some((storage.clone(), r.as_ref().ok()?.snapshot.clone())));
     let results = match good {
-        None => read_once(cx, s, &topology, plan, &backup, &missing).await?,
+        None => read_once(cx, s, &topology, plan, &backup, &missing).await.inspect_err(|e| s.look_elsewhere(e, &topology))?,
         Some((storage, snapshot)) => copy_from(cx, &backup, &storage, &snapshot, &missing).await?,
     };
     s.results.extend(missing.into_iter().zip(results));
@@ -170,8 +183,23 @@ async fn read_once(
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
     let made = store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?;
+    let giving_way = giving_way(cx, topology, &plan)?;
     let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
-    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base })).await
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base, giving_way })).await
+}
+
+/// A primary has to bear it: there is nobody behind whom it could fall.
+fn giving_way(cx: &Cx<App>, topology: &Topology, plan: &NodePlan) -> Result<Option<GivingWay>> {
+    let (primary, options) = (topology.primary()?, &cx.world.options);
+    if plan.id == primary.id {
+        return Ok(None);
+    }
+    Ok(Some(GivingWay {
+        primary: topology.plan(primary)?,
+        lag_bytes: options.backup_lag_bytes,
+        lag_seconds: options.backup_lag_seconds,
+        wait_seconds: options.backup_pause_seconds,
+    }))
 }
 
 async fn copy_from(cx: &Cx<App>, backup: &Backup, good: &StorageId, snapshot: &str, storages: &[StorageId]) -> Result<Vec<Result<Stored>>> {
@@ -192,11 +220,12 @@ async fn or_cancelled<T>(cx: &Cx<App>, work: impl Future<Output = Result<T>>) ->
 }
 
 /// A storage that does not answer is tried again, and in the end given up for this backup where
-/// another one has it.
+/// another one has it. What was stuck was so for long, and is not waited for more than three times.
 fn verdict(s: &State) -> Result<()> {
     let errors: Vec<&Error> = s.results.iter().filter_map(|(_, r)| r.as_ref().err()).collect();
     let none = errors.len() == s.results.len();
     match errors.iter().find(|e| e.is_transient()).or(errors.first()) {
+        Some(e) if e.code == "storage_stuck" && none && s.tries >= TRIES => Err(Error::failed("storage_stuck", format!("{}, {TRIES} times", e.message))),
         Some(e) if none || e.is_transient() && s.tries < TRIES => Err((*e).clone()),
         _ => Ok(()),
     }

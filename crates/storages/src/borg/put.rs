@@ -351,7 +351,7 @@ fn padded(path: &str) -> String {
 /// Reads the whole archive out of the repository again and holds every file against what was fed.
 async fn read_back(repo: &Repo, archive: &str, fed: &Fed, progress: &Progress, tally: &Arc<Tally>) -> Result<Check> {
     progress.say("reading back");
-    let (count, bytes) = read::compare(repo, archive, fed.files.clone(), progress, over(tally)).await?;
+    let (count, bytes) = read::compare(repo, archive, fed.files.clone(), progress, (Lane::Write, over(tally))).await?;
     let detail = format!("{count} files, {bytes} bytes, read back through borg and equal to what was fed, hash by hash");
     Ok(Check::new("read_back", true, detail))
 }

@@ -201,13 +201,13 @@ fn same(archive: &str, listed: &Listed, (size, sha256): (u64, String)) -> Result
 }
 
 /// Reads the whole archive and holds every file against `files`: how many, and how many bytes.
-pub async fn compare(repo: &Repo, archive: &str, files: Vec<Listed>, progress: &Progress, over: Over) -> Result<(usize, u64)> {
+pub async fn compare(repo: &Repo, archive: &str, files: Vec<Listed>, progress: &Progress, on: (Lane, Over)) -> Result<(usize, u64)> {
     let is_file = |l: &Listed| matches!(l.entry.kind, SnapshotEntryKind::File { .. });
     let expected: HashMap<PathBuf, Listed> = files.into_iter().filter(is_file).map(|l| (l.entry.path.clone(), l)).collect();
     progress.total(expected.values().map(size_of).sum());
     let (name, count, progress) = (archive.to_owned(), expected.len(), progress.clone());
     let state = (expected, 0u64);
-    let (missing, bytes) = export(repo, archive, &[], (Lane::Read, over), state, move |(expected, bytes), path, file| {
+    let (missing, bytes) = export(repo, archive, &[], on, state, move |(expected, bytes), path, file| {
         let listed = expected.remove(path).ok_or_else(|| differs(&name, path, "was never backed up, or twice"))?;
         let got = drain(file, |block| {
             progress.add(block.len() as u64);
@@ -235,7 +235,7 @@ pub async fn verify(repo: &Repo, snapshot: &str, depth: Depth, progress: &Progre
     progress.say("reading all data");
     let files = contents.files.into_iter().chain(contents.own).collect();
     let (over, _guard) = until_cancelled(progress);
-    compare(repo, snapshot, files, progress, over).await.map(|(_, bytes)| bytes)
+    compare(repo, snapshot, files, progress, (Lane::Read, over)).await.map(|(_, bytes)| bytes)
 }
 
 /// Hands entries to the sink in path order, though links lie at the archive's end.
