@@ -68,6 +68,7 @@ pub struct OpenStorages {
     /// The same for connections to SFTP servers.
     links: Mutex<HashMap<StorageId, (StorageSpec, Arc<sftp::Link>)>>,
     paces: Paces,
+    uploads: Option<s3::Notes>,
     borg: Option<borg::Shelf>,
     /// Where the databases' files lie, which snapshots share blocks with.
     nodes: Option<PathBuf>,
@@ -96,7 +97,7 @@ impl OpenStorages {
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
         let (repositories, buckets, links, paces) = Default::default();
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, paces, borg: None, nodes: None }
+        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, paces, uploads: None, borg: None, nodes: None }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -107,6 +108,12 @@ impl OpenStorages {
     /// With another size than 32 MiB beyond which an object goes up in parts of that size.
     pub fn with_parts(self, part: usize) -> Self {
         OpenStorages { limits: Limits { part, ..self.limits }, ..self }
+    }
+
+    /// Notes large uploads in this directory, which no other process uses, so that what a killed process
+    /// was in the middle of is found and taken back.
+    pub fn with_uploads(self, dir: PathBuf) -> Self {
+        OpenStorages { uploads: Some(s3::Notes::new(dir)), ..self }
     }
 
     /// And Borg repositories, if `borg` is on this host.
@@ -163,7 +170,8 @@ impl OpenStorages {
         if let Some((_, client)) = buckets.get(&spec.id).filter(|(known, _)| *known == unlimited(spec)) {
             return Ok(client.clone());
         }
-        let client = Arc::new(s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits, pace)?);
+        let client = s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits, pace)?;
+        let client = Arc::new(client.noting(self.uploads.as_ref().map(|notes| notes.of(&spec.id))));
         buckets.insert(spec.id.clone(), (unlimited(spec), client.clone()));
         Ok(client)
     }
@@ -199,7 +207,8 @@ impl Storages for OpenStorages {
                 // Somebody waits for it, so it is given up sooner than a backup is.
                 let limits = Limits { patience: self.limits.patience / 4, ..self.limits };
                 let pace = self.paces.of(spec);
-                let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits, pace)?);
+                let client = s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits, pace)?;
+                let client = Arc::new(client.noting(self.uploads.as_ref().map(|notes| notes.of(&spec.id))));
                 self.pool.run(Lane::Ask, move |_| Ok(S3::check(client))).await
             }
             Place::Sftp(place) => {

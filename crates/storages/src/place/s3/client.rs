@@ -7,6 +7,7 @@
 //! counted without progress: a slow upload that moves is no silence.
 
 use super::{
+    begun::Begun,
     place::{Door, Target},
     sign::{EMPTY, Signed, Signer, encoded},
     xml,
@@ -55,6 +56,8 @@ pub struct Client {
     pub limits: Limits,
     /// All that is sent and received passes it.
     pub pace: Arc<Pace>,
+    /// Where uploads in parts are noted before they begin.
+    pub begun: Option<Begun>,
     secret: Secret,
     http: reqwest::Client,
     handle: Handle,
@@ -191,6 +194,7 @@ impl Client {
             place: place.clone(),
             limits,
             pace,
+            begun: None,
             secret,
             handle: Handle::current(),
             gate: Semaphore::new(limits.requests),
@@ -198,6 +202,10 @@ impl Client {
             conditional: AtomicBool::new(true),
             given_up: Mutex::default(),
         })
+    }
+
+    pub fn noting(self, begun: Option<Begun>) -> Self {
+        Client { begun, ..self }
     }
 
     /// Waits for `work` on a thread that may block: one of the storages' own, never a worker of the

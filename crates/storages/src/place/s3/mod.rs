@@ -5,6 +5,7 @@
 //! back is held against its name. Where the server can, a name that is taken is refused by it
 //! (`If-None-Match`); where it cannot, it is asked first.
 
+mod begun;
 mod client;
 mod doctor;
 mod lock;
@@ -13,6 +14,7 @@ mod place;
 mod sign;
 mod xml;
 
+pub use begun::Notes;
 pub use client::{Client, Limits};
 
 use super::{Manual, Object, Objects, path_of};
@@ -57,7 +59,10 @@ impl S3 {
     /// Looks at the whole place, not at one repository.
     pub fn check(client: Arc<Client>) -> StorageReport {
         let s3 = S3::new(client, "");
-        s3.client.wait(doctor::check(&s3))
+        s3.client.wait(async {
+            s3.take_back_left().await;
+            doctor::check(&s3).await
+        })
     }
 
     /// The repositories in the place, complete enough to have a config.
@@ -321,7 +326,10 @@ impl Objects for S3 {
     }
 
     fn sweep(&self, age: Duration) -> Result<()> {
-        self.client.wait(self.abort_older(&self.prefix, age))
+        self.client.wait(async {
+            self.take_back_left().await;
+            self.abort_older(&self.prefix, age).await
+        })
     }
 
     /// The config first: what is interrupted is no repository any more.
