@@ -12,7 +12,7 @@ use mainstay_drivers::{
     },
 };
 use mainstay_model::{
-    ClusterId, Error, ProjectId, Secret,
+    ClusterId, Error, ProjectId, Secret, Time,
     backup::{Check, Facts},
 };
 use sha2::{Digest, Sha256};
@@ -45,6 +45,8 @@ pub(crate) struct Saved(BTreeMap<String, (Vec<Secret>, BTreeMap<String, Kept>)>)
 
 #[derive(Clone)]
 struct Kept {
+    /// Until when nobody removes it.
+    locked: Option<Time>,
     label: SnapshotLabel,
     stored: Stored,
     entries: Vec<Piece>,
@@ -62,7 +64,7 @@ struct FakeStorage {
     faults: Faults,
     /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>` and
     /// `storage.breaks.<name>` are switches for one storage among others; with `storage.crawls.<name>` it
-    /// says that it moves, whatever else it does.
+    /// says that it moves, whatever else it does, and with `storage.locks.<name>` it can lock what it has.
     name: String,
     looked: AtomicU64,
     repository: Arc<Repository>,
@@ -144,7 +146,10 @@ impl Storages for FakeStorages {
 
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport> {
         self.faults.before("storage.check").await?;
-        let rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
+        let mut rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
+        if self.faults.is_on(&format!("storage.locks.{}", spec.name)) {
+            rows.push(Check::new("object_lock", true, "objects can be locked"));
+        }
         Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
     }
 
@@ -306,7 +311,7 @@ impl Storage for FakeStorage {
             verified_at: now(),
         };
         self.faults.before("storage.publish").await?;
-        lock(&self.repository.snapshots).insert(snapshot, Kept { label, stored: stored.clone(), entries });
+        lock(&self.repository.snapshots).insert(snapshot, Kept { locked: None, label, stored: stored.clone(), entries });
         self.faults.after("storage.publish")?;
         Ok(stored)
     }
@@ -376,8 +381,23 @@ impl Storage for FakeStorage {
         Ok(kept.stored.data_bytes)
     }
 
+    async fn lock(&self, snapshot: &str, keep: Duration) -> Result<Option<Time>> {
+        self.faults.before("storage.lock").await?;
+        if !self.faults.is_on(&format!("storage.locks.{}", self.name)) {
+            return Ok(None);
+        }
+        let until = now().plus_seconds(keep.as_secs() as i64);
+        let mut snapshots = lock(&self.repository.snapshots);
+        let kept = snapshots.get_mut(snapshot).ok_or_else(|| Error::not_found("snapshot", snapshot))?;
+        kept.locked = kept.locked.max(Some(until));
+        Ok(kept.locked)
+    }
+
     async fn delete(&self, snapshots: &[String]) -> Result<()> {
         self.faults.before("storage.delete").await?;
+        if lock(&self.repository.snapshots).iter().any(|(id, k)| snapshots.contains(id) && k.locked.is_some_and(|t| t > now())) {
+            return Err(Error::forbidden("it is locked").with_code("object_locked"));
+        }
         lock(&self.repository.snapshots).retain(|id, _| !snapshots.contains(id));
         self.faults.after("storage.delete")
     }

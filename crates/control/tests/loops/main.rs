@@ -6,6 +6,7 @@ mod bin;
 mod clusters;
 mod copies;
 mod groups;
+mod locks;
 mod logs;
 mod mends;
 mod months;
