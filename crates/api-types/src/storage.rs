@@ -17,6 +17,10 @@ pub struct Storage {
     pub location: String,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
+    /// Which of the repositories that lie beside each other in the place are meant, counted from 1.
+    pub edition: u32,
+    /// New backups go to others beside these: it only keeps what it has.
+    pub rekeyed: bool,
     /// Bytes a second to and from it, for all backups, copies and restores together; `null` is no limit.
     pub bandwidth: Option<u64>,
     /// Backups and copies written to it at a time; `null` is no limit of its own.

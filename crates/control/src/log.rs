@@ -116,6 +116,7 @@ pub async fn wanted(app: &App, cluster: &Cluster, wanted: &Wanted) -> Result<Opt
     } else {
         for name in &copies::places(app, &cluster.project, &wanted.storages, false).await? {
             let row = storages::resolve(app, &cluster.project, name).await.map_err(|e| e.with_field("storage"))?;
+            storages::takes_backups(&row)?;
             if chosen.contains(&row.id) {
                 return Err(Error::invalid("storage", format!("storage {} is named twice", row.name)));
             }

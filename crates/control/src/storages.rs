@@ -1,6 +1,10 @@
 //! Where backups go.
 
 mod places;
+mod rekey;
+
+pub use rekey::{Plan as RekeyPlan, plan as rekey_plan, rekey};
+pub(crate) use rekey::{new_spec, switch};
 
 use crate::App;
 use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
@@ -14,6 +18,8 @@ use mainstay_rpc::verbs::{CheckStorage, LimitStorage};
 use mainstay_store::{self as store, Store, storages::StorageRow};
 
 pub const DEFAULT: &str = "local";
+/// What the name of a storage that was rekeyed gets, before the number of its edition.
+pub const EDITION: &str = "-edition-";
 
 /// What `storage add` was given.
 #[derive(Debug, Clone)]
@@ -74,6 +80,8 @@ fn row(project: &ProjectId, name: &str, place: &Place, region: Option<String>, n
         place: serde_json::to_value(place).map_err(Error::internal)?,
         created_at: now,
         limits: Limits::default(),
+        edition: 1,
+        followed_by: None,
         last_check: None,
     })
 }
@@ -86,7 +94,7 @@ pub fn place_of(row: &StorageRow) -> Result<Place> {
 pub async fn spec(store: &Store, row: &StorageRow) -> Result<StorageSpec> {
     let place = place_of(row)?;
     let secret = store::secrets::get(&mut *store.read().await?, store.sealer(), row.id.as_str(), SECRET).await?;
-    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret, limits: row.limits })
+    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret, limits: row.limits, edition: row.edition })
 }
 
 /// A place that is looked at and not remembered.
@@ -94,7 +102,7 @@ pub fn unlisted(new: &NewStorage) -> Result<StorageSpec> {
     places::admit(&new.place, new.secret.as_ref())?;
     fits(&new.place, &new.limits)?;
     let (name, place, secret) = (new.name.clone(), new.place.clone(), new.secret.clone());
-    Ok(StorageSpec { id: StorageId::new(), name, place, secret, limits: new.limits })
+    Ok(StorageSpec { id: StorageId::new(), name, place, secret, limits: new.limits, edition: 1 })
 }
 
 /// Adds a storage after it was looked at: one that cannot be written to is refused with the row
@@ -107,7 +115,7 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
     places::not_ourselves(&new.place, &app.options.own_addresses).await?;
     let row = StorageRow { limits: new.limits, ..row(project, name.as_str(), &new.place, new.region, app.now())? };
     let secret = new.secret.clone();
-    let storage = StorageSpec { id: row.id.clone(), name: new.name, place: new.place.clone(), secret, limits: new.limits };
+    let storage = StorageSpec { id: row.id.clone(), name: new.name, place: new.place.clone(), secret, limits: new.limits, edition: 1 };
     let report = app.agent.look(&CheckStorage { storage }).await?;
     if let Some(bad) = report.rows.iter().find(|r| r.failed()) {
         let message = format!("the storage fails its check \"{}\": {}", bad.name, bad.detail);
@@ -148,6 +156,19 @@ pub async fn set_limits(app: &App, row: &StorageRow, change: impl FnOnce(Limits)
     Ok(row)
 }
 
+/// A storage of which other repositories are meant than those a place begins with.
+pub(crate) async fn add_edition(app: &App, project: &ProjectId, new: NewStorage, edition: u32) -> Result<StorageRow> {
+    let (row, _) = add(app, project, new).await?;
+    if edition == row.edition {
+        return Ok(row);
+    }
+    let mut tx = app.store.begin_write().await?;
+    let row = StorageRow { edition, ..store::storages::get(&mut tx, &row.id).await? };
+    store::storages::update(&mut tx, &row).await?;
+    store::commit(tx).await?;
+    Ok(row)
+}
+
 /// Snapshots lie beside the storage `local` where nothing else is said: in the data directory, as the
 /// databases do.
 fn placed(app: &App, place: Place, name: &Name) -> Place {
@@ -173,6 +194,18 @@ pub async fn resolve(app: &App, project: &ProjectId, id_or_name: &str) -> Result
         return Err(Error::not_found("storage", id_or_name));
     }
     Ok(row)
+}
+
+/// Refuses one whose backups go beside it since.
+pub fn takes_backups(row: &StorageRow) -> Result<()> {
+    match row.followed_by {
+        None => Ok(()),
+        Some(_) => {
+            let name = row.name.as_str().split(EDITION).next().unwrap_or_default();
+            let why = format!("storage {} only keeps what it has since it was rekeyed; new backups go to {name}", row.name);
+            Err(Error::conflict("storage_rekeyed", why).with_field("storage"))
+        }
+    }
 }
 
 pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<StorageRow>> {

@@ -35,7 +35,32 @@ pub struct StorageSpec {
     /// Other ones make it no other storage: what is open stays open, and goes at the new pace.
     #[serde(default)]
     pub limits: Limits,
+    /// Which of the repositories that lie beside each other in the place are meant: 1 are those it began
+    /// with, and every other master key has a number of its own.
+    #[serde(default = "first")]
+    pub edition: u32,
 }
+
+pub fn first() -> u32 {
+    1
+}
+
+/// A repository's directory, below its project's: `<cluster>`, and `<cluster>.2` for those that came after.
+pub fn directory_name(cluster: &ClusterId, edition: u32) -> String {
+    if edition <= 1 { cluster.to_string() } else { format!("{cluster}.{edition}") }
+}
+
+/// The cluster and the edition that such a name stands for.
+pub fn parse_directory(name: &str) -> Option<(ClusterId, u32)> {
+    let (cluster, edition) = match name.split_once('.') {
+        None => (ClusterId::parse(name)?, 1),
+        Some((cluster, edition)) => (ClusterId::parse(cluster)?, edition.parse().ok()?),
+    };
+    (directory_name(&cluster, edition) == name).then_some((cluster, edition))
+}
+
+/// Where a repository lies in its place: the project's id, the cluster's, the edition.
+pub type Spot = (ProjectId, ClusterId, u32);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -130,6 +155,13 @@ pub struct RepositoryRef {
     pub cluster: ClusterId,
     pub chunking: Chunking,
     pub keys: RepositoryKeys,
+}
+
+impl RepositoryRef {
+    /// `<project>/<directory>`, below the place.
+    pub fn below(&self) -> String {
+        format!("{}/{}", self.project, directory_name(&self.cluster, self.storage.edition))
+    }
 }
 
 /// Who can open a repository. Each is one restic key file in it.
@@ -292,6 +324,8 @@ pub const CONTROL_PLANE: &str = "control_plane";
 pub struct FoundRepository {
     pub project: ProjectId,
     pub cluster: ClusterId,
+    #[serde(default = "first")]
+    pub edition: u32,
     /// Whether the key opens it.
     pub opens: bool,
     pub holds: Holds,
@@ -497,7 +531,7 @@ pub trait Storages: Send + Sync {
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport>;
     /// The repositories that lie in the place, by their paths alone. Whether they are any, and open, is
     /// found out by opening them.
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
         let kind = spec.place.kind();
         Err(mainstay_model::Error::conflict("not_listable", format!("what lies in storages of kind {kind} cannot be listed here")))
     }
@@ -510,4 +544,20 @@ pub trait Storages: Send + Sync {
     }
     /// Removes a whole repository, for a cluster whose backups are all given up. Absent is done.
     async fn remove(&self, repository: &RepositoryRef) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_named_in_one_way_only() {
+        let cluster = ClusterId::new();
+        for edition in [1, 2, 17] {
+            assert_eq!(parse_directory(&directory_name(&cluster, edition)), Some((cluster.clone(), edition)));
+        }
+        for other in ["", ".2", "x.2", &format!("{cluster}."), &format!("{cluster}.1"), &format!("{cluster}.02"), &format!("{cluster}.2.3")] {
+            assert_eq!(parse_directory(other), None, "{other}");
+        }
+    }
 }

@@ -24,8 +24,10 @@ pub use memory::MemoryStorages;
 pub use record::{NAME as RECORD_FILE, Record};
 
 use async_trait::async_trait;
-use mainstay_drivers::storage::{Place, RepositoryRef, S3Place, SftpPlace, Storage, StorageReport, StorageSpec, Storages};
-use mainstay_model::{ClusterId, Error, ProjectId, Result, StorageId};
+use mainstay_drivers::storage::{
+    Place, RepositoryRef, S3Place, SftpPlace, Spot, Storage, StorageReport, StorageSpec, Storages, directory_name,
+};
+use mainstay_model::{Error, Result, StorageId};
 use pace::Paces;
 use place::{
     Local, Objects, S3, Sftp, check, local,
@@ -153,12 +155,10 @@ impl OpenStorages {
         match &storage.place {
             Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?, self.paces.of(storage)))),
             Place::S3(place) => {
-                let below = format!("{}/{}", repository.project, repository.cluster);
-                Ok(Arc::new(S3::new(self.bucket(storage, place)?, &below)))
+                Ok(Arc::new(S3::new(self.bucket(storage, place)?, &repository.below())))
             }
             Place::Sftp(place) => {
-                let below = format!("{}/{}", repository.project, repository.cluster);
-                Ok(Arc::new(Sftp::new(self.link(storage, place)?, &below)))
+                Ok(Arc::new(Sftp::new(self.link(storage, place)?, &repository.below())))
             }
             other => Err(unknown_kind(other)),
         }
@@ -224,7 +224,7 @@ impl Storages for OpenStorages {
         }
     }
 
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
         match spec.place.clone() {
             Place::Local { path } | Place::Snapshot { path } => self.pool.run(Lane::Ask, move |_| local::repositories(&path)).await,
             Place::S3(place) => {
@@ -295,9 +295,9 @@ impl Storages for OpenStorages {
     }
 }
 
-/// The storage as far as it is the same one at another pace.
+/// The storage as far as it is the same one at another pace, and with other repositories in it.
 fn unlimited(spec: &StorageSpec) -> StorageSpec {
-    StorageSpec { limits: Default::default(), ..spec.clone() }
+    StorageSpec { limits: Default::default(), edition: 1, ..spec.clone() }
 }
 
 /// What an open repository is found again by: whoever comes with another key, or with another way
@@ -312,7 +312,7 @@ fn handle_of(repository: &RepositoryRef) -> Result<[u8; 32]> {
 /// one there could lead a removal elsewhere.
 fn directory(root: &Path, repository: &RepositoryRef) -> Result<PathBuf> {
     let project = root.join(repository.project.as_str());
-    let cluster = project.join(repository.cluster.as_str());
+    let cluster = project.join(directory_name(&repository.cluster, repository.storage.edition));
     for path in [&project, &cluster] {
         match fs::symlink_metadata(path) {
             Ok(meta) if !meta.is_dir() => {

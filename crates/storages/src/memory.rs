@@ -61,7 +61,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn address(r: &RepositoryRef) -> Address {
-    (r.storage.id.clone(), r.project.clone(), r.cluster.clone())
+    (r.storage.id.clone(), r.project.clone(), r.cluster.clone(), r.storage.edition)
 }
 
 #[async_trait]

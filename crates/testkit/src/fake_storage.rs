@@ -8,11 +8,11 @@ use mainstay_drivers::{
     progress::Progress,
     storage::{
         Base, Depth, EntryKind, Held, Keep, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel,
-        Source, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored,
+        Source, Spot, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored, parse_directory,
     },
 };
 use mainstay_model::{
-    ClusterId, Error, ProjectId, Secret, Time,
+    Error, ProjectId, Secret, Time,
     backup::{Check, Facts},
 };
 use sha2::{Digest, Sha256};
@@ -70,8 +70,13 @@ struct FakeStorage {
     repository: Arc<Repository>,
 }
 
+/// Stands for where the storage lies. One that came after it with another master key lies there too.
+fn place(spec: &StorageSpec) -> &str {
+    spec.name.split("-edition-").next().unwrap_or_default()
+}
+
 fn address(r: &RepositoryRef) -> String {
-    format!("{}/{}/{}", r.storage.name, r.project, r.cluster)
+    format!("{}/{}", place(&r.storage), r.below())
 }
 
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -153,11 +158,12 @@ impl Storages for FakeStorages {
         Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
     }
 
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
         self.faults.before("storage.discover").await?;
         let ids = |address: &String| {
-            let mut parts = address.strip_prefix(&spec.name)?.split('/').skip(1);
-            Some((ProjectId::parse(parts.next()?)?, ClusterId::parse(parts.next()?)?))
+            let mut parts = address.strip_prefix(place(spec))?.split('/').skip(1);
+            let project = ProjectId::parse(parts.next()?)?;
+            parse_directory(parts.next()?).map(|(cluster, edition)| (project, cluster, edition))
         };
         Ok(lock(&self.repositories).keys().filter_map(ids).collect())
     }

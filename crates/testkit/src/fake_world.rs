@@ -79,7 +79,7 @@ impl FakeWorld {
             name: "local".into(),
             place: Place::Local { path: dir.path().join("storage") },
             secret: None,
-            limits: Default::default(),
+            limits: Default::default(), edition: 1,
         };
         FakeWorld {
             storages: Arc::new(FakeStorages::new(faults.clone())),

@@ -1,6 +1,6 @@
 //! Storages.
 
-use super::{etag, part, still, with_etag};
+use super::{Would, accepted, etag, part, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -16,7 +16,10 @@ use axum::{
     response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::storages::{self, NewStorage};
+use mainstay_control::{
+    ops::rekey_storage::RekeyStorage,
+    storages::{self, NewStorage},
+};
 use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place, SftpPlace};
 use mainstay_model::{Error, Result, backup::Check, error::shown, limits::Limits};
 use mainstay_store::storages::StorageRow;
@@ -36,6 +39,13 @@ pub fn routes() -> Noun {
                 .body::<dto::PatchStorage>()
                 .reply::<dto::Storage>(),
             limit,
+        )
+        .route(
+            Endpoint::new(Post, "/storages/{id}/rekey", "rekeyStorage", "Begin new repositories, with other master keys, beside the old ones", OWNER)
+                .operation()
+                .dry()
+                .guarded(),
+            rekey,
         )
         .route(
             Endpoint::new(Delete, "/storages/{id}", "removeStorage", "Forget a storage that holds no living backup", OWNER)
@@ -157,6 +167,22 @@ async fn limit(
     let change = |now: Limits| Limits { bandwidth: b.bandwidth.unwrap_or(now.bandwidth), parallel: b.parallel.unwrap_or(now.parallel) };
     let row = storages::set_limits(&s.app, &row, change).await?;
     Ok(with_etag(&tag(&row), Json(views::storage(&row))))
+}
+
+async fn rekey(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    q: Query,
+    headers: HeaderMap,
+) -> Answer {
+    let row = get(&s, &c, &id).await?;
+    still(&headers, &[&tag(&row)])?;
+    if q.is_true("dry_run") {
+        let plan = storages::rekey_plan(&s.app, &row).await?;
+        return Would::of::<RekeyStorage>(plan.does).warning(plan.warnings).locking(row.id.as_str()).planned(&s).await;
+    }
+    accepted(&s, &storages::rekey(&s.app, &c.actor, &row).await?, None).await
 }
 
 async fn remove(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {

@@ -140,3 +140,24 @@ async fn limits_are_set_changed_and_taken_away() {
     assert_eq!(stale.status(), 412);
     assert!(s.audit("action=limitStorage").await.iter().any(|r| r[3] == "disk"), "who changed it is known");
 }
+
+#[tokio::test]
+async fn a_rekeyed_storage_is_two() {
+    let s = serve().await;
+    let (status, plan) = s.admin("POST", "/storages/local/rekey?dry_run=true", json!({})).await;
+    assert_eq!(status.as_u16(), 200, "{plan}");
+    assert!(plan["summary"][0].as_str().unwrap().contains("local-edition-1"), "{plan}");
+    assert!(plan["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("full one")), "{plan}");
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 2);
+    assert_eq!(s.get("/storages").await["items"].as_array().unwrap().len(), 1, "nothing was done");
+
+    let (status, operation) = s.admin("POST", "/storages/local/rekey", json!({})).await;
+    assert_eq!(status.as_u16(), 202, "{operation}");
+    s.ended(operation["id"].as_str().unwrap()).await;
+    let (new, old) = (s.get("/storages/local").await, s.get("/storages/local-edition-1").await);
+    assert_eq!((&new["edition"], &new["rekeyed"], &old["edition"], &old["rekeyed"]), (&json!(2), &json!(false), &json!(1), &json!(true)));
+    assert_eq!(new["location"], old["location"]);
+    assert!(s.audit("action=rekeyStorage").await.iter().any(|r| r[3] == "local"));
+    let (status, code, _) = s.problem("POST", "/storages/local-edition-1/rekey", json!({})).await;
+    assert_eq!((status, code.as_str()), (409, "storage_rekeyed"));
+}

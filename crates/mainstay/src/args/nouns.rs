@@ -42,6 +42,16 @@ pub enum StorageVerb {
     #[command(after_help = "Exits 1 where something is wrong.\n\nExample:\n  mainstay storage check local")]
     Check(OneStorage),
     Set(SetStorage),
+    /// Begin new repositories with other master keys: somebody may have seen the old ones
+    #[command(after_help = "\
+Removing a recovery key does not take back the master key that was read with it. New backups go to new
+repositories beside the old ones, the first of each cluster in full; the old ones stay as a storage of their own
+until their backups have expired.
+
+Examples:
+  mainstay storage rekey cloud --dry-run
+  mainstay storage rekey cloud")]
+    Rekey(OneStorage),
     /// Forget a storage that holds no backup
     #[command(after_help = "Example:\n  mainstay storage remove second")]
     Remove(OneStorage),

@@ -22,6 +22,7 @@ pub async fn run(s: &Session, verb: StorageVerb) -> Outcome {
         StorageVerb::Show(a) => s.show(&s.get::<Storage>(path(&a.storage)).await?)?,
         StorageVerb::Check(a) => return check(s, &a.storage).await,
         StorageVerb::Set(a) => set(s, a).await?,
+        StorageVerb::Rekey(a) => rekey(s, &a.storage).await?,
         StorageVerb::Remove(a) => remove(s, &a.storage).await?,
     }
     Ok(Exit::Done)
@@ -138,6 +139,16 @@ async fn check(s: &Session, name: &str) -> Outcome {
     }
 }
 
+async fn rekey(s: &Session, name: &str) -> Outcome<()> {
+    let before: Storage = s.get(path(name)).await?;
+    if s.perform(Ask::post(format!("{}/rekey", path(name)), &nothing())).await?.is_some() {
+        s.show(&s.get::<Storage>(path(before.name.as_str())).await?)?;
+        note(format!("what was backed up so far is in storage {}-edition-{} until it expires", before.name, before.edition));
+        note(format!("next: mainstay backup create CLUSTER --storage {}", before.name));
+    }
+    Ok(())
+}
+
 async fn remove(s: &Session, name: &str) -> Outcome<()> {
     let storage: Storage = s.get(path(name)).await?;
     let removed = s.at_once::<serde_json::Value>(Ask::delete(path(name), &nothing()), &format!("remove storage {name}")).await?;
@@ -165,6 +176,7 @@ impl Show for Storage {
             ("kind", self.kind.clone()),
             ("region", self.region.clone().unwrap_or_else(|| "-".into())),
             ("location", self.location.clone()),
+            ("new backups", if self.rekeyed { "no: it was rekeyed, and only keeps what it has".into() } else { "yes".to_string() }),
             ("bandwidth", self.bandwidth.map_or("no limit".into(), limits::rate)),
             ("at a time", self.parallel.map_or("no limit".into(), |n| format!("{n} backups"))),
             ("added", local(self.created_at)),

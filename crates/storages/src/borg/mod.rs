@@ -43,11 +43,11 @@ use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
     storage::{
-        BorgPlace, Depth, Described, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage,
+        BorgPlace, Depth, Described, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Spot, Storage,
         StorageReport, StorageSpec, StorageUsage, Stored,
     },
 };
-use mainstay_model::{ClusterId, Kind, ProjectId, Result, Secret, backup::Facts};
+use mainstay_model::{ClusterId, Kind, Result, Secret, backup::Facts};
 use plain::Plain;
 use std::{
     collections::HashMap,
@@ -70,6 +70,10 @@ struct Site {
     /// Ways in that were found to open it, and the passphrase they lead to.
     opened: Mutex<HashMap<[u8; 32], Secret>>,
     append_only: OnceCell<bool>,
+}
+
+fn spot(repository: &RepositoryRef) -> Spot {
+    (repository.project.clone(), repository.cluster.clone(), repository.storage.edition)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,7 +111,7 @@ impl Shelf {
         check::check(&self.borg, &self.pool, spec, place).await
     }
 
-    pub async fn discover(&self, spec: &StorageSpec, place: &BorgPlace) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub async fn discover(&self, spec: &StorageSpec, place: &BorgPlace) -> Result<Vec<Spot>> {
         let address = Address::parse(place)?;
         if let Address::Local(path) = address {
             return self.pool.run(Lane::Ask, move |_| crate::place::local::repositories(&path)).await;
@@ -125,7 +129,7 @@ impl Shelf {
         if let Address::Local(root) = &address {
             crate::directory(root, repository)?;
         }
-        let url = address.url(&format!("{}/{}", repository.project, repository.cluster));
+        let url = address.url(&repository.below());
         let site = lock(&self.sites).entry(url.clone()).or_default().clone();
         Ok(Repo {
             borg: self.borg.clone(),
@@ -164,7 +168,7 @@ impl Shelf {
     /// whoever has lost everything else. The next opening tries again, and `storage check` says it.
     async fn noted(&self, repo: &Repo, repository: &RepositoryRef) {
         let Some(index) = Index::of(&repo.plain()) else { return };
-        if let Err(e) = index.note(&repository.project, &repository.cluster).await {
+        if let Err(e) = index.note(&spot(repository)).await {
             tracing::warn!(inside = e.inside, "the repository at {} was not noted in the index of its place: {e}", repo.url);
         }
     }
@@ -177,7 +181,7 @@ impl Shelf {
         upkeep::destroy(repo, &repository.keys).await?;
         // A name that leads nowhere misleads nobody.
         if let Some(index) = index
-            && let Err(e) = index.forget(&repository.project, &repository.cluster).await
+            && let Err(e) = index.forget(&spot(repository)).await
         {
             tracing::warn!(inside = e.inside, "a removed repository is still in the index of its place: {e}");
         }

@@ -6,7 +6,8 @@
 use super::{Object, Objects};
 use crate::pace::{PIECE, Pace};
 use bytes::Bytes;
-use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result};
+use mainstay_drivers::storage::{Spot, parse_directory};
+use mainstay_model::{Error, Kind, ProjectId, Result};
 use rustic_core::{FileType, Id};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
@@ -212,11 +213,11 @@ impl Objects for Local {
 }
 
 /// The repositories below `root`, by their paths, in order. Names that are no ids are somebody else's.
-pub fn repositories(root: &Path) -> Result<Vec<(ProjectId, ClusterId)>> {
+pub fn repositories(root: &Path) -> Result<Vec<Spot>> {
     let mut found = Vec::new();
     for project in names(root)?.iter().filter_map(|name| ProjectId::parse(name)) {
         let clusters = names(&root.join(project.as_str()))?;
-        found.extend(clusters.iter().filter_map(|name| ClusterId::parse(name)).map(|cluster| (project.clone(), cluster)));
+        found.extend(clusters.iter().filter_map(|name| parse_directory(name)).map(|(cluster, edition)| (project.clone(), cluster, edition)));
     }
     found.sort();
     Ok(found)

@@ -77,7 +77,7 @@ impl Moto {
             ca: None,
         };
         let storage =
-            StorageSpec { id: StorageId::new(), name: "vault".into(), place: Place::S3(place), secret: Some(Secret::new("secret")), limits: Default::default() };
+            StorageSpec { id: StorageId::new(), name: "vault".into(), place: Place::S3(place), secret: Some(Secret::new("secret")), limits: Default::default(), edition: 1 };
         RepositoryRef {
             storage,
             project: ProjectId::new(),

@@ -120,6 +120,7 @@ impl S3Server {
             }),
             secret: Some(Secret::new(SECRET)),
             limits: Default::default(),
+            edition: 1,
         }
     }
 

@@ -22,8 +22,8 @@ use bytes::Bytes;
 use client::{Ask, Reply};
 use jiff::Timestamp;
 use lock::Lock;
-use mainstay_drivers::storage::{PathStyle, S3Place, StorageReport};
-use mainstay_model::{ClusterId, Error, ProjectId, Result};
+use mainstay_drivers::storage::{PathStyle, S3Place, Spot, StorageReport, parse_directory};
+use mainstay_model::{Error, ProjectId, Result};
 use reqwest::Method;
 use rustic_core::{FileType, Id};
 use sha2::{Digest, Sha256};
@@ -66,17 +66,17 @@ impl S3 {
     }
 
     /// The repositories in the place, complete enough to have a config.
-    pub fn repositories(client: Arc<Client>) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub fn repositories(client: Arc<Client>) -> Result<Vec<Spot>> {
         let s3 = S3::new(client, "");
         s3.client.wait(async {
             let mut found = Vec::new();
             for project in s3.directories(&s3.prefix).await? {
                 let Some(id) = ProjectId::parse(&project) else { continue };
                 let inside = format!("{}{project}/", s3.prefix);
-                for cluster in s3.directories(&inside).await? {
-                    let Some(cluster) = ClusterId::parse(&cluster) else { continue };
-                    if s3.head(&format!("{inside}{cluster}/config")).await?.is_some() {
-                        found.push((id.clone(), cluster));
+                for name in s3.directories(&inside).await? {
+                    let Some((cluster, edition)) = parse_directory(&name) else { continue };
+                    if s3.head(&format!("{inside}{name}/config")).await?.is_some() {
+                        found.push((id.clone(), cluster, edition));
                     }
                 }
             }

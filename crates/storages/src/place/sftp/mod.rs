@@ -13,8 +13,8 @@ use super::{Manual, Object, Objects, path_of};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use link::{Outcome, Said, Session, said};
-use mainstay_drivers::storage::StorageReport;
-use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result};
+use mainstay_drivers::storage::{Spot, StorageReport, parse_directory};
+use mainstay_model::{Error, Kind, ProjectId, Result};
 use russh_sftp::{
     client::error::Error as Fault,
     extensions::FSYNC,
@@ -55,17 +55,17 @@ impl Sftp {
     }
 
     /// The repositories in the place, complete enough to have a config.
-    pub fn repositories(link: Arc<Link>) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub fn repositories(link: Arc<Link>) -> Result<Vec<Spot>> {
         let sftp = Sftp::new(link, "");
         sftp.link.wait(async {
             let mut found = Vec::new();
             for project in sftp.entries(&sftp.root).await?.unwrap_or_default() {
                 let Some(id) = ProjectId::parse(&project.filename) else { continue };
                 let inside = format!("{}/{}", sftp.root, project.filename);
-                for cluster in sftp.entries(&inside).await?.unwrap_or_default() {
-                    let Some(cluster) = ClusterId::parse(&cluster.filename) else { continue };
-                    if sftp.stat(&format!("{inside}/{cluster}/config")).await?.is_some() {
-                        found.push((id.clone(), cluster));
+                for entry in sftp.entries(&inside).await?.unwrap_or_default() {
+                    let Some((cluster, edition)) = parse_directory(&entry.filename) else { continue };
+                    if sftp.stat(&format!("{inside}/{}/config", entry.filename)).await?.is_some() {
+                        found.push((id.clone(), cluster, edition));
                     }
                 }
             }
