@@ -11,7 +11,7 @@ use mainstay_model::{
     backup::{Backup, CopyLock},
     cluster::Cluster,
     log::{Keeping, Part},
-    retention::BackupPolicy,
+    retention::{BackupPolicy, Retention},
 };
 use mainstay_operations::Clock;
 use mainstay_store as store;
@@ -70,6 +70,17 @@ impl Stand {
         backup
     }
 
+    /// One of which the newest three are kept, and no day is said.
+    async fn back_up_counted(&self) -> Backup {
+        let backup = self.back_up(NewBackup::default()).await;
+        let mut tx = self.app().store.begin_write().await.unwrap();
+        let fresh = store::backups::get(&mut tx, &backup.id).await.unwrap();
+        let retention = Some(Retention { keep_last: Some(3), ..Retention::default() });
+        store::backups::update(&mut tx, &Backup { retention, ..fresh }).await.unwrap();
+        store::commit(tx).await.unwrap();
+        backup
+    }
+
     /// One look; how many locks were made, and how long that of `backup` is from now on, in hours.
     async fn look(&self, backup: &Backup) -> (u64, Option<i64>) {
         let before = self.world.outside.faults.visits("storage.lock");
@@ -104,14 +115,13 @@ async fn what_has_a_day_is_locked_until_then_and_what_has_none_for_three_days_at
 async fn what_only_its_lock_keeps_is_let_go() {
     let s = Stand::new().await;
     let mut tx = s.app().store.begin_write().await.unwrap();
-    let policy = BackupPolicy { manual_keep_last: Some(3), min_keep: 1, ..BackupPolicy::default() };
+    let policy = BackupPolicy { min_keep: 1, ..BackupPolicy::default() };
     store::retention::put_policy(&mut tx, &s.cluster.id, &policy).await.unwrap();
     store::commit(tx).await.unwrap();
-    let newest = || NewBackup { by_policy: true, ..NewBackup::default() };
-    let first = s.back_up(newest()).await;
+    let first = s.back_up_counted().await;
     assert_eq!(s.look(&first).await, (1, Some(72)));
     for _ in 0..3 {
-        s.back_up(newest()).await;
+        s.back_up_counted().await;
     }
     s.pass(48);
     assert_eq!(s.look(&first).await, (3, Some(24)), "the three that the rule keeps, and not the fourth");
