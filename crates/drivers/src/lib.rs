@@ -6,10 +6,12 @@
 //! its presence is the capability.
 
 pub mod background;
+mod edition;
 pub mod endpoint;
 pub mod engine;
 pub mod gate;
 pub mod notifier;
+mod place;
 pub mod progress;
 pub mod runtime;
 pub mod segments;

@@ -3,6 +3,10 @@
 //! A snapshot exists when its record is published, which happens last, after everything it refers
 //! to was written, read back and checked. Before that no reader sees anything of it.
 
+pub use crate::{
+    edition::{Spot, directory_name, first, parse_directory},
+    place::{BorgPlace, PathStyle, Place, S3Place, SNAPSHOT, SftpPlace},
+};
 use crate::{Result, engine::Chunking, progress::Progress};
 use async_trait::async_trait;
 use mainstay_model::{
@@ -39,112 +43,6 @@ pub struct StorageSpec {
     /// with, and every other master key has a number of its own.
     #[serde(default = "first")]
     pub edition: u32,
-}
-
-pub fn first() -> u32 {
-    1
-}
-
-/// A repository's directory, below its project's: `<cluster>`, and `<cluster>.2` for those that came after.
-pub fn directory_name(cluster: &ClusterId, edition: u32) -> String {
-    if edition <= 1 { cluster.to_string() } else { format!("{cluster}.{edition}") }
-}
-
-/// The cluster and the edition that such a name stands for.
-pub fn parse_directory(name: &str) -> Option<(ClusterId, u32)> {
-    let (cluster, edition) = match name.split_once('.') {
-        None => (ClusterId::parse(name)?, 1),
-        Some((cluster, edition)) => (ClusterId::parse(cluster)?, edition.parse().ok()?),
-    };
-    (directory_name(&cluster, edition) == name).then_some((cluster, edition))
-}
-
-/// Where a repository lies in its place: the project's id, the cluster's, the edition.
-pub type Spot = (ProjectId, ClusterId, u32);
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Place {
-    /// An absolute directory on the agent's host.
-    Local {
-        path: PathBuf,
-    },
-    S3(S3Place),
-    Sftp(SftpPlace),
-    Borg(BorgPlace),
-    /// An absolute directory on the agent's host, in the file system of the databases' own files:
-    /// files are kept by sharing their blocks.
-    Snapshot {
-        path: PathBuf,
-    },
-}
-
-/// A bucket of any S3-compatible server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct S3Place {
-    /// `http(s)://host[:port]`, without bucket.
-    pub endpoint: String,
-    pub bucket: String,
-    /// Without slashes at its ends; empty for the bucket's top.
-    #[serde(default)]
-    pub prefix: String,
-    /// What requests are signed with; asked of the server where it is not given, else `us-east-1`.
-    #[serde(default)]
-    pub s3_region: Option<String>,
-    #[serde(default)]
-    pub path_style: PathStyle,
-    pub access_key: String,
-    /// PEM certificates to trust beside the system's.
-    #[serde(default)]
-    pub ca: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PathStyle {
-    /// Virtual-host style where the endpoint's host is a name that answers so, else path style.
-    #[default]
-    Auto,
-    On,
-    Off,
-}
-
-/// A directory reached over SFTP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SftpPlace {
-    pub host: String,
-    pub port: u16,
-    pub user: String,
-    /// Absolute, on that host.
-    pub path: String,
-    /// The host's public key as `known_hosts` has it (`ssh-ed25519 AAAA…`): any other is refused.
-    pub host_key: String,
-}
-
-/// Where Borg repositories lie, one for each cluster below it, written by the real `borg`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BorgPlace {
-    /// `ssh://user@host[:port]/path`, or an absolute directory.
-    pub repository: String,
-    /// The host's public key as `known_hosts` has it, for `ssh://`.
-    #[serde(default)]
-    pub host_key: Option<String>,
-}
-
-/// The kind that is not encrypted and lies on the disk of the databases: what is kept there brings back
-/// quickly, and counts as no copy of its own.
-pub const SNAPSHOT: &str = "snapshot";
-
-impl Place {
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Place::Local { .. } => "local",
-            Place::S3(_) => "s3",
-            Place::Sftp(_) => "sftp",
-            Place::Borg(_) => "borg",
-            Place::Snapshot { .. } => SNAPSHOT,
-        }
-    }
 }
 
 /// One repository: `<prefix>/<project id>/<cluster id>/`.
@@ -544,20 +442,4 @@ pub trait Storages: Send + Sync {
     }
     /// Removes a whole repository, for a cluster whose backups are all given up. Absent is done.
     async fn remove(&self, repository: &RepositoryRef) -> Result<()>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_is_named_in_one_way_only() {
-        let cluster = ClusterId::new();
-        for edition in [1, 2, 17] {
-            assert_eq!(parse_directory(&directory_name(&cluster, edition)), Some((cluster.clone(), edition)));
-        }
-        for other in ["", ".2", "x.2", &format!("{cluster}."), &format!("{cluster}.1"), &format!("{cluster}.02"), &format!("{cluster}.2.3")] {
-            assert_eq!(parse_directory(other), None, "{other}");
-        }
-    }
 }

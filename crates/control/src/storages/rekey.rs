@@ -105,7 +105,7 @@ pub(crate) async fn switch(app: &App, tx: &mut Tx, old: &StorageId, new: &Storag
 /// Backups say the names of their storages.
 async fn rename_copies(tx: &mut Tx, old: &StorageId, row: &StorageRow) -> Result<()> {
     let filter = BackupFilter { storage: Some(old.clone()), ..BackupFilter::default() };
-    let mut paging = Paging { limit: mainstay_store::MAX_LIMIT, cursor: None };
+    let mut paging = Paging::new(Some(500), None)?;
     loop {
         let page = store::backups::list(tx, &filter, &paging).await?;
         for mut backup in page.items {
