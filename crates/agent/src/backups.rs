@@ -17,8 +17,8 @@ use mainstay_drivers::{
 };
 use mainstay_model::{Error, Result, backup::Facts};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, LimitStorage, ListSnapshots, LockSnapshot, Locked, ManualCommands,
-    RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, LimitStorage, ListSnapshots, LockSnapshot, Locked,
+    ManualCommands, RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
 use std::{sync::Arc, time::Duration};
 

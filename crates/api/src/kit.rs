@@ -129,11 +129,18 @@ mod tests {
                 place: serde_json::Value::Null,
                 created_at: Time(0),
                 limits: Default::default(),
-            edition: 1,
-            followed_by: None,
+                edition: 1,
+                followed_by: None,
                 last_check: None,
             };
-            let spec = StorageSpec { id: row.id.clone(), name: "far".into(), place: place.clone(), secret: secret.clone(), limits: Default::default(), edition: 1 };
+            let spec = StorageSpec {
+                id: row.id.clone(),
+                name: "far".into(),
+                place: place.clone(),
+                secret: secret.clone(),
+                limits: Default::default(),
+                edition: 1,
+            };
             let back = crate::new_storage(storage(&row, &spec)).unwrap();
             assert_eq!((back.place, back.secret, back.region.as_deref()), (place, secret, Some("here")));
         }

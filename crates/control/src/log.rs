@@ -159,7 +159,9 @@ pub(crate) fn close(archive: &mut Archive, now: Time, why: &str) {
 /// How the part is locked by now, where it is still there.
 pub(crate) async fn note_lock(app: &App, part: &Part, lock: CopyLock) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
-    if let Some(fresh) = store::log::parts(&mut tx, &part.cluster).await?.into_iter().find(|p| p.id == part.id && p.snapshot == part.snapshot) {
+    if let Some(fresh) =
+        store::log::parts(&mut tx, &part.cluster).await?.into_iter().find(|p| p.id == part.id && p.snapshot == part.snapshot)
+    {
         store::log::put_part(&mut tx, &Part { lock: Some(lock), ..fresh }).await?;
     }
     store::commit(tx).await

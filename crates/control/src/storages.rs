@@ -135,7 +135,9 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
 fn fits(place: &Place, limits: &Limits) -> Result<()> {
     limits.check()?;
     match (place, limits.bandwidth) {
-        (Place::Snapshot { .. }, Some(_)) => Err(Error::invalid("bandwidth", "a storage of kind snapshot shares blocks and moves no bytes")),
+        (Place::Snapshot { .. }, Some(_)) => {
+            Err(Error::invalid("bandwidth", "a storage of kind snapshot shares blocks and moves no bytes"))
+        }
         _ => Ok(()),
     }
 }

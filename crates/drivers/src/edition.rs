@@ -34,7 +34,8 @@ mod tests {
         for edition in [1, 2, 17] {
             assert_eq!(parse_directory(&directory_name(&cluster, edition)), Some((cluster.clone(), edition)));
         }
-        for other in ["", ".2", "x.2", &format!("{cluster}."), &format!("{cluster}.1"), &format!("{cluster}.02"), &format!("{cluster}.2.3")] {
+        for other in ["", ".2", "x.2", &format!("{cluster}."), &format!("{cluster}.1"), &format!("{cluster}.02"), &format!("{cluster}.2.3")]
+        {
             assert_eq!(parse_directory(other), None, "{other}");
         }
     }

@@ -3,11 +3,11 @@
 //! A snapshot exists when its record is published, which happens last, after everything it refers
 //! to was written, read back and checked. Before that no reader sees anything of it.
 
+use crate::{Result, engine::Chunking, progress::Progress};
 pub use crate::{
     edition::{Spot, directory_name, first, parse_directory},
     place::{BorgPlace, PathStyle, Place, S3Place, SNAPSHOT, SftpPlace},
 };
-use crate::{Result, engine::Chunking, progress::Progress};
 use async_trait::async_trait;
 use mainstay_model::{
     BackupId, ClusterId, ProjectId, Secret, StorageId, Time,

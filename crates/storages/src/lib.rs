@@ -99,7 +99,18 @@ impl OpenStorages {
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
         let (repositories, buckets, links, paces) = Default::default();
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, paces, uploads: None, borg: None, nodes: None }
+        OpenStorages {
+            pool: Pool::default(),
+            keep_delete,
+            limits,
+            repositories,
+            buckets,
+            links,
+            paces,
+            uploads: None,
+            borg: None,
+            nodes: None,
+        }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -154,12 +165,8 @@ impl OpenStorages {
         let storage = &repository.storage;
         match &storage.place {
             Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?, self.paces.of(storage)))),
-            Place::S3(place) => {
-                Ok(Arc::new(S3::new(self.bucket(storage, place)?, &repository.below())))
-            }
-            Place::Sftp(place) => {
-                Ok(Arc::new(Sftp::new(self.link(storage, place)?, &repository.below())))
-            }
+            Place::S3(place) => Ok(Arc::new(S3::new(self.bucket(storage, place)?, &repository.below()))),
+            Place::Sftp(place) => Ok(Arc::new(Sftp::new(self.link(storage, place)?, &repository.below()))),
             other => Err(unknown_kind(other)),
         }
     }

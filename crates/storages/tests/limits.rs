@@ -48,9 +48,8 @@ async fn keeps_to_its_rate(storages: &OpenStorages, reference: RepositoryRef) {
 
     let other = storages.open(&RepositoryRef { cluster: mainstay_model::ClusterId::new(), ..reference.clone() }, true).await.unwrap();
     let both = async {
-        let (one, two) = tokio::join!(storage.verify(&stored.snapshot, Depth::Data, &quiet()), async {
-            other.put(&label(), source(3), &quiet()).await
-        });
+        let (one, two) =
+            tokio::join!(storage.verify(&stored.snapshot, Depth::Data, &quiet()), async { other.put(&label(), source(3), &quiet()).await });
         one.unwrap();
         two.unwrap();
     };

@@ -4,7 +4,12 @@ use super::*;
 use mainstay_model::Time;
 
 fn way() -> GivingWay {
-    GivingWay { primary: mainstay_testkit::FakeWorld::new().plan("memo", &mainstay_model::ClusterId::new(), 1), lag_bytes: 100 << 20, lag_seconds: 60.0, wait_seconds: 600 }
+    GivingWay {
+        primary: mainstay_testkit::FakeWorld::new().plan("memo", &mainstay_model::ClusterId::new(), 1),
+        lag_bytes: 100 << 20,
+        lag_seconds: 60.0,
+        wait_seconds: 600,
+    }
 }
 
 fn judge() -> Judge {
@@ -23,7 +28,8 @@ fn unknown() -> Lag {
 fn it_stops_beyond_the_limit_and_goes_on_at_half_of_it() {
     let (mut judge, start) = (judge(), Instant::now());
     let at = |s: u64| start + Duration::from_secs(s);
-    let paused = |verdict: Verdict, seconds: u64| assert!(matches!(verdict, Verdict::Pause(said) if said.ends_with(&format!("(for {seconds} s)"))));
+    let paused =
+        |verdict: Verdict, seconds: u64| assert!(matches!(verdict, Verdict::Pause(said) if said.ends_with(&format!("(for {seconds} s)"))));
     assert_eq!(judge.look(unknown(), at(0)), Verdict::Go, "what nobody knows stops nobody");
     assert_eq!(judge.look(mib(100), at(1)), Verdict::Go);
     assert_eq!(judge.look(mib(101), at(2)), Verdict::Pause("pauses: shop-2 is 101 MiB behind its primary (for 0 s)".into()));

@@ -92,7 +92,14 @@ impl Bench {
     fn new() -> Bench {
         let (faults, project, cluster) = (Faults::default(), ProjectId::new(), ClusterId::new());
         let repository = |name: &str| RepositoryRef {
-            storage: StorageSpec { id: StorageId::new(), name: name.into(), place: Place::Local { path: "/x".into() }, secret: None, limits: Default::default(), edition: 1 },
+            storage: StorageSpec {
+                id: StorageId::new(),
+                name: name.into(),
+                place: Place::Local { path: "/x".into() },
+                secret: None,
+                limits: Default::default(),
+                edition: 1,
+            },
             project: project.clone(),
             cluster: cluster.clone(),
             chunking: Chunking::Fixed(1 << 18),

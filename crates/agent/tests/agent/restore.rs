@@ -12,7 +12,8 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 pub async fn backed_up(host: &Host, plan: &NodePlan) -> Stored {
     let repositories = vec![host.world.repository(&plan.cluster)];
-    let capture = Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None, base: None, giving_way: None };
+    let capture =
+        Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None, base: None, giving_way: None };
     stored(host.does(capture).await.unwrap()).unwrap()
 }
 

@@ -41,10 +41,16 @@ pub fn routes() -> Noun {
             limit,
         )
         .route(
-            Endpoint::new(Post, "/storages/{id}/rekey", "rekeyStorage", "Begin new repositories, with other master keys, beside the old ones", OWNER)
-                .operation()
-                .dry()
-                .guarded(),
+            Endpoint::new(
+                Post,
+                "/storages/{id}/rekey",
+                "rekeyStorage",
+                "Begin new repositories, with other master keys, beside the old ones",
+                OWNER,
+            )
+            .operation()
+            .dry()
+            .guarded(),
             rekey,
         )
         .route(
@@ -169,13 +175,7 @@ async fn limit(
     Ok(with_etag(&tag(&row), Json(views::storage(&row))))
 }
 
-async fn rekey(
-    State(s): State<Shared>,
-    Extension(c): Extension<Caller>,
-    Path(id): Path<String>,
-    q: Query,
-    headers: HeaderMap,
-) -> Answer {
+async fn rekey(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
     let row = get(&s, &c, &id).await?;
     still(&headers, &[&tag(&row)])?;
     if q.is_true("dry_run") {

@@ -48,7 +48,16 @@ pub struct State {
 
 impl State {
     pub fn new(cluster: &ClusterId, backup: &BackupId, from: ReadFrom) -> State {
-        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, tries: 0, from_primary: false, results: vec![] }
+        State {
+            cluster: cluster.clone(),
+            backup: backup.clone(),
+            from,
+            source: None,
+            party: None,
+            tries: 0,
+            from_primary: false,
+            results: vec![],
+        }
     }
 }
 
@@ -225,7 +234,9 @@ fn verdict(s: &State) -> Result<()> {
     let errors: Vec<&Error> = s.results.iter().filter_map(|(_, r)| r.as_ref().err()).collect();
     let none = errors.len() == s.results.len();
     match errors.iter().find(|e| e.is_transient()).or(errors.first()) {
-        Some(e) if e.code == "storage_stuck" && none && s.tries >= TRIES => Err(Error::failed("storage_stuck", format!("{}, {TRIES} times", e.message))),
+        Some(e) if e.code == "storage_stuck" && none && s.tries >= TRIES => {
+            Err(Error::failed("storage_stuck", format!("{}, {TRIES} times", e.message)))
+        }
         Some(e) if none || e.is_transient() && s.tries < TRIES => Err((*e).clone()),
         _ => Ok(()),
     }

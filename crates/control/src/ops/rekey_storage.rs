@@ -31,7 +31,11 @@ impl Operation for RekeyStorage {
     const VERSION: i64 = 1;
     const STEPS: &'static [Step] = &[
         Step::effect("look", "See that the storage can be written to", Undo::Nothing("only looks")),
-        Step::db("switch", "Let new backups go to new repositories, and keep the old ones beside them", Undo::Nothing("it is the last step")),
+        Step::db(
+            "switch",
+            "Let new backups go to new repositories, and keep the old ones beside them",
+            Undo::Nothing("it is the last step"),
+        ),
     ];
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {

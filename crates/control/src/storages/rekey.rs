@@ -46,11 +46,15 @@ pub async fn plan(app: &App, row: &StorageRow) -> Result<Plan> {
 async fn may(conn: &mut Tx, row: &StorageRow) -> Result<()> {
     super::takes_backups(row)?;
     if row.kind == mainstay_drivers::storage::SNAPSHOT {
-        return Err(Error::invalid("storage", format!("storage {} is not encrypted: there is no key to change", row.name)).with_code("no_key"));
+        return Err(
+            Error::invalid("storage", format!("storage {} is not encrypted: there is no key to change", row.name)).with_code("no_key")
+        );
     }
     let old = old_name(row)?;
     match store::storages::by_name(conn, &row.project, old.as_str()).await {
-        Ok(_) => Err(Error::conflict("name_taken", format!("there is a storage {old} already, and the old repositories would be called that"))),
+        Ok(_) => {
+            Err(Error::conflict("name_taken", format!("there is a storage {old} already, and the old repositories would be called that")))
+        }
         Err(e) if e.kind == mainstay_model::Kind::NotFound => Ok(()),
         Err(e) => Err(e),
     }

@@ -43,7 +43,7 @@ mod tests {
             limits: Default::default(),
             edition: 1,
             followed_by: None,
-                last_check: at.map(|at| LastCheck { at: Time(at), ok: true, rows: vec![] }),
+            last_check: at.map(|at| LastCheck { at: Time(at), ok: true, rows: vec![] }),
         };
         let now = Time(DAY_MICROS * 3);
         assert!(due(&row(None), now) && due(&row(Some(DAY_MICROS * 2)), now));

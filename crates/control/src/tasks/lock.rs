@@ -163,7 +163,8 @@ async fn all_parts(app: &App, id: &ClusterId, able: &HashSet<StorageId>) -> Resu
     };
     let days = cluster.log.as_ref().map_or(0, |k| k.keep_days);
     let parts = store::log::parts(&mut *app.store.read().await?, id).await?;
-    let due: Vec<(Part, Time)> = parts.into_iter().filter(|p| able.contains(&p.storage) && is_grown(p, now)).filter_map(|p| part_due(p, days, now)).collect();
+    let due: Vec<(Part, Time)> =
+        parts.into_iter().filter(|p| able.contains(&p.storage) && is_grown(p, now)).filter_map(|p| part_due(p, days, now)).collect();
     if due.is_empty() {
         return Ok(());
     }

@@ -102,7 +102,13 @@ async fn a_backup_that_failed_within_an_operation_has_a_successor() {
 #[tokio::test]
 async fn a_storage_that_does_not_answer_is_done_without() {
     let s = stand("memo", 0).await;
-    let new = NewStorage { name: "second".into(), place: Place::Local { path: "/srv/second".into() }, region: None, secret: None, limits: Default::default() };
+    let new = NewStorage {
+        name: "second".into(),
+        place: Place::Local { path: "/srv/second".into() },
+        region: None,
+        secret: None,
+        limits: Default::default(),
+    };
     storages::add(s.app(), &project(s.app()).await.unwrap().id, new).await.unwrap();
     // Each try goes to both: after two faults both have it, and of five the last leaves one without.
     for (times, status) in [(2, BackupStatus::Completed), (5, BackupStatus::Partial)] {

@@ -6,12 +6,7 @@ use mainstay_control::{
     backups::{self, NewBackup},
     storages,
 };
-use mainstay_model::{
-    OperationId,
-    backup::BackupStatus,
-    cluster::Cluster,
-    limits::Limits,
-};
+use mainstay_model::{OperationId, backup::BackupStatus, cluster::Cluster, limits::Limits};
 use mainstay_operations::{RunnerOptions, Status};
 use mainstay_testkit::{
     World,

@@ -152,8 +152,15 @@ impl Borg {
     }
 
     pub async fn version(&self, room: Arc<Room>) -> Result<String> {
-        let out =
-            self.exec(Call { room, args: vec!["--version".into()], input: Input::Bytes(vec![]), timeout: Duration::from_secs(60), background: false }).await?;
+        let out = self
+            .exec(Call {
+                room,
+                args: vec!["--version".into()],
+                input: Input::Bytes(vec![]),
+                timeout: Duration::from_secs(60),
+                background: false,
+            })
+            .await?;
         Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
     }
 

@@ -217,7 +217,8 @@ pub fn repositories(root: &Path) -> Result<Vec<Spot>> {
     let mut found = Vec::new();
     for project in names(root)?.iter().filter_map(|name| ProjectId::parse(name)) {
         let clusters = names(&root.join(project.as_str()))?;
-        found.extend(clusters.iter().filter_map(|name| parse_directory(name)).map(|(cluster, edition)| (project.clone(), cluster, edition)));
+        found
+            .extend(clusters.iter().filter_map(|name| parse_directory(name)).map(|(cluster, edition)| (project.clone(), cluster, edition)));
     }
     found.sort();
     Ok(found)

@@ -190,8 +190,8 @@ pub fn storage(project: &ProjectId, name: &str) -> StorageRow {
         place: HOSTILE.into(),
         created_at: NOW,
         limits: Default::default(),
-            edition: 1,
-            followed_by: None,
+        edition: 1,
+        followed_by: None,
         last_check: None,
     }
 }
