@@ -225,8 +225,11 @@ async fn copies_in(tx: &mut Tx, storages: &[StorageId]) -> Result<Vec<Copy>> {
     for id in storages {
         let mut row = store::storages::get(tx, id).await?;
         // Rekeyed since it was named.
-        while let Some(next) = &row.followed_by {
-            row = store::storages::get(tx, next).await?;
+        while let Some(next) = row.followed_by.clone() {
+            match store::storages::get(tx, &next).await {
+                Err(e) if e.kind == Kind::NotFound => break,
+                found => row = found?,
+            }
         }
         copies.push(copy(&row));
     }

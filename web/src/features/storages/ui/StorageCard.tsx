@@ -38,6 +38,7 @@ export function StorageCard({ project, storage: s, warn, onRemove }: { project: 
         </div>
         <Verdict storage={s} />
         <Limits storage={s} />
+        {s.rekeyed ? <Sentence tone="unknown">Rekeyed: it keeps what it has, new backups go beside it.</Sentence> : null}
         {s.kind === 'local' && warn ? <Sentence tone="warn">On the machine itself: no help if it is lost.</Sentence> : null}
         {space?.free_bytes !== null && space?.free_bytes !== undefined && space.total_bytes ? <Space free={space.free_bytes} total={space.total_bytes} /> : null}
         {s.last_check ? <Doctor rows={s.last_check.rows} /> : null}
