@@ -4,7 +4,7 @@
 
 use crate::{
     Agent,
-    brake::{Brake, Braked},
+    brake::{Brake, Braked, EVERY},
     copies::{Copies, PATIENCE, moving, within},
     dispatch::Act,
     meeting::{self, Met},
@@ -12,12 +12,12 @@ use crate::{
     relay, text,
 };
 use mainstay_drivers::{
-    engine::Backups,
+    engine::{Backups, NodePlan},
     storage::{Known, RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored},
 };
-use mainstay_model::{Error, Result, backup::Facts};
+use mainstay_model::{Error, Result, backup::Facts, node::Observed};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, LimitStorage, ListSnapshots, LockSnapshot, Locked,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Done, EnsureKeys, GivingWay, LimitStorage, ListSnapshots, LockSnapshot, Locked,
     ManualCommands, RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
 use std::{sync::Arc, time::Duration};
@@ -79,17 +79,28 @@ impl Agent {
         let Some(way) = &verb.giving_way else { return copies.read_once(&verb.label, source, &act.progress).await };
         let brake = Arc::new(Brake::new(way, &verb.plan.name, &act.progress));
         let source = Box::new(Braked { source, brake: brake.clone() });
-        let looks = async || futures::join!(self.probe_one(&verb.plan), self.probe_one(&way.primary));
-        brake.look(looks().await);
+        brake.look(self.look_at_both(&verb.plan, way).await);
         let read = tokio::select! {
             read = copies.read_once(&verb.label, source, &act.progress) => read,
-            () = brake.watch(looks) => Ok(()),
+            () = self.keep_looking(&verb.plan, way, &brake) => Ok(()),
         };
         act.progress.set_note(None);
         match brake.verdict() {
             // What it broke off with is not why.
             Some(e) if read.is_err() || copies.none_is_good() => Err(e),
             _ => read,
+        }
+    }
+
+    async fn look_at_both(&self, replica: &NodePlan, way: &GivingWay) -> (Observed, Observed) {
+        futures::join!(self.probe_one(replica), self.probe_one(&way.primary))
+    }
+
+    /// Never ends.
+    async fn keep_looking(&self, replica: &NodePlan, way: &GivingWay, brake: &Brake) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            brake.look(self.look_at_both(replica, way).await);
         }
     }
 

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// How often the lag is looked at.
-const EVERY: Duration = Duration::from_secs(2);
+pub(crate) const EVERY: Duration = Duration::from_secs(2);
 
 /// How far a replica is behind, as far as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -112,14 +112,6 @@ impl Brake {
     pub fn look(&self, (replica, primary): (Observed, Observed)) {
         let verdict = lock(&self.judge).look(Lag::of(&replica, &primary), Instant::now());
         self.obey(verdict);
-    }
-
-    /// Looks again and again. Never ends.
-    pub async fn watch(&self, looks: impl AsyncFn() -> (Observed, Observed)) {
-        loop {
-            tokio::time::sleep(EVERY).await;
-            self.look(looks().await);
-        }
     }
 
     fn obey(&self, verdict: Verdict) {
