@@ -13,6 +13,7 @@ struct Inner {
     done: AtomicU64,
     total: AtomicU64,
     cancelled: AtomicBool,
+    quiet: AtomicBool,
     sentence: Mutex<String>,
     /// Said instead of the sentence, as long as it is there.
     note: Mutex<Option<String>>,
@@ -58,6 +59,17 @@ impl Progress {
         *self.0.sentence.lock().unwrap_or_else(|e| e.into_inner()) = said.sentence.clone();
         self.0.total.store(said.total, Ordering::Relaxed);
         self.0.done.store(said.done, Ordering::Relaxed);
+    }
+    /// Nobody waits for it: it comes after everything else.
+    pub fn quiet(self) -> Self {
+        self.set_quiet();
+        self
+    }
+    pub fn set_quiet(&self) {
+        self.0.quiet.store(true, Ordering::Relaxed);
+    }
+    pub fn is_quiet(&self) -> bool {
+        self.0.quiet.load(Ordering::Relaxed)
     }
     /// Asks the work to stop at its next look.
     pub fn cancel(&self) {

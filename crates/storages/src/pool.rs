@@ -1,7 +1,7 @@
 //! Where blocking work runs. Few threads on purpose: a backup must not take the machine from the
 //! database it saves, and reading (drills, restores) must not wait behind writing.
 
-use mainstay_drivers::background::come_last;
+use mainstay_drivers::{background::come_last, progress::Progress};
 use mainstay_model::{Error, Result};
 use std::sync::{
     Arc,
@@ -23,10 +23,24 @@ pub enum Lane {
     /// Backups. How many run at once is for who starts them to say: the copies of one backup read
     /// the same source together, and one that waited here would hold up those that do not.
     Write,
-    /// Restores and verifications.
+    /// Restores: a person waits.
     Read,
+    /// The same where nobody does: verifications, what drills and copies read.
+    Quiet,
     /// Small questions, never queued.
     Ask,
+}
+
+impl Lane {
+    /// For reading, by whether anybody waits.
+    pub fn reading(progress: &Progress) -> Lane {
+        if progress.is_quiet() { Lane::Quiet } else { Lane::Read }
+    }
+
+    /// What it runs comes last in line.
+    pub fn is_last(self) -> bool {
+        matches!(self, Lane::Write | Lane::Quiet)
+    }
 }
 
 impl Default for Pool {
@@ -54,7 +68,7 @@ impl Pool {
         F: FnOnce(Arc<AtomicBool>) -> Result<T> + Send + 'static,
     {
         let semaphore = match lane {
-            Lane::Read => Some(&self.reads),
+            Lane::Read | Lane::Quiet => Some(&self.reads),
             Lane::Write | Lane::Ask => None,
         };
         let permit = match semaphore {
@@ -63,8 +77,12 @@ impl Pool {
         };
         let flag = Arc::new(AtomicBool::new(false));
         let _abandon = Abandon(flag.clone());
-        if matches!(lane, Lane::Write) {
-            return last(move || work(flag)).await;
+        if lane.is_last() {
+            return last(move || {
+                let _permit = permit;
+                work(flag)
+            })
+            .await;
         }
         spawn_blocking(move || {
             let _permit = permit;

@@ -265,7 +265,7 @@ impl Repo {
         let line = Line::new(over);
         let talking = line.clone();
         let worker = self.pool.run(lane, move |_| work(&talking));
-        let child = self.borg.exec(Call { background: matches!(lane, Lane::Write), ..self.call(room, args, LONG) });
+        let child = self.borg.exec(Call { background: lane.is_last(), ..self.call(room, args, LONG) });
         tokio::pin!(worker, child);
         let (mut worked, mut ran) = (None, None);
         let mut tick = tokio::time::interval(Duration::from_millis(100));

@@ -235,7 +235,7 @@ pub async fn verify(repo: &Repo, snapshot: &str, depth: Depth, progress: &Progre
     progress.say("reading all data");
     let files = contents.files.into_iter().chain(contents.own).collect();
     let (over, _guard) = until_cancelled(progress);
-    compare(repo, snapshot, files, progress, (Lane::Read, over)).await.map(|(_, bytes)| bytes)
+    compare(repo, snapshot, files, progress, (Lane::Quiet, over)).await.map(|(_, bytes)| bytes)
 }
 
 /// Hands entries to the sink in path order, though links lie at the archive's end.
@@ -294,7 +294,7 @@ pub async fn get(repo: &Repo, snapshot: &str, sink: Arc<dyn Sink>, progress: &Pr
     progress.total(record.data_bytes);
     let (over, _guard) = until_cancelled(progress);
     let writer = Writer { archive: snapshot.into(), rest: files.into_iter(), sink, progress: progress.clone() };
-    let mut writer = export(repo, snapshot, &[], (Lane::Read, over), writer, Writer::file).await?;
+    let mut writer = export(repo, snapshot, &[], (Lane::reading(progress), over), writer, Writer::file).await?;
     match writer.next_file()? {
         None => Ok(()),
         Some(listed) => Err(differs(snapshot, &listed.entry.path, "is missing")),
