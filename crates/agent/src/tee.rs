@@ -14,6 +14,7 @@
 
 use crate::pipe::{Budget, CHUNK, Meter, Pipe, TICK, lock};
 use mainstay_drivers::{
+    background::come_last,
     progress::Progress,
     storage::{Entry, EntryKind, Keep, Keeper, Opener, Source},
 };
@@ -61,7 +62,10 @@ impl Tee {
         let told = failure.clone();
         let (budget, progress) = (Budget::new(AHEAD_BYTES), progress.clone());
         let pump = Pump { source, lines: lines.clone(), keeping, everywhere, budget, progress };
-        let thread = thread::Builder::new().name("backup tee".into()).spawn(move || pump.run(&told))?;
+        let thread = thread::Builder::new().name("backup tee".into()).spawn(move || {
+            come_last();
+            pump.run(&told);
+        })?;
         Ok((Tee { lines, thread, failure }, views))
     }
 

@@ -16,7 +16,7 @@ use mainstay_model::{
 };
 use mainstay_operations::Tx;
 use mainstay_store::{self as store, retention::Notes};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How long the deletion of a backup by a policy can be undone.
 pub const GRACE_SECONDS: i64 = 72 * 3600;
@@ -72,11 +72,23 @@ impl Catalogue {
         self.plan_under(&self.policy, clock)
     }
 
+    /// What something else than a lock keeps: no lock is made longer for its own sake.
+    pub fn kept_without_locks(&self, now: Time) -> HashSet<BackupId> {
+        let held = self.pins.held.iter().filter(|(_, hold)| !matches!(hold, Hold::Locked(_)));
+        let pins = Pins { held: held.map(|(id, hold)| (id.clone(), hold.clone())).collect(), ..self.pins.clone() };
+        let plan = self.plan_with(&self.policy, &pins, Clock { now, last: Some(now) });
+        plan.keep.into_iter().filter(|(_, why)| !matches!(why, Kept::Leaving)).map(|(id, _)| id).collect()
+    }
+
     fn plan_under(&self, policy: &BackupPolicy, clock: Clock) -> Plan {
+        self.plan_with(policy, &self.pins, clock)
+    }
+
+    fn plan_with(&self, policy: &BackupPolicy, pins: &Pins, clock: Clock) -> Plan {
         let items: Vec<Item> = self.backups.iter().map(|b| item(b, policy)).collect();
         let window_from = self.cluster.log.as_ref().map(|k| clock.now.plus_days(-k.keep_days));
         let facts = Policy { min_keep: policy.min_keep, window_from, ..self.facts.clone() };
-        plan::plan(&facts, &items, &self.pins, clock)
+        plan::plan(&facts, &items, pins, clock)
     }
 
     /// Log from before then is of no use to any backup that is kept, or may be brought back. Without a
