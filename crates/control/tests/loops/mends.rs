@@ -127,19 +127,21 @@ async fn a_backup_within_an_operation_goes_to_the_first_storage_that_answers() {
     let s = stand("memo", 1).await;
     scheduled_into_both(&s).await;
     let newest = async || s.world.backups().await.unwrap().into_iter().rfind(|b| b.kind == BackupKind::Promotion && b.is_good()).unwrap();
+    let promote = async |to: &str| {
+        let shop = mainstay_testkit::world::cluster(s.app(), "shop").await.unwrap();
+        let id = nodes::promote(s.app(), &somebody(), &shop, to, Some(to)).await.unwrap();
+        assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    };
     s.world.outside.faults.switch("storage.gone.local", true);
-    let id = s.promote().await;
-    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    promote("shop-2").await;
     assert_eq!(in_storages(&newest().await), ["second"]);
     // One that answers and then breaks is no better.
     s.world.outside.faults.switch("storage.gone.local", false);
     s.world.outside.faults.switch("storage.breaks.local", true);
-    let id = nodes::promote(s.app(), &somebody(), &s.cluster, "shop-1", Some("shop-1")).await.unwrap();
-    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    promote("shop-1").await;
     assert_eq!(in_storages(&newest().await), ["second"]);
     s.world.outside.faults.switch("storage.breaks.local", false);
-    let id = s.promote().await;
-    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    promote("shop-2").await;
     assert_eq!(in_storages(&newest().await), ["local"]);
     s.is_sound().await;
 }
