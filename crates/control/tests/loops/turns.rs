@@ -106,8 +106,8 @@ async fn after_a_kill_they_stand_as_before() {
     let (s, desk) = stand().await;
     let all = begin(&s, &desk).await;
     stand_in_order(&desk, &all, 0).await;
-    s.world.kill_agent().await;
     desk.close().await;
+    s.world.kill_agent().await;
     s.world.start_agent().await.unwrap();
     let desk = s.world.desk_with(narrow()).await.unwrap();
     stand_in_order(&desk, &all, 0).await;
