@@ -190,7 +190,13 @@ mod tests {
         pace.pass(1_000_000, || {}).await;
         let (waiting, alive) = (pace.clone(), Arc::new(AtomicU64::new(0)));
         let told = alive.clone();
-        let last = tokio::spawn(async move { waiting.pass(7, || drop(told.fetch_add(1, Ordering::Relaxed))).await });
+        let last = tokio::spawn(async move {
+            waiting
+                .pass(7, || {
+                    told.fetch_add(1, Ordering::Relaxed);
+                })
+                .await
+        });
         while alive.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }

@@ -47,9 +47,10 @@ async fn keeps_to_its_rate(storages: &OpenStorages, reference: RepositoryRef) {
     assert!(down as usize >= BYTES && sink.0.lock().unwrap().files["a"] == noise(1, BYTES), "{down}");
 
     let other = storages.open(&RepositoryRef { cluster: mainstay_model::ClusterId::new(), ..reference.clone() }, true).await.unwrap();
+    let (reading, writing) = (quiet(), quiet());
     let both = async {
-        let (one, two) =
-            tokio::join!(storage.verify(&stored.snapshot, Depth::Data, &quiet()), async { other.put(&label(), source(3), &quiet()).await });
+        let put = async { other.put(&label(), source(3), &writing).await };
+        let (one, two) = tokio::join!(storage.verify(&stored.snapshot, Depth::Data, &reading), put);
         one.unwrap();
         two.unwrap();
     };

@@ -85,7 +85,9 @@ impl S3 {
             // An error may come in the body of a 200: the answer began before the work was done.
             (200, "") => Ok(Put::Written),
             (412, _) => Ok(Put::Taken),
-            (404, "NoSuchUpload") if reply.attempts > 1 => Ok(Put::Taken),
+            // An earlier attempt may have finished it, with its reply lost. Servers have many words for that;
+            // whether what is there is the same is looked at by whoever asked.
+            (400..=499, _) if reply.attempts > 1 && self.head(key).await?.is_some() => Ok(Put::Taken),
             _ if self.refuses_condition(&ask, &reply) => Err(self.transient("it does not know If-None-Match; writing again without")),
             (200, code) => Err(self.transient(code)),
             _ => Err(self.client.refusal("finishing", key, &reply)),
