@@ -1,7 +1,7 @@
 //! The places that backups and copies take in their storages while they write: see [`plan::turns`].
 //!
 //! Kept in memory. After a restart the operations that had a place, and those that waited, ask again, and
-//! stand in the same order, for it is that of their ids.
+//! stand in the same order, for it is that of their ids; only who is the first to ask again goes at once.
 
 use crate::{
     App,

@@ -126,7 +126,7 @@ impl Bench {
     /// What `Capture` does, and when the source was let go.
     async fn capture(&self, dies: Dies, point: u64) -> Result<Vec<Result<Stored>>> {
         let mut copies = Copies::find(&self.storages, &self.repositories, &self.label, &self.progress).await;
-        copies.patience = Duration::from_millis(300);
+        copies.patience = Duration::from_secs(1);
         if !copies.complete_from_a_good_one(&self.label, &self.progress).await && copies.has_open() {
             copies.read_once(&self.label, self.source(dies, point), &self.progress).await?;
         }
@@ -224,7 +224,7 @@ async fn a_storage_that_moves_is_waited_for() {
     let bench = Bench::new();
     ["stalls", "crawls"].iter().for_each(|how| bench.faults.switch(&format!("storage.{how}.b"), true));
     let well_again = async {
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         bench.faults.switch("storage.stalls.b", false);
     };
     let (results, ()) = tokio::join!(bench.capture(Dies::Never, 1), well_again);

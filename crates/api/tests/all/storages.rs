@@ -1,6 +1,6 @@
 //! Storages of every kind: what each takes, and that what logs in goes in and never comes out.
 
-use crate::support::serve;
+use crate::support::{serve, serve_world};
 use mainstay_control::{storages, tasks::doctor};
 use mainstay_store as store;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ async fn limits_are_set_changed_and_taken_away() {
 
 #[tokio::test]
 async fn a_rekeyed_storage_is_two() {
-    let s = serve().await;
+    let s = serve_world().await;
     let (status, plan) = s.admin("POST", "/storages/local/rekey?dry_run=true", json!({})).await;
     assert_eq!(status.as_u16(), 200, "{plan}");
     assert!(plan["summary"][0].as_str().unwrap().contains("local-edition-1"), "{plan}");
