@@ -59,7 +59,7 @@ describe('any moment', () => {
     await until(async () => Date.parse(kept().to ?? '') > at, 120_000, 1000);
     await clusters.open('moments', 'backups?restore=newest');
     const dialog = page.getByRole('dialog', { name: 'Restore moments' });
-    await dialog.getByRole('radio', { name: 'Moment' }).press('Space');
+    await dialog.getByRole('radio', { name: 'Moment', exact: true }).press('Space');
     const slider = dialog.getByRole('slider', { name: 'Moment' });
     const now = async () => Number(await slider.getAttribute('aria-valuenow'));
     const end = await now();
@@ -107,12 +107,12 @@ describe('any moment', () => {
     await card().getByRole('button', { name: 'Add assertions…' }).click();
     const ask = new Asking(page, 'What drills of moments prove');
     const form = ask.dialog.getByRole('group', { name: 'New assertion' });
-    await form.getByRole('button', { name: 'Put on the list' }).click();
+    await form.getByRole('button', { name: 'Add to the list' }).click();
     await form.getByText('Say what is asked.').waitFor();
     await form.getByRole('textbox', { name: 'Name' }).fill('entries');
     await form.getByRole('textbox', { name: 'Question' }).fill('select count(*) from entries');
     await form.getByRole('textbox', { name: 'Expected' }).fill('1000');
-    await form.getByRole('button', { name: 'Put on the list' }).click();
+    await form.getByRole('button', { name: 'Add to the list' }).click();
     await ask.dialog.getByRole('button', { name: 'Try on the live data' }).click();
     await ask.dialog.getByText('Not all hold of the data that is live.').waitFor();
     await page.screenshot({ path: join(SHOTS, 'assertions.png') });

@@ -30,7 +30,7 @@ it('invites by a link that works once, and shows the guest what the role allows'
   await guest.goto(link);
   await guest.getByText('default invited you as operator.').waitFor();
   expect(guest.url()).not.toContain('token');
-  await guest.getByRole('textbox', { name: 'Name' }).fill(GUEST.name);
+  await guest.getByRole('textbox', { name: 'Name', exact: true }).fill(GUEST.name);
   await guest.getByLabel('Password', { exact: true }).fill(GUEST.password);
   await guest.getByRole('button', { name: 'Join' }).click();
   await guest.getByRole('row', { name: /kept/ }).waitFor();
@@ -77,7 +77,7 @@ it('asks to sign in again over the page, and keeps the place and what was typed'
   const page = await world.newPage({ fresh: true });
   await page.goto('/p/default/clusters/new?step=3');
   await signIn(page, PERSON.email, PERSON.password);
-  await page.getByRole('textbox', { name: 'Name' }).fill('half-typed');
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill('half-typed');
   await page.context().clearCookies();
   // Whatever asks first finds out; a question over the page would catch a click.
   await page.getByRole('button', { name: 'Create cluster' }).dispatchEvent('click');
@@ -85,7 +85,7 @@ it('asks to sign in again over the page, and keeps the place and what was typed'
   await again.waitFor();
   await signIn(page, PERSON.email, PERSON.password);
   await again.waitFor({ state: 'detached' });
-  expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('half-typed');
+  expect(await page.getByRole('textbox', { name: 'Name', exact: true }).inputValue()).toBe('half-typed');
   expect(page.url()).toContain('step=3');
   await page.context().close();
 });
@@ -127,7 +127,7 @@ it('shows in a second browser what the first one did', async () => {
       });
       watch.observe(document.body, { subtree: true, childList: true, characterData: true });
     }, text);
-    await one.getByRole('switch', { name: 'Termination protection' }).click();
+    await one.getByRole('switch', { name: 'Termination protection' }).press('Space');
     await one.getByText(text).waitFor();
     const acted = Date.now();
     await until(async () => (await two.evaluate(() => (window as unknown as { seen?: number }).seen)) !== undefined, 10_000, 50);

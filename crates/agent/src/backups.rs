@@ -4,6 +4,7 @@
 
 use crate::{
     Agent,
+    brake::{Brake, Braked, EVERY},
     copies::{Copies, PATIENCE, moving, within},
     dispatch::Act,
     meeting::{self, Met},
@@ -11,13 +12,13 @@ use crate::{
     relay, text,
 };
 use mainstay_drivers::{
-    engine::Backups,
+    engine::{Backups, NodePlan},
     storage::{Known, RepositoryRef, Source, Storage, StorageReport, StorageUsage, Stored, refuses_deletion},
 };
-use mainstay_model::{Error, Result, backup::Facts};
+use mainstay_model::{Error, Result, backup::Facts, node::Observed};
 use mainstay_rpc::verbs::{
-    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Deleted, Done, EnsureKeys, ListSnapshots, LockSnapshot, Locked, ManualCommands,
-    RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
+    Capture, CheckStorage, CopySnapshot, DeleteSnapshots, Deleted, Done, EnsureKeys, GivingWay, LimitStorage, ListSnapshots, LockSnapshot,
+    Locked, ManualCommands, RemoveRepository, RepositoryUsage, SnapshotFacts, Verified, VerifySnapshot,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +30,11 @@ const TARGET: &str = "DIR";
 impl Agent {
     pub(crate) async fn check_storage(&self, verb: CheckStorage, _: &Act) -> Result<StorageReport> {
         self.parts.storages.check(&verb.storage).await
+    }
+
+    pub(crate) async fn limit_storage(&self, verb: LimitStorage, _: &Act) -> Result<Done> {
+        self.parts.storages.limit(&verb.storage);
+        Ok(Done {})
     }
 
     /// Runs beside all other verbs of the node. Only a second call for the same backup waits.
@@ -57,14 +63,45 @@ impl Agent {
             _ => None,
         };
         let source = self.source(verb, known, act).await?;
-        copies.read_once(&verb.label, source, &act.progress).await?;
+        self.read_once(verb, copies, source, act).await?;
         // The members of a party had their meeting; it is not repeated for one of them.
         if copies.has_open() && verb.party.is_none() {
             tracing::warn!(backup = %verb.label.backup, "the backup to build on was spoiled; everything is read");
             copies.forget_bases();
-            copies.read_once(&verb.label, self.source(verb, None, act).await?, &act.progress).await?;
+            let source = self.source(verb, None, act).await?;
+            self.read_once(verb, copies, source, act).await?;
         }
         Ok(())
+    }
+
+    /// Reads it into the storages, and looks meanwhile whether the node can bear it.
+    async fn read_once(&self, verb: &Capture, copies: &mut Copies, source: Box<dyn Source>, act: &Act) -> Result<()> {
+        let Some(way) = &verb.giving_way else { return copies.read_once(&verb.label, source, &act.progress).await };
+        let brake = Arc::new(Brake::new(way, &verb.plan.name, &act.progress));
+        let source = Box::new(Braked { source, brake: brake.clone() });
+        brake.look(self.look_at_both(&verb.plan, way).await);
+        let read = tokio::select! {
+            read = copies.read_once(&verb.label, source, &act.progress) => read,
+            () = self.keep_looking(&verb.plan, way, &brake) => Ok(()),
+        };
+        act.progress.set_note(None);
+        match brake.verdict() {
+            // What it broke off with is not why.
+            Some(e) if read.is_err() || copies.none_is_good() => Err(e),
+            _ => read,
+        }
+    }
+
+    async fn look_at_both(&self, replica: &NodePlan, way: &GivingWay) -> (Observed, Observed) {
+        futures::join!(self.probe_one(replica), self.probe_one(&way.primary))
+    }
+
+    /// Never ends.
+    async fn keep_looking(&self, replica: &NodePlan, way: &GivingWay, brake: &Brake) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            brake.look(self.look_at_both(replica, way).await);
+        }
     }
 
     /// Another copy of a backup that is stored already; the engine is not asked.

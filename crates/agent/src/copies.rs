@@ -12,7 +12,7 @@ use crate::{
 };
 use futures::future::join_all;
 use mainstay_drivers::{
-    progress::Progress,
+    progress::{Progress, Snapshot},
     storage::{Base, Entry, Keeper, Known, RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
 };
 use mainstay_model::{Error, Result, backup::Facts};
@@ -46,9 +46,19 @@ impl Slots {
         let share = u32::try_from(storages).unwrap_or(WRITERS).clamp(1, WRITERS);
         let taken = self.0.clone().acquire_many_owned(share);
         tokio::select! {
+            biased;
             permit = taken => permit.map_err(Error::internal),
             () = until_cancelled(progress) => Err(cancelled()),
+            () = telling(progress) => Err(cancelled()),
         }
+    }
+}
+
+/// Says every minute that it waits: who says nothing for long is taken to hang. Never ends.
+async fn telling(progress: &Progress) {
+    for minutes in 0u64.. {
+        progress.say(&format!("waits for other backups on this host, for {minutes} min"));
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
 
@@ -64,21 +74,41 @@ pub(crate) async fn within<T>(patience: Duration, ask: impl Future<Output = Resu
     tokio::time::timeout(patience, ask).await.unwrap_or_else(|_| Err(silent()))
 }
 
-/// The end of work that says through `progress` that it moves, or that it is stuck.
+/// Whether anything moved, from look to look.
+struct Stillness {
+    last: Snapshot,
+    since: Instant,
+}
+
+impl Stillness {
+    fn new(seen: Snapshot, now: Instant) -> Self {
+        Stillness { last: seen, since: now }
+    }
+
+    /// What counts is that nothing moved, however long all of it takes.
+    fn is_stuck(&mut self, seen: Snapshot, now: Instant) -> bool {
+        if seen != self.last {
+            (self.last, self.since) = (seen, now);
+        }
+        now.saturating_duration_since(self.since) >= STUCK
+    }
+}
+
+/// The end of work that says through `progress` that it moves, or that it is stuck: then it is dropped, and
+/// may be begun anew.
 pub(crate) async fn moving<T>(progress: &Progress, work: impl Future<Output = Result<T>>) -> Result<T> {
     let stuck = async {
-        let (mut last, mut since) = (progress.look(), Instant::now());
-        while since.elapsed() < STUCK {
+        let mut stillness = Stillness::new(progress.look(), Instant::now());
+        while !stillness.is_stuck(progress.look(), Instant::now()) {
             tokio::time::sleep(STUCK / 100).await;
-            let now = progress.look();
-            if now != last {
-                (last, since) = (now, Instant::now());
-            }
         }
     };
     tokio::select! {
         done = work => done,
-        () = stuck => Err(Error::failed("storage_stuck", format!("the storage moved nothing for {} minutes; look at it, then copy the backup there", STUCK.as_secs() / 60))),
+        () = stuck => {
+            let sentence = format!("nothing moved to the storage for {} minutes; look at it, and at the database", STUCK.as_secs() / 60);
+            Err(Error::unavailable("storage_stuck", sentence))
+        }
     }
 }
 
@@ -195,6 +225,10 @@ impl Copies {
         self.each.iter().any(|one| one.result.is_none())
     }
 
+    pub fn none_is_good(&self) -> bool {
+        self.each.iter().all(|one| one.good().is_none())
+    }
+
     /// Reads the source once, into every storage that waits for it. What is wrong with the source
     /// is the error of all.
     pub async fn read_once(&mut self, label: &SnapshotLabel, source: Box<dyn Source>, progress: &Progress) -> Result<()> {
@@ -301,7 +335,7 @@ async fn put(
 ) -> Result<Stored> {
     let result = tokio::select! {
         stored = moving(own, storage.put(label, Box::new(view), own)) => stored,
-        () = left_lying(line, patience) => {
+        () = left_lying(line, storage, patience) => {
             let sentence = format!("storage {name} took nothing for {} s and was done without", patience.as_secs());
             Err(Error::failed("storage_stalled", sentence))
         }
@@ -311,9 +345,15 @@ async fn put(
     result
 }
 
-async fn left_lying(line: &Line, patience: Duration) {
-    while line.idle().is_none_or(|idle| idle < patience) {
+/// A storage that moves what it was given before is slow, or held to a bandwidth, and not dead.
+async fn left_lying(line: &Line, storage: &dyn Storage, patience: Duration) {
+    let (mut moved, mut since) = (storage.moved(), Instant::now());
+    while line.idle().is_none_or(|idle| idle.min(since.elapsed()) < patience) {
         tokio::time::sleep(LOOK).await;
+        let now = storage.moved();
+        if now != moved {
+            (moved, since) = (now, Instant::now());
+        }
     }
 }
 

@@ -64,6 +64,7 @@ table! {
     RemoveRoute => remove_route,
     RouteStatuses => route_statuses,
     CheckStorage => check_storage,
+    LimitStorage => limit_storage,
     Capture => capture,
     CopySnapshot => copy_snapshot,
     VerifySnapshot => verify_snapshot,

@@ -8,6 +8,7 @@
 //! of them. What was wanted running and does not run is started by the control plane's order only.
 
 mod backups;
+mod brake;
 mod control_plane;
 mod copies;
 mod disk;

@@ -20,7 +20,7 @@ impl Agent {
         Ok(futures::future::join_all(looks).await.into_iter().collect())
     }
 
-    async fn probe_one(&self, plan: &NodePlan) -> Observed {
+    pub(crate) async fn probe_one(&self, plan: &NodePlan) -> Observed {
         let now = (self.parts.clock)();
         match tokio::time::timeout(PROBE, self.observe(plan)).await {
             Ok(Ok(seen)) => seen,

@@ -24,10 +24,11 @@ const AHEAD_SECONDS: f64 = 86_400.0;
 /// Everything the place holds, as far as `key` opens it.
 pub async fn survey(storages: &dyn Storages, spec: &StorageSpec, key: &Secret, now: Time) -> Result<Vec<FoundRepository>> {
     let mut found = Vec::new();
-    for (project, cluster) in storages.discover(spec).await? {
-        found.push(look(storages, &reference(spec, &project, &cluster, key), now).await);
+    for (project, cluster, edition) in storages.discover(spec).await? {
+        let spec = StorageSpec { edition, ..spec.clone() };
+        found.push(look(storages, &reference(&spec, &project, &cluster, key), now).await);
     }
-    found.sort_by(|a, b| (&a.name, &a.cluster).cmp(&(&b.name, &b.cluster)));
+    found.sort_by(|a, b| (&a.name, &a.cluster, a.edition).cmp(&(&b.name, &b.cluster, b.edition)));
     Ok(found)
 }
 
@@ -47,6 +48,7 @@ async fn look(storages: &dyn Storages, repository: &RepositoryRef, now: Time) ->
     let mut found = FoundRepository {
         project: repository.project.clone(),
         cluster: repository.cluster.clone(),
+        edition: repository.storage.edition,
         opens: false,
         holds: Holds::Nothing,
         name: String::new(),

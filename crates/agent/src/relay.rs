@@ -63,7 +63,7 @@ async fn stream(
     source: Given,
     progress: &Progress,
 ) -> Result<Stored> {
-    let (sink, reading) = (relay.clone(), Progress::default());
+    let (sink, reading) = (relay.clone(), Progress::default().quiet());
     let give = async {
         let given = from.get(snapshot, sink, &reading).await;
         relay.given(given.clone());

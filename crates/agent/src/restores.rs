@@ -57,6 +57,9 @@ fn isolated_node(id: &InstanceId) -> Option<NodeId> {
 impl Agent {
     pub(crate) async fn restore_beside(&self, verb: RestoreBeside, act: &Act) -> Result<RestoredBeside> {
         let label = Label::parse(&verb.label)?;
+        if verb.drill.is_some() {
+            act.progress.set_quiet();
+        }
         drop(self.enter(&verb.plan, act, Entry::Known).await?);
         let _held = self.locks.hold(beside_key(&verb.plan.id), &act.progress).await?;
         if let Some(reply) = self.restored_already(&verb, &label)? {

@@ -14,6 +14,7 @@
 
 use crate::pipe::{Budget, CHUNK, Meter, Pipe, TICK, lock};
 use mainstay_drivers::{
+    background::come_last,
     progress::Progress,
     storage::{Entry, EntryKind, Keep, Keeper, Opener, Source},
 };
@@ -60,8 +61,11 @@ impl Tee {
         let failure = Arc::<Mutex<Option<Error>>>::default();
         let told = failure.clone();
         let (budget, progress) = (Budget::new(AHEAD_BYTES), progress.clone());
-        let pump = Pump { source, lines: lines.clone(), keeping, everywhere, budget, progress };
-        let thread = thread::Builder::new().name("backup tee".into()).spawn(move || pump.run(&told))?;
+        let pump = Pump { source, lines: lines.clone(), keeping, everywhere, budget, progress, failure: told };
+        let thread = thread::Builder::new().name("backup tee".into()).spawn(move || {
+            come_last();
+            pump.run();
+        })?;
         Ok((Tee { lines, thread, failure }, views))
     }
 
@@ -228,6 +232,7 @@ struct Pump {
     everywhere: bool,
     budget: Arc<Budget>,
     progress: Progress,
+    failure: Arc<Mutex<Option<Error>>>,
 }
 
 /// One file on its way to one storage.
@@ -238,12 +243,10 @@ struct Lane {
 }
 
 impl Pump {
-    fn run(mut self, failure: &Mutex<Option<Error>>) {
+    fn run(mut self) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.drain())).unwrap_or_else(|_| Err(Error::internal("the source panicked")));
-        if let Err(e) = &outcome
-            && !self.is_over()
-        {
-            *lock(failure) = Some(e.clone());
+        if let Err(e) = &outcome {
+            self.note(e);
         }
         let lines = std::mem::take(&mut self.lines);
         // Put away before anybody hears of the end: a backup that ended holds nothing in the engine.
@@ -263,6 +266,13 @@ impl Pump {
         }
         self.going_on()?;
         self.source.finish()
+    }
+
+    /// What is wrong with the source, unless somebody else ended it.
+    fn note(&self, e: &Error) {
+        if !self.is_over() {
+            lock(&self.failure).get_or_insert_with(|| e.clone());
+        }
     }
 
     /// Whether nobody wants the rest.
@@ -292,8 +302,13 @@ impl Pump {
                     lanes.push(Lane { pipe, spared });
                 }
                 let sent = self.send(open, &lanes);
+                let verdict = sent.as_ref().map_or_else(|e| self.excuse(&path, may_vanish, e), |()| Ok(()));
+                // Before any storage hears of it: what they make of it is no error of theirs.
+                if let Err(e) = &verdict {
+                    self.note(e);
+                }
                 lanes.iter().for_each(|lane| lane.pipe.end(sent.as_ref().map(|_| ())));
-                return sent.or_else(|e| self.excuse(&path, may_vanish, &e));
+                return verdict;
             }
         }
         self.going_on()

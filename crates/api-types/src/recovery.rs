@@ -53,6 +53,8 @@ pub struct Found {
     pub cluster_id: String,
     /// The project's id in the installation that made it.
     pub project_id: String,
+    /// Which of the repositories of this cluster that lie beside each other, counted from 1.
+    pub edition: u32,
     pub engine: Option<String>,
     pub engine_version: Option<String>,
     /// Whether the key opens it.

@@ -17,6 +17,14 @@ pub struct Storage {
     pub location: String,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Time,
+    /// Which of the repositories that lie beside each other in the place are meant, counted from 1.
+    pub edition: u32,
+    /// New backups go to others beside these: it only keeps what it has.
+    pub rekeyed: bool,
+    /// Bytes a second to and from it, for all backups, copies and restores together; `null` is no limit.
+    pub bandwidth: Option<u64>,
+    /// Backups and copies written to it at a time; `null` is no limit of its own.
+    pub parallel: Option<u32>,
     /// What the latest look at it found, of the day's or of one that was asked for.
     pub last_check: Option<LastCheck>,
 }
@@ -79,6 +87,31 @@ pub struct AddStorage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, write_only)]
     pub ssh_key: Option<Secret>,
+    /// Bytes a second to and from it together, 100000 at least; no limit where absent. Not for `snapshot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u64>,
+    /// Backups and copies written to it at a time, the others wait for their turn; no limit where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<u32>,
+}
+
+/// What is absent stays as it is; `null` takes a limit away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatchStorage {
+    /// Bytes a second to and from it together, 100000 at least.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
+    pub bandwidth: Option<Option<u64>>,
+    /// Backups and copies written to it at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    pub parallel: Option<Option<u32>>,
+}
+
+/// Tells `null` from absence.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// What a look at the storage found, row by row.

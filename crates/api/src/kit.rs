@@ -35,7 +35,14 @@ fn read_me() -> Vec<String> {
 
 /// As it would be added again.
 fn storage(row: &StorageRow, spec: &StorageSpec) -> dto::AddStorage {
-    let base = dto::AddStorage { name: row.name.to_string(), kind: row.kind.clone(), region: row.region.clone(), ..Default::default() };
+    let base = dto::AddStorage {
+        name: row.name.to_string(),
+        kind: row.kind.clone(),
+        region: row.region.clone(),
+        bandwidth: row.limits.bandwidth,
+        parallel: row.limits.parallel,
+        ..Default::default()
+    };
     match spec.place.clone() {
         Place::Local { path } | Place::Snapshot { path } => dto::AddStorage { path: Some(path.to_string_lossy().into_owned()), ..base },
         Place::S3(p) => dto::AddStorage {
@@ -121,9 +128,19 @@ mod tests {
                 region: Some("here".into()),
                 place: serde_json::Value::Null,
                 created_at: Time(0),
+                limits: Default::default(),
+                edition: 1,
+                followed_by: None,
                 last_check: None,
             };
-            let spec = StorageSpec { id: row.id.clone(), name: "far".into(), place: place.clone(), secret: secret.clone() };
+            let spec = StorageSpec {
+                id: row.id.clone(),
+                name: "far".into(),
+                place: place.clone(),
+                secret: secret.clone(),
+                limits: Default::default(),
+                edition: 1,
+            };
             let back = crate::new_storage(storage(&row, &spec)).unwrap();
             assert_eq!((back.place, back.secret, back.region.as_deref()), (place, secret, Some("here")));
         }

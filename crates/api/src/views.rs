@@ -329,6 +329,10 @@ pub fn storage(row: &StorageRow) -> dto::Storage {
         region: row.region.clone(),
         location,
         created_at: row.created_at,
+        edition: row.edition,
+        rekeyed: row.followed_by.is_some(),
+        bandwidth: row.limits.bandwidth,
+        parallel: row.limits.parallel,
         last_check: row.last_check.clone(),
     }
 }
@@ -401,6 +405,7 @@ pub fn found(r: FoundRepository) -> dto::Found {
         cluster: Some(r.name).filter(|n| !n.is_empty()),
         cluster_id: r.cluster.to_string(),
         project_id: r.project.to_string(),
+        edition: r.edition,
         engine: newest.map(|b| b.facts.engine.clone()),
         engine_version: newest.map(|b| b.facts.engine_version.clone()),
         opens: r.opens,

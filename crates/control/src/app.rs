@@ -25,6 +25,11 @@ pub struct Options {
     /// How long the data a restore replaced stands aside.
     pub previous_days: i64,
     pub final_backup_days: i64,
+    /// How far a replica may fall behind while it is read for a backup: then reading pauses.
+    pub backup_lag_bytes: u64,
+    pub backup_lag_seconds: f64,
+    /// How long such a pause lasts at most; then the primary is read instead.
+    pub backup_pause_seconds: u64,
     /// How long after each other the members of a group may begin their backups.
     pub group_gather_ms: u64,
     /// How long after its time a scheduled backup is still made: after a downtime, once.
@@ -64,6 +69,9 @@ impl Default for Options {
             catch_up_ms: 30_000,
             previous_days: 3,
             final_backup_days: 15,
+            backup_lag_bytes: 256 << 20,
+            backup_lag_seconds: 60.0,
+            backup_pause_seconds: 600,
             group_gather_ms: 60_000,
             schedule_catch_up_seconds: 6 * 3600,
             schedule_jitter_seconds: 30,
@@ -114,6 +122,8 @@ pub struct App {
     pub storing_logs: crate::tasks::keep_log::Busy,
     /// What nodes used in the last hour.
     pub measures: crate::measures::Measures,
+    /// Who writes to which storage, and who waits for that.
+    pub turns: crate::turns::Turns,
     observed: Mutex<HashMap<NodeId, Observed>>,
     /// Where each node was when that was last known: all that is known of one that does not answer.
     positions: Mutex<HashMap<NodeId, LastKnown>>,
@@ -190,6 +200,7 @@ impl App {
             looks: tokio::sync::broadcast::channel(1024).0,
             storing_logs: crate::tasks::keep_log::Busy::default(),
             measures: crate::measures::Measures::default(),
+            turns: crate::turns::Turns::default(),
             observed: Mutex::default(),
             positions: Mutex::default(),
             description: Mutex::default(),

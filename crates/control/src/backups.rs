@@ -62,6 +62,7 @@ pub(crate) async fn wanted(app: &App, cluster: &Cluster, new: &NewBackup) -> Res
     let mut copies = Vec::new();
     for name in &copies::places(app, &cluster.project, &new.storages, new.dual_region).await? {
         let row = storages::resolve(app, &cluster.project, name).await.map_err(|e| e.with_field("storage"))?;
+        storages::takes_backups(&row)?;
         if copies.iter().any(|c: &Copy| c.storage == row.id) {
             return Err(Error::invalid("storage", format!("storage {} is named twice", row.name)));
         }
@@ -238,7 +239,15 @@ pub(crate) fn adopted(app: &App, source: &Cluster, kind: BackupKind, found: &Fou
 async fn copies_in(tx: &mut Tx, storages: &[StorageId]) -> Result<Vec<Copy>> {
     let mut copies = Vec::new();
     for id in storages {
-        copies.push(copy(&store::storages::get(tx, id).await?));
+        let mut row = store::storages::get(tx, id).await?;
+        // Rekeyed since it was named.
+        while let Some(next) = row.followed_by.clone() {
+            match store::storages::get(tx, &next).await {
+                Err(e) if e.kind == Kind::NotFound => break,
+                found => row = found?,
+            }
+        }
+        copies.push(copy(&row));
     }
     Ok(copies)
 }

@@ -25,7 +25,11 @@ pub async fn places(app: &App, project: &ProjectId, named: &[String], dual_regio
     }
     let all = if named.is_empty() { storages::list(app, project).await? } else { rows };
     // Snapshots are where the data is, whatever their label says.
-    let regions: Vec<_> = all.iter().filter(|row| row.kind != SNAPSHOT).map(|row| (row.name.as_str(), row.region.as_deref())).collect();
+    let regions: Vec<_> = all
+        .iter()
+        .filter(|row| row.kind != SNAPSHOT && row.followed_by.is_none())
+        .map(|row| (row.name.as_str(), row.region.as_deref()))
+        .collect();
     let (one, other) = plan::regions::two(&regions)?;
     Ok(if named.is_empty() { vec![one.into(), other.into()] } else { named.to_vec() })
 }
@@ -51,6 +55,7 @@ pub(crate) fn submission(backup: &Backup, storage: &StorageId, by: &str) -> Resu
 
 /// There is a good copy to make it of, and none in that storage yet.
 pub(crate) fn may_add(backup: &Backup, row: &StorageRow) -> Result<()> {
+    storages::takes_backups(row)?;
     if !backup.is_restorable() {
         return Err(backups::not_restorable(backup));
     }

@@ -37,5 +37,6 @@ pub mod storages;
 pub mod tasks;
 pub mod tokens;
 pub mod topology;
+pub mod turns;
 
 pub use app::{Actor, App, Options, Parts};

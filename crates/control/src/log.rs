@@ -9,7 +9,7 @@ use crate::{
 use mainstay_drivers::segments::FoundLog;
 use mainstay_model::{
     ClusterId, Error, OperationId, Result, StorageId, Time,
-    backup::Backup,
+    backup::{Backup, CopyLock},
     cluster::Cluster,
     log::{Archive, Break, Keeping, Line, Part},
 };
@@ -117,6 +117,7 @@ pub async fn wanted(app: &App, cluster: &Cluster, wanted: &Wanted) -> Result<Opt
     } else {
         for name in &copies::places(app, &cluster.project, &wanted.storages, false).await? {
             let row = storages::resolve(app, &cluster.project, name).await.map_err(|e| e.with_field("storage"))?;
+            storages::takes_backups(&row)?;
             if chosen.contains(&row.id) {
                 return Err(Error::invalid("storage", format!("storage {} is named twice", row.name)));
             }
@@ -154,6 +155,17 @@ pub(crate) fn close(archive: &mut Archive, now: Time, why: &str) {
     archive.breaks.push(Break { at: now, sentence: why.into() });
     let spare = archive.breaks.len().saturating_sub(BREAKS);
     archive.breaks.drain(..spare);
+}
+
+/// How the part is locked by now, where it is still there.
+pub(crate) async fn note_lock(app: &App, part: &Part, lock: CopyLock) -> Result<()> {
+    let mut tx = app.store.begin_write().await?;
+    if let Some(fresh) =
+        store::log::parts(&mut tx, &part.cluster).await?.into_iter().find(|p| p.id == part.id && p.snapshot == part.snapshot)
+    {
+        store::log::put_part(&mut tx, &Part { lock: Some(lock), ..fresh }).await?;
+    }
+    store::commit(tx).await
 }
 
 // ---- restoring to a moment ----
@@ -225,6 +237,7 @@ fn part(cluster: &ClusterId, storage: &StorageId, f: FoundLog) -> Part {
         last: f.last,
         pieces: f.pieces,
         bytes: f.bytes,
+        lock: None,
     }
 }
 
@@ -249,7 +262,7 @@ pub async fn expire(app: &App, cluster: &Cluster) -> Result<usize> {
     };
     let Some(from) = catalogue.log_from(app.now()) else { return Ok(0) };
     let mut gone: BTreeMap<StorageId, Vec<Part>> = BTreeMap::new();
-    for part in parts.into_iter().filter(|p| p.until < from) {
+    for part in parts.into_iter().filter(|p| p.until < from && !p.is_locked(app.now())) {
         gone.entry(part.storage.clone()).or_default().push(part);
     }
     let mut count = 0;

@@ -191,7 +191,10 @@ async fn look_for_copies(opened: &Store, storages: &dyn Storages, settled: &mut 
 async fn lying(storages: &dyn Storages, spec: &StorageSpec) -> Result<Lying> {
     match &spec.place {
         Place::Local { path } if !path.exists() => Ok(Lying::new()),
-        _ => Ok(storages.discover(spec).await?.into_iter().collect()),
+        _ => {
+            let there = storages.discover(spec).await?.into_iter();
+            Ok(there.filter(|(_, _, edition)| *edition == spec.edition).map(|(project, cluster, _)| (project, cluster)).collect())
+        }
     }
 }
 

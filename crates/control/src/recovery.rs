@@ -50,18 +50,28 @@ pub async fn look(app: &App, from: &From, key: &Secret) -> Result<Vec<FoundRepos
     app.agent.look(&DiscoverStorage { storage, recovery: key.clone() }).await
 }
 
-/// A storage of the project at that place, or a new one.
-async fn storage(app: &App, project: &ProjectId, from: From) -> Result<StorageRow> {
-    let new = match from {
-        From::Storage(row) => return Ok(*row),
-        From::Place(new) => new,
+/// A storage of the project at that place, with the repositories that are meant, or a new one.
+async fn storage(app: &App, project: &ProjectId, from: From, edition: u32) -> Result<StorageRow> {
+    let place = match &from {
+        From::Storage(row) if row.edition == edition => return Ok((**row).clone()),
+        From::Storage(row) => storages::place_of(row)?,
+        From::Place(new) => new.place.clone(),
     };
     for row in storages::list(app, project).await? {
-        if same_place(&row, &new.place)? {
+        if row.edition == edition && same_place(&row, &place)? {
             return Ok(row);
         }
     }
-    Ok(storages::add(app, project, *new).await?.0)
+    let new = match from {
+        From::Place(new) => *new,
+        // It knows of no such repositories any more, or not yet.
+        From::Storage(row) => {
+            let spec = storages::spec(&app.store, &row).await?;
+            let name = format!("{}{}{edition}", row.name, storages::EDITION);
+            NewStorage { name, place, region: row.region.clone(), secret: spec.secret, limits: row.limits }
+        }
+    };
+    storages::add_edition(app, project, new, edition).await
 }
 
 fn same_place(row: &StorageRow, place: &Place) -> Result<bool> {
@@ -77,7 +87,7 @@ pub async fn recover(app: &App, by: &Actor, project: &ProjectId, request: Reques
         return repeated(app, &there, repository).await;
     }
     let found = backup.facts.clone();
-    let storage = storage(app, project, request.from).await?;
+    let storage = storage(app, project, request.from, repository.edition).await?;
     let project = projects::resolve(app, project.as_str()).await?;
     let major = found.engine_version.split('.').next().unwrap_or_default().to_string();
     let (entry, version) = engines::choose(app, &found.engine, Some(&major), Mode::Single).await?;
@@ -157,9 +167,14 @@ pub fn choose<'a>(
 ) -> Result<(&'a FoundRepository, &'a mainstay_drivers::storage::FoundBackup)> {
     let named = |r: &&FoundRepository| r.holds == Holds::Cluster && (r.name == cluster || r.cluster.as_str() == cluster);
     let all: Vec<&FoundRepository> = found.iter().filter(named).collect();
+    // Those of one cluster lie beside each other since the storage was rekeyed: the newest counts.
+    let holds = |r: &&&FoundRepository| backup.is_none_or(|id| r.backups.iter().any(|b| b.backup.as_str() == id));
+    let newest = |r: &FoundRepository| r.backups.iter().rev().find(|b| b.error.is_none()).map(|b| b.created_at);
+    let one_cluster = all.windows(2).all(|two| two[0].cluster == two[1].cluster);
     let repository = match all.as_slice() {
         [one] => *one,
         [] => return Err(nothing_of(found, cluster)),
+        several if one_cluster => several.iter().filter(holds).max_by_key(|r| newest(r)).copied().unwrap_or(several[0]),
         several => {
             let ids: Vec<&str> = several.iter().map(|r| r.cluster.as_str()).collect();
             let why = format!("the storage holds {} clusters named {}; name one by its id: {}", ids.len(), shown(cluster), ids.join(", "));

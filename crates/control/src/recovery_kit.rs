@@ -39,7 +39,10 @@ pub struct ByHand {
 pub async fn make(app: &App, project: &Project) -> Result<Kit> {
     let key = projects::recovery_key(app, &project.id).await?;
     let mut places = Vec::new();
-    for row in storages::list(app, &project.id).await? {
+    let rows = storages::list(app, &project.id).await?;
+    // Of several in one place the newest is enough: whoever looks there finds the others beside it.
+    let is_followed = |row: &StorageRow| row.followed_by.as_ref().is_some_and(|next| rows.iter().any(|r| &r.id == next));
+    for row in rows.iter().filter(|row| !is_followed(row)).cloned() {
         let spec = storages::spec(&app.store, &row).await?;
         places.push((row, spec));
     }

@@ -216,6 +216,7 @@ async fn ids(tx: &mut Tx, project: &ProjectId, named: &[String]) -> Result<Vec<S
             None => store::storages::by_name(tx, project, name).await,
         };
         let storage = found.map_err(|e| e.with_field("storages"))?;
+        storages::takes_backups(&storage).map_err(|e| e.with_field("storages"))?;
         if &storage.project != project {
             return Err(Error::not_found("storage", name).with_field("storages"));
         }

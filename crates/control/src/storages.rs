@@ -1,6 +1,10 @@
 //! Where backups go.
 
 mod places;
+mod rekey;
+
+pub use rekey::{Plan as RekeyPlan, plan as rekey_plan, rekey};
+pub(crate) use rekey::{new_spec, switch};
 
 use crate::{App, left_behind, tasks::self_backup};
 use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
@@ -8,13 +12,16 @@ use mainstay_model::{
     Error, Kind, Name, ProjectId, Result, Secret, StorageId,
     backup::{Check, LastCheck},
     cluster::Cluster,
+    limits::Limits,
     project::Project,
 };
 use mainstay_operations::Tx;
-use mainstay_rpc::verbs::CheckStorage;
+use mainstay_rpc::verbs::{CheckStorage, LimitStorage};
 use mainstay_store::{self as store, Store, storages::StorageRow};
 
 pub const DEFAULT: &str = "local";
+/// What the name of a storage that was rekeyed gets, before the number of its edition.
+pub const EDITION: &str = "-edition-";
 
 /// What `storage add` was given.
 #[derive(Debug, Clone)]
@@ -24,6 +31,7 @@ pub struct NewStorage {
     pub region: Option<String>,
     /// What logs in.
     pub secret: Option<Secret>,
+    pub limits: Limits,
 }
 
 /// What a storage logs in with, beside it under its id.
@@ -73,6 +81,9 @@ fn row(project: &ProjectId, name: &str, place: &Place, region: Option<String>, n
         region,
         place: serde_json::to_value(place).map_err(Error::internal)?,
         created_at: now,
+        limits: Limits::default(),
+        edition: 1,
+        followed_by: None,
         last_check: None,
     })
 }
@@ -85,13 +96,15 @@ pub fn place_of(row: &StorageRow) -> Result<Place> {
 pub async fn spec(store: &Store, row: &StorageRow) -> Result<StorageSpec> {
     let place = place_of(row)?;
     let secret = store::secrets::get(&mut *store.read().await?, store.sealer(), row.id.as_str(), SECRET).await?;
-    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret })
+    Ok(StorageSpec { id: row.id.clone(), name: row.name.to_string(), place, secret, limits: row.limits, edition: row.edition })
 }
 
 /// A place that is looked at and not remembered.
 pub fn unlisted(new: &NewStorage) -> Result<StorageSpec> {
     places::admit(&new.place, new.secret.as_ref())?;
-    Ok(StorageSpec { id: StorageId::new(), name: new.name.clone(), place: new.place.clone(), secret: new.secret.clone() })
+    fits(&new.place, &new.limits)?;
+    let (name, place, secret) = (new.name.clone(), new.place.clone(), new.secret.clone());
+    Ok(StorageSpec { id: StorageId::new(), name, place, secret, limits: new.limits, edition: 1 })
 }
 
 /// Adds a storage after it was looked at: one that cannot be written to is refused with the row
@@ -100,9 +113,11 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
     let name = Name::parse(&new.name)?;
     let new = NewStorage { place: placed(app, new.place, &name), ..new };
     places::admit(&new.place, new.secret.as_ref())?;
+    fits(&new.place, &new.limits)?;
     places::not_ourselves(&new.place, &app.options.own_addresses).await?;
-    let row = row(project, name.as_str(), &new.place, new.region, app.now())?;
-    let storage = StorageSpec { id: row.id.clone(), name: new.name, place: new.place.clone(), secret: new.secret.clone() };
+    let row = StorageRow { limits: new.limits, ..row(project, name.as_str(), &new.place, new.region, app.now())? };
+    let secret = new.secret.clone();
+    let storage = StorageSpec { id: row.id.clone(), name: new.name, place: new.place.clone(), secret, limits: new.limits, edition: 1 };
     let report = app.agent.look(&CheckStorage { storage }).await?;
     if let Some(bad) = report.rows.iter().find(|r| r.failed()) {
         let message = format!("the storage fails its check \"{}\": {}", bad.name, bad.detail);
@@ -116,6 +131,46 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
     }
     store::commit(tx).await?;
     Ok((row, report))
+}
+
+/// Shared blocks go over no line.
+fn fits(place: &Place, limits: &Limits) -> Result<()> {
+    limits.check()?;
+    match (place, limits.bandwidth) {
+        (Place::Snapshot { .. }, Some(_)) => {
+            Err(Error::invalid("bandwidth", "a storage of kind snapshot shares blocks and moves no bytes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What backups may take of it from now on, also those that are under way or wait.
+pub async fn set_limits(app: &App, row: &StorageRow, change: impl FnOnce(Limits) -> Limits) -> Result<StorageRow> {
+    let mut tx = app.store.begin_write().await?;
+    let row = store::storages::get(&mut tx, &row.id).await?;
+    let row = StorageRow { limits: change(row.limits), ..row };
+    fits(&place_of(&row)?, &row.limits)?;
+    store::storages::update(&mut tx, &row).await?;
+    store::commit(tx).await?;
+    app.turns.limit(&row);
+    // The agent hears it with every other verb too.
+    if let Err(e) = app.agent.look(&LimitStorage { storage: spec(&app.store, &row).await? }).await {
+        tracing::warn!("what is under way to storage {} goes on at its old pace: {e}", row.name);
+    }
+    Ok(row)
+}
+
+/// A storage of which other repositories are meant than those a place begins with.
+pub(crate) async fn add_edition(app: &App, project: &ProjectId, new: NewStorage, edition: u32) -> Result<StorageRow> {
+    let (row, _) = add(app, project, new).await?;
+    if edition == row.edition {
+        return Ok(row);
+    }
+    let mut tx = app.store.begin_write().await?;
+    let row = StorageRow { edition, ..store::storages::get(&mut tx, &row.id).await? };
+    store::storages::update(&mut tx, &row).await?;
+    store::commit(tx).await?;
+    Ok(row)
 }
 
 /// Snapshots lie beside the storage `local` where nothing else is said: in the data directory, as the
@@ -143,6 +198,18 @@ pub async fn resolve(app: &App, project: &ProjectId, id_or_name: &str) -> Result
         return Err(Error::not_found("storage", id_or_name));
     }
     Ok(row)
+}
+
+/// Refuses one whose backups go beside it since.
+pub fn takes_backups(row: &StorageRow) -> Result<()> {
+    match row.followed_by {
+        None => Ok(()),
+        Some(_) => {
+            let name = row.name.as_str().split(EDITION).next().unwrap_or_default();
+            let why = format!("storage {} only keeps what it has since it was rekeyed; new backups go to {name}", row.name);
+            Err(Error::conflict("storage_rekeyed", why).with_field("storage"))
+        }
+    }
 }
 
 pub async fn list(app: &App, project: &ProjectId) -> Result<Vec<StorageRow>> {

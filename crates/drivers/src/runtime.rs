@@ -106,6 +106,8 @@ pub struct Exec {
     /// Written to standard input, then closed. Secrets go here or into a 0600 file, never into `args`.
     pub stdin: Vec<u8>,
     pub timeout: Duration,
+    /// As for instances: it comes last, with all it starts.
+    pub background: bool,
 }
 
 #[derive(Debug, Clone)]

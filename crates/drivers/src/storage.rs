@@ -4,10 +4,15 @@
 //! to was written, read back and checked. Before that no reader sees anything of it.
 
 use crate::{Result, engine::Chunking, progress::Progress};
+pub use crate::{
+    edition::{Spot, directory_name, first, parse_directory},
+    place::{BorgPlace, PathStyle, Place, S3Place, SNAPSHOT, SftpPlace},
+};
 use async_trait::async_trait;
 use mainstay_model::{
     BackupId, ClusterId, Error, Kind, ProjectId, Secret, StorageId, Time,
     backup::{Check, Facts},
+    limits::Limits,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -31,75 +36,13 @@ pub struct StorageSpec {
     /// of mode 0600 for as long as a child needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Place {
-    /// An absolute directory on the agent's host.
-    Local {
-        path: PathBuf,
-    },
-    S3(S3Place),
-    Sftp(SftpPlace),
-    Borg(BorgPlace),
-    /// An absolute directory on the agent's host, in the file system of the databases' own files:
-    /// files are kept by sharing their blocks.
-    Snapshot {
-        path: PathBuf,
-    },
-}
-
-/// A bucket of any S3-compatible server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct S3Place {
-    /// `http(s)://host[:port]`, without bucket.
-    pub endpoint: String,
-    pub bucket: String,
-    /// Without slashes at its ends; empty for the bucket's top.
+    /// Other ones make it no other storage: what is open stays open, and goes at the new pace.
     #[serde(default)]
-    pub prefix: String,
-    /// What requests are signed with; asked of the server where it is not given, else `us-east-1`.
-    #[serde(default)]
-    pub s3_region: Option<String>,
-    #[serde(default)]
-    pub path_style: PathStyle,
-    pub access_key: String,
-    /// PEM certificates to trust beside the system's.
-    #[serde(default)]
-    pub ca: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PathStyle {
-    /// Virtual-host style where the endpoint's host is a name that answers so, else path style.
-    #[default]
-    Auto,
-    On,
-    Off,
-}
-
-/// A directory reached over SFTP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SftpPlace {
-    pub host: String,
-    pub port: u16,
-    pub user: String,
-    /// Absolute, on that host.
-    pub path: String,
-    /// The host's public key as `known_hosts` has it (`ssh-ed25519 AAAA…`): any other is refused.
-    pub host_key: String,
-}
-
-/// Where Borg repositories lie, one for each cluster below it, written by the real `borg`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BorgPlace {
-    /// `ssh://user@host[:port]/path`, or an absolute directory.
-    pub repository: String,
-    /// The host's public key as `known_hosts` has it, for `ssh://`.
-    #[serde(default)]
-    pub host_key: Option<String>,
+    pub limits: Limits,
+    /// Which of the repositories that lie beside each other in the place are meant: 1 are those it began
+    /// with, and every other master key has a number of its own.
+    #[serde(default = "first")]
+    pub edition: u32,
 }
 
 /// Whether the place lets nobody delete here, until somebody there changes that: an append-only
@@ -107,22 +50,6 @@ pub struct BorgPlace {
 /// that is only tidied up by it fails because of that. A login that is refused altogether is no such case.
 pub fn refuses_deletion(e: &Error) -> bool {
     matches!(e.code.as_str(), "append_only" | "object_locked") || e.kind == Kind::Forbidden && e.code == "forbidden"
-}
-
-/// The kind that is not encrypted and lies on the disk of the databases: what is kept there brings back
-/// quickly, and counts as no copy of its own.
-pub const SNAPSHOT: &str = "snapshot";
-
-impl Place {
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Place::Local { .. } => "local",
-            Place::S3(_) => "s3",
-            Place::Sftp(_) => "sftp",
-            Place::Borg(_) => "borg",
-            Place::Snapshot { .. } => SNAPSHOT,
-        }
-    }
 }
 
 /// One repository: `<prefix>/<project id>/<cluster id>/`.
@@ -133,6 +60,13 @@ pub struct RepositoryRef {
     pub cluster: ClusterId,
     pub chunking: Chunking,
     pub keys: RepositoryKeys,
+}
+
+impl RepositoryRef {
+    /// `<project>/<directory>`, below the place.
+    pub fn below(&self) -> String {
+        format!("{}/{}", self.project, directory_name(&self.cluster, self.storage.edition))
+    }
 }
 
 /// Who can open a repository. Each is one restic key file in it.
@@ -295,6 +229,8 @@ pub const CONTROL_PLANE: &str = "control_plane";
 pub struct FoundRepository {
     pub project: ProjectId,
     pub cluster: ClusterId,
+    #[serde(default = "first")]
+    pub edition: u32,
     /// Whether the key opens it.
     pub opens: bool,
     pub holds: Holds,
@@ -473,6 +409,12 @@ pub trait Storage: Send + Sync {
 
     async fn usage(&self) -> Result<StorageUsage>;
 
+    /// Bytes that went to and from the storage since this process began, whoever moved them. As long as it
+    /// grows the storage is alive, however slow.
+    fn moved(&self) -> u64 {
+        0
+    }
+
     /// Whether `put` offers a [`Keeper`] to its source before it takes the first entry.
     fn keeps_files(&self) -> bool {
         false
@@ -497,13 +439,17 @@ pub trait Storages: Send + Sync {
     async fn check(&self, spec: &StorageSpec) -> Result<StorageReport>;
     /// The repositories that lie in the place, by their paths alone. Whether they are any, and open, is
     /// found out by opening them.
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
         let kind = spec.place.kind();
         Err(Error::conflict("not_listable", format!("what lies in storages of kind {kind} cannot be listed here")))
     }
     /// Opens the repository. `create` makes a missing one (with all its keys); without it a missing
     /// one is `NotFound`.
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>>;
+    /// From now on the storage is held to the limits of `spec`, what is under way included.
+    fn limit(&self, spec: &StorageSpec) {
+        let _ = spec;
+    }
     /// Removes a whole repository, for a cluster whose backups are all given up. Absent is done.
     async fn remove(&self, repository: &RepositoryRef) -> Result<()>;
 }

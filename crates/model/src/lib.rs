@@ -16,6 +16,7 @@ pub mod error;
 pub mod group;
 pub mod ids;
 pub mod left_behind;
+pub mod limits;
 pub mod log;
 pub mod name;
 pub mod node;

@@ -5,7 +5,7 @@
 //! that was lost at its source, begins a new one. Within a line parts follow each other by their
 //! place in the log, and where one does not begin where the one before it ended there is a gap.
 
-use crate::{BackupId, ClusterId, StorageId, Time};
+use crate::{BackupId, ClusterId, StorageId, Time, backup::CopyLock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -99,4 +99,14 @@ pub struct Part {
     pub pieces: u64,
     /// Bytes it takes when it is fetched.
     pub bytes: u64,
+    /// How it is locked, where its storage can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<CopyLock>,
+}
+
+impl Part {
+    /// Whether its storage keeps it from being removed.
+    pub fn is_locked(&self, now: Time) -> bool {
+        self.lock.as_ref().and_then(|l| l.until).is_some_and(|t| t > now)
+    }
 }

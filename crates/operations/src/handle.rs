@@ -3,7 +3,7 @@
 use crate::{
     operation::Handle,
     progress::Progress,
-    runner::Runner,
+    runner::{Runner, lock},
     view::{Status, View},
 };
 use async_trait::async_trait;
@@ -31,6 +31,13 @@ impl<W: Send + Sync + 'static> Handle for StepHandle<W> {
 
     fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
+    }
+
+    fn set_aside(&self, aside: bool) {
+        if let Some(local) = lock(&self.runner.inner.local).get_mut(&self.operation) {
+            local.is_aside = aside;
+        }
+        self.runner.wake();
     }
 
     async fn cancelled(&self) {

@@ -32,7 +32,7 @@ pub use clock::{Clock, SystemClock};
 pub use faults::{Faults, NoFaults, Point, Verdict, When};
 pub use journal::{Database, Journal};
 pub use lock::{Lock, Subject};
-pub use operation::{Cx, End, Ended, Listener, Operation, Registry, Step, StepKind, Tx, Undo, unknown_step};
+pub use operation::{Aside, Cx, End, Ended, Listener, Operation, Registry, Step, StepKind, Tx, Undo, unknown_step};
 pub use runner::{Retry, Runner, RunnerOptions};
 pub use submit::Submit;
 pub use view::{Filter, Page, Status, StepStatus, StepView, View};

@@ -175,6 +175,12 @@ impl<W> Cx<W> {
     pub async fn cancelled(&self) {
         self.handle.cancelled().await
     }
+    /// While what is returned lives, the operation only waits for its turn, and takes nobody's place among
+    /// those that are worked on at once.
+    pub fn aside(&self) -> Aside {
+        self.handle.set_aside(true);
+        Aside(self.handle.clone())
+    }
     /// Runs another operation to its end under this one's lock and returns its output. `key` makes
     /// it one child however often the step is run: a child that is already there is waited for.
     /// A child that failed is this step's error.
@@ -183,11 +189,21 @@ impl<W> Cx<W> {
     }
 }
 
+/// See [`Cx::aside`].
+pub struct Aside(Arc<dyn Handle>);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.0.set_aside(false);
+    }
+}
+
 /// The runner's side of a [`Cx`].
 #[async_trait]
 pub(crate) trait Handle: Send + Sync {
     fn progress(&self, part: Option<f64>, sentence: &str);
     fn is_cancelled(&self) -> bool;
+    fn set_aside(&self, aside: bool);
     async fn cancelled(&self);
     async fn child(&self, key: &str, kind: &str, state: serde_json::Value) -> Result<serde_json::Value>;
 }

@@ -77,13 +77,19 @@ impl<W: Send + Sync + 'static> Runner<W> {
         let mut local = lock(&self.inner.local);
         let now = Instant::now();
         let is_paused = lock(&self.inner.paused).get(&ready.id).is_some_and(|p| p.until > now);
-        let is_full = local.values().filter(|l| !l.is_child).count() >= self.options().max_parallel;
+        let is_full = local.values().filter(|l| !l.is_child && !l.is_aside).count() >= self.options().max_parallel;
         if local.contains_key(&ready.id) || is_paused || is_full && !ready.is_child && !ready.is_cancelled {
             return;
         }
         let (progress, cancel, stop) = (Arc::new(Progress::default()), CancellationToken::new(), CancellationToken::new());
-        let entry =
-            Local { progress: progress.clone(), cancel: cancel.clone(), stop: stop.clone(), is_child: ready.is_child, is_claimed: false };
+        let entry = Local {
+            progress: progress.clone(),
+            cancel: cancel.clone(),
+            stop: stop.clone(),
+            is_child: ready.is_child,
+            is_aside: false,
+            is_claimed: false,
+        };
         local.insert(ready.id.clone(), entry);
         let (runner, dead) = (self.clone(), self.inner.dead.clone());
         self.inner.tasks.spawn(async move {

@@ -45,7 +45,8 @@ impl Retry {
 #[derive(Clone)]
 pub struct RunnerOptions {
     pub faults: Arc<dyn Faults>,
-    /// Operations worked on at once. Children do not count: their parents wait for them.
+    /// Operations worked on at once. Children do not count, for their parents wait for them, nor do those
+    /// that wait for their turn.
     pub max_parallel: usize,
     pub retry: Retry,
     /// How long an operation stays with a runner that gives no sign of life.
@@ -128,6 +129,8 @@ pub(crate) struct Local {
     pub cancel: CancellationToken,
     pub stop: CancellationToken,
     pub is_child: bool,
+    /// It waits for its turn.
+    pub is_aside: bool,
     /// The journal says that it is ours.
     pub is_claimed: bool,
 }

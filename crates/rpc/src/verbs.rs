@@ -93,10 +93,14 @@ verbs! {
 
     // ---- backups ----
     CheckStorage { storage: StorageSpec } -> StorageReport;
+    /// The storage is held to these limits from now on, what is under way included.
+    LimitStorage { storage: StorageSpec } -> Done;
     /// Captures the running node into all these repositories in one pass, and tells of each what
     /// became of it. One that has the backup already is not written again, and where one has it the
     /// others are given that same point.
     /// With a party, its point is decided together with those of the other members' captures.
+    /// Giving way, reading pauses while the node is too far behind its primary, and ends with
+    /// `source_behind` where that lasts.
     /// With a base only what changed since is read, where storages, node and engine are able to.
     Capture {
         plan: NodePlan,
@@ -104,6 +108,7 @@ verbs! {
         label: SnapshotLabel,
         party: Option<Party>,
         #[serde(default)] base: Option<BuildOn>,
+        #[serde(default)] giving_way: Option<GivingWay>,
     } -> Vec<Result<Stored, Error>>;
     /// Another copy of a backup: the same point, label and facts, of whatever kinds the two are.
     CopySnapshot { from: RepositoryRef, snapshot: String, to: RepositoryRef, backup: BackupId } -> Stored;
@@ -178,6 +183,18 @@ pub struct BuildOn {
     pub backup: BackupId,
     /// Its snapshot in each of the repositories that are written to, in their order.
     pub snapshots: Vec<Option<String>>,
+}
+
+/// When a replica that is read from is left alone for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GivingWay {
+    /// What it follows.
+    pub primary: NodePlan,
+    /// How far it may be behind. It is read from again at half of that.
+    pub lag_bytes: u64,
+    pub lag_seconds: f64,
+    /// How long a pause lasts at most.
+    pub wait_seconds: u64,
 }
 
 /// Captures that have one point together.

@@ -97,7 +97,14 @@ async fn main() -> Result<()> {
     let [verb, place, rest @ ..] = args.as_slice() else { panic!("a verb and a place are needed") };
     let chunk = rest.get(1).and_then(|n| n.parse::<u32>().ok()).unwrap_or(64);
     let reference = RepositoryRef {
-        storage: StorageSpec { id: StorageId::new(), name: "here".into(), place: Place::Local { path: place.into() }, secret: None },
+        storage: StorageSpec {
+            id: StorageId::new(),
+            name: "here".into(),
+            place: Place::Local { path: place.into() },
+            secret: None,
+            limits: Default::default(),
+            edition: 1,
+        },
         project: fixed("pj", ProjectId::parse),
         cluster: fixed("cl", ClusterId::parse),
         chunking: if chunk == 0 { Chunking::ContentDefined } else { Chunking::Fixed(chunk << 10) },

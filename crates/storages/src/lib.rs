@@ -11,6 +11,7 @@
 
 mod borg;
 mod memory;
+mod pace;
 mod place;
 mod pool;
 mod record;
@@ -23,8 +24,11 @@ pub use memory::MemoryStorages;
 pub use record::{NAME as RECORD_FILE, Record};
 
 use async_trait::async_trait;
-use mainstay_drivers::storage::{Place, RepositoryRef, S3Place, SftpPlace, Storage, StorageReport, StorageSpec, Storages};
-use mainstay_model::{ClusterId, Error, ProjectId, Result, StorageId};
+use mainstay_drivers::storage::{
+    Place, RepositoryRef, S3Place, SftpPlace, Spot, Storage, StorageReport, StorageSpec, Storages, directory_name,
+};
+use mainstay_model::{Error, Result, StorageId};
+use pace::Paces;
 use place::{
     Local, Objects, S3, Sftp, check, local,
     s3::{self, Limits},
@@ -65,6 +69,8 @@ pub struct OpenStorages {
     buckets: Mutex<HashMap<StorageId, (StorageSpec, Arc<s3::Client>)>>,
     /// The same for connections to SFTP servers.
     links: Mutex<HashMap<StorageId, (StorageSpec, Arc<sftp::Link>)>>,
+    paces: Paces,
+    uploads: Option<s3::Notes>,
     borg: Option<borg::Shelf>,
     /// Where the databases' files lie, which snapshots share blocks with.
     nodes: Option<PathBuf>,
@@ -92,8 +98,19 @@ impl OpenStorages {
     /// than the longest backup takes is safe only while no other process writes to the repositories.
     pub fn with_keep_delete(keep_delete: Duration) -> Self {
         let limits = Limits::default();
-        let (repositories, buckets, links) = (Mutex::default(), Mutex::default(), Mutex::default());
-        OpenStorages { pool: Pool::default(), keep_delete, limits, repositories, buckets, links, borg: None, nodes: None }
+        let (repositories, buckets, links, paces) = Default::default();
+        OpenStorages {
+            pool: Pool::default(),
+            keep_delete,
+            limits,
+            repositories,
+            buckets,
+            links,
+            paces,
+            uploads: None,
+            borg: None,
+            nodes: None,
+        }
     }
 
     /// With another time than a minute that a far storage may be without a good answer.
@@ -104,6 +121,12 @@ impl OpenStorages {
     /// With another size than 32 MiB beyond which an object goes up in parts of that size.
     pub fn with_parts(self, part: usize) -> Self {
         OpenStorages { limits: Limits { part, ..self.limits }, ..self }
+    }
+
+    /// Notes large uploads in this directory, which no other process uses, so that what a killed process
+    /// was in the middle of is found and taken back.
+    pub fn with_uploads(self, dir: PathBuf) -> Self {
+        OpenStorages { uploads: Some(s3::Notes::new(dir)), ..self }
     }
 
     /// And Borg repositories, if `borg` is on this host.
@@ -141,36 +164,33 @@ impl OpenStorages {
     fn objects(&self, repository: &RepositoryRef) -> Result<Arc<dyn Objects>> {
         let storage = &repository.storage;
         match &storage.place {
-            Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?))),
-            Place::S3(place) => {
-                let below = format!("{}/{}", repository.project, repository.cluster);
-                Ok(Arc::new(S3::new(self.bucket(storage, place)?, &below)))
-            }
-            Place::Sftp(place) => {
-                let below = format!("{}/{}", repository.project, repository.cluster);
-                Ok(Arc::new(Sftp::new(self.link(storage, place)?, &below)))
-            }
+            Place::Local { path } => Ok(Arc::new(Local::new(directory(path, repository)?, self.paces.of(storage)))),
+            Place::S3(place) => Ok(Arc::new(S3::new(self.bucket(storage, place)?, &repository.below()))),
+            Place::Sftp(place) => Ok(Arc::new(Sftp::new(self.link(storage, place)?, &repository.below()))),
             other => Err(unknown_kind(other)),
         }
     }
 
     fn bucket(&self, spec: &StorageSpec, place: &S3Place) -> Result<Arc<s3::Client>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = buckets.get(&spec.id).filter(|(known, _)| known == spec) {
+        let pace = self.paces.of(spec);
+        if let Some((_, client)) = buckets.get(&spec.id).filter(|(known, _)| *known == unlimited(spec)) {
             return Ok(client.clone());
         }
-        let client = Arc::new(s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits)?);
-        buckets.insert(spec.id.clone(), (spec.clone(), client.clone()));
+        let client = s3::Client::new(&spec.name, place, spec.secret.as_ref(), self.limits, pace)?;
+        let client = Arc::new(client.noting(self.uploads.as_ref().map(|notes| notes.of(&spec.id))));
+        buckets.insert(spec.id.clone(), (unlimited(spec), client.clone()));
         Ok(client)
     }
 
     fn link(&self, spec: &StorageSpec, place: &SftpPlace) -> Result<Arc<sftp::Link>> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, link)) = links.get(&spec.id).filter(|(known, _)| known == spec) {
+        let pace = self.paces.of(spec);
+        if let Some((_, link)) = links.get(&spec.id).filter(|(known, _)| *known == unlimited(spec)) {
             return Ok(link.clone());
         }
-        let link = Arc::new(sftp::Link::new(&spec.name, place, spec.secret.as_ref(), self.limits.patience)?);
-        links.insert(spec.id.clone(), (spec.clone(), link.clone()));
+        let link = Arc::new(sftp::Link::new(&spec.name, place, spec.secret.as_ref(), self.limits.patience, pace)?);
+        links.insert(spec.id.clone(), (unlimited(spec), link.clone()));
         Ok(link)
     }
 
@@ -193,11 +213,14 @@ impl Storages for OpenStorages {
             Place::S3(place) => {
                 // Somebody waits for it, so it is given up sooner than a backup is.
                 let limits = Limits { patience: self.limits.patience / 4, ..self.limits };
-                let client = Arc::new(s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits)?);
+                let pace = self.paces.of(spec);
+                let client = s3::Client::new(&spec.name, &place, spec.secret.as_ref(), limits, pace)?;
+                let client = Arc::new(client.noting(self.uploads.as_ref().map(|notes| notes.of(&spec.id))));
                 self.pool.run(Lane::Ask, move |_| Ok(S3::check(client))).await
             }
             Place::Sftp(place) => {
-                let link = Arc::new(sftp::Link::new(&spec.name, &place, spec.secret.as_ref(), self.limits.patience / 4)?);
+                let pace = self.paces.of(spec);
+                let link = Arc::new(sftp::Link::new(&spec.name, &place, spec.secret.as_ref(), self.limits.patience / 4, pace)?);
                 self.pool.run(Lane::Ask, move |_| Sftp::check(link)).await
             }
             Place::Borg(place) => self.borg(&spec.place)?.check(spec, &place).await,
@@ -208,7 +231,7 @@ impl Storages for OpenStorages {
         }
     }
 
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
         match spec.place.clone() {
             Place::Local { path } | Place::Snapshot { path } => self.pool.run(Lane::Ask, move |_| local::repositories(&path)).await,
             Place::S3(place) => {
@@ -225,7 +248,7 @@ impl Storages for OpenStorages {
 
     async fn open(&self, repository: &RepositoryRef, create: bool) -> Result<Arc<dyn Storage>> {
         if let Place::Borg(place) = &repository.storage.place {
-            return self.borg(&repository.storage.place)?.open(repository, place, create).await;
+            return self.borg(&repository.storage.place)?.open(repository, place, self.paces.of(&repository.storage), create).await;
         }
         if let Place::Snapshot { path } = &repository.storage.place {
             return self.snapshots(repository, path, create).await;
@@ -253,9 +276,13 @@ impl Storages for OpenStorages {
         Ok(opened)
     }
 
+    fn limit(&self, spec: &StorageSpec) {
+        self.paces.of(spec);
+    }
+
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
         if let Place::Borg(place) = &repository.storage.place {
-            return self.borg(&repository.storage.place)?.remove(repository, place).await;
+            return self.borg(&repository.storage.place)?.remove(repository, place, self.paces.of(&repository.storage)).await;
         }
         if let Place::Snapshot { path } = &repository.storage.place {
             let shelf = snapshot::Shelf::new(directory(path, repository)?);
@@ -275,10 +302,15 @@ impl Storages for OpenStorages {
     }
 }
 
+/// The storage as far as it is the same one at another pace, and with other repositories in it.
+fn unlimited(spec: &StorageSpec) -> StorageSpec {
+    StorageSpec { limits: Default::default(), edition: 1, ..spec.clone() }
+}
+
 /// What an open repository is found again by: whoever comes with another key, or with another way
 /// into the storage, opens it anew.
 fn handle_of(repository: &RepositoryRef) -> Result<[u8; 32]> {
-    let storage = serde_json::to_vec(&repository.storage).map_err(Error::internal)?;
+    let storage = serde_json::to_vec(&unlimited(&repository.storage)).map_err(Error::internal)?;
     let own = Sha256::digest(repository.keys.own.reveal());
     Ok(Sha256::new().chain_update(own).chain_update(storage).finalize().into())
 }
@@ -287,7 +319,7 @@ fn handle_of(repository: &RepositoryRef) -> Result<[u8; 32]> {
 /// one there could lead a removal elsewhere.
 fn directory(root: &Path, repository: &RepositoryRef) -> Result<PathBuf> {
     let project = root.join(repository.project.as_str());
-    let cluster = project.join(repository.cluster.as_str());
+    let cluster = project.join(directory_name(&repository.cluster, repository.storage.edition));
     for path in [&project, &cluster] {
         match fs::symlink_metadata(path) {
             Ok(meta) if !meta.is_dir() => {

@@ -11,7 +11,7 @@ use mainstay_drivers::{
     progress::Progress,
     storage::{
         Base, Depth, EntryKind, Held, Keep, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel,
-        Source, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored,
+        Source, Spot, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored,
     },
 };
 use mainstay_model::{
@@ -29,7 +29,7 @@ use std::{
 /// Nothing is cut here; what builds on it may think so.
 const PIECE: u64 = 64 << 10;
 
-type Address = (StorageId, ProjectId, ClusterId);
+type Address = (StorageId, ProjectId, ClusterId, u32);
 
 /// See the module.
 #[derive(Default)]
@@ -61,7 +61,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn address(r: &RepositoryRef) -> Address {
-    (r.storage.id.clone(), r.project.clone(), r.cluster.clone())
+    (r.storage.id.clone(), r.project.clone(), r.cluster.clone(), r.storage.edition)
 }
 
 #[async_trait]
@@ -74,9 +74,9 @@ impl Storages for MemoryStorages {
         Ok(StorageReport { rows: vec![Check::new("writable", true, "kept in memory")], free_bytes: None, total_bytes: None })
     }
 
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
-        let here =
-            lock(&self.repositories).keys().filter(|(storage, ..)| *storage == spec.id).map(|(_, p, c)| (p.clone(), c.clone())).collect();
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
+        let all = lock(&self.repositories);
+        let here = all.keys().filter(|(storage, ..)| *storage == spec.id).map(|(_, p, c, e)| (p.clone(), c.clone(), *e)).collect();
         Ok(here)
     }
 

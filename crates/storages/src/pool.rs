@@ -1,13 +1,15 @@
 //! Where blocking work runs. Few threads on purpose: a backup must not take the machine from the
 //! database it saves, and reading (drills, restores) must not wait behind writing.
 
+use mainstay_drivers::{background::come_last, progress::Progress};
 use mainstay_model::{Error, Result};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::{
-    sync::Semaphore,
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
     task::{JoinError, spawn_blocking},
 };
 
@@ -21,14 +23,30 @@ pub enum Lane {
     /// Backups. How many run at once is for who starts them to say: the copies of one backup read
     /// the same source together, and one that waited here would hold up those that do not.
     Write,
-    /// Restores and verifications.
+    /// Restores: a person waits.
     Read,
+    /// The same where nobody does: verifications, what drills and copies read.
+    Quiet,
     /// Small questions, never queued.
     Ask,
 }
 
+impl Lane {
+    /// For reading, by whether anybody waits.
+    pub fn reading(progress: &Progress) -> Lane {
+        if progress.is_quiet() { Lane::Quiet } else { Lane::Read }
+    }
+
+    /// What it runs comes last in line.
+    pub fn is_last(self) -> bool {
+        matches!(self, Lane::Write | Lane::Quiet)
+    }
+}
+
 impl Default for Pool {
     fn default() -> Self {
+        // Made here, and not by the first backup: the library's threads would come last for restores too.
+        let _ = rayon::ThreadPoolBuilder::new().build_global();
         Pool { reads: Arc::new(Semaphore::new(2)) }
     }
 }
@@ -50,7 +68,7 @@ impl Pool {
         F: FnOnce(Arc<AtomicBool>) -> Result<T> + Send + 'static,
     {
         let semaphore = match lane {
-            Lane::Read => Some(&self.reads),
+            Lane::Read | Lane::Quiet => Some(&self.reads),
             Lane::Write | Lane::Ask => None,
         };
         let permit = match semaphore {
@@ -59,6 +77,13 @@ impl Pool {
         };
         let flag = Arc::new(AtomicBool::new(false));
         let _abandon = Abandon(flag.clone());
+        if lane.is_last() {
+            return last(move || {
+                let _permit = permit;
+                work(flag)
+            })
+            .await;
+        }
         spawn_blocking(move || {
             let _permit = permit;
             work(flag)
@@ -66,6 +91,20 @@ impl Pool {
         .await
         .map_err(panicked)?
     }
+}
+
+/// On a thread of its own that comes last in line, with all threads it starts: reading, compressing,
+/// encrypting. The runtime's threads are used again for other work, and could not come back from there.
+async fn last<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (tell, told) = oneshot::channel();
+    let runtime = Handle::current();
+    std::thread::Builder::new().name("backup".into()).spawn(move || {
+        let _inside = runtime.enter();
+        come_last();
+        // Nobody listens any more where the caller has gone.
+        let _ = tell.send(work());
+    })?;
+    told.await.map_err(|_| Error::internal("a storage thread ended early"))?
 }
 
 fn panicked(e: JoinError) -> Error {

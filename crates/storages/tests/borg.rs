@@ -348,14 +348,14 @@ async fn repositories_on_another_host_are_found_without_a_catalogue() {
     let far = tempfile::tempdir().unwrap();
     let stranger = borg::storages(far.path());
     let mut found = stranger.discover(&one.storage).await.unwrap();
-    let mut there = vec![(one.project.clone(), one.cluster.clone()), (other.project.clone(), other.cluster.clone())];
+    let mut there = vec![(one.project.clone(), one.cluster.clone(), 1), (other.project.clone(), other.cluster.clone(), 1)];
     found.sort();
     there.sort();
     assert_eq!(found, there);
     let report = stranger.check(&one.storage).await.unwrap();
     assert!(report.rows.iter().any(|r| r.name == "index" && r.ok && r.detail.starts_with("2 ")), "{:?}", report.rows);
     storages.remove(&other).await.unwrap();
-    assert_eq!(stranger.discover(&one.storage).await.unwrap(), [(one.project.clone(), one.cluster.clone())]);
+    assert_eq!(stranger.discover(&one.storage).await.unwrap(), [(one.project.clone(), one.cluster.clone(), 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ async fn the_ordinary_life_of_a_repository() {
     storage.get(&stored.snapshot, Arc::new(sink.clone()), &quiet()).await.unwrap();
     assert!(sink.0.lock().unwrap().files == files, "what came back is not what was stored");
     storage.verify(&stored.snapshot, Depth::Data, &quiet()).await.unwrap();
-    assert_eq!(storages.discover(&reference.storage).await.unwrap(), [(reference.project.clone(), reference.cluster.clone())]);
+    assert_eq!(storages.discover(&reference.storage).await.unwrap(), [(reference.project.clone(), reference.cluster.clone(), 1)]);
     assert_eq!(storage.lock(&stored.snapshot, DAY).await.unwrap(), None, "a bucket without object lock locks nothing");
     let kept = storage.put(&label(), source(3), &quiet()).await.unwrap();
     storage.delete(std::slice::from_ref(&stored.snapshot)).await.unwrap();

@@ -479,3 +479,39 @@ impl Drop for Mounted {
 fn run(program: &str, args: &[&str]) -> bool {
     std::process::Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
 }
+
+/// Two repositories of one cluster beside each other: what opens one says nothing of the other's master key.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the test asks the real restic for the master keys")]
+async fn another_edition_is_another_repository_with_another_master_key() {
+    let place = local(PAGES).await;
+    let next = RepositoryRef { storage: StorageSpec { edition: 2, ..place.reference.storage.clone() }, ..place.reference.clone() };
+    assert!(place.storages.open(&next, false).await.is_err(), "it is not there before it is made");
+    let beside = place.storages.open(&next, true).await.unwrap();
+    let one = place.storage.put(&label(), list([file("a", noise(1, 300_000))]), &quiet()).await.unwrap();
+    let two = beside.put(&label(), list([file("a", noise(1, 300_000))]), &quiet()).await.unwrap();
+    assert!(two.added_bytes > 300_000, "nothing is shared: {}", two.added_bytes);
+    let (project, cluster) = (next.project.clone(), next.cluster.clone());
+    let found = place.storages.discover(&next.storage).await.unwrap();
+    assert_eq!(found, [(project.clone(), cluster.clone(), 1), (project, cluster, 2)]);
+    for (storage, snapshot, other) in [(&place.storage, &one.snapshot, &two.snapshot), (&beside, &two.snapshot, &one.snapshot)] {
+        storage.verify(snapshot, Depth::Data, &quiet()).await.unwrap();
+        assert!(storage.verify(other, Depth::Data, &quiet()).await.is_err());
+    }
+    let commands = beside.manual_commands(&two.snapshot, "key", "out").join(" ");
+    assert!(commands.contains(&format!("{}.2", next.cluster)), "{commands}");
+
+    let key = place.dir.path().join("key");
+    std::fs::write(&key, RECOVERY).unwrap();
+    let mut masters = vec![];
+    for directory in [place.repository(), place.repository().with_file_name(format!("{}.2", next.cluster))] {
+        let mut run = std::process::Command::new("restic");
+        run.args(["--no-cache", "cat", "masterkey", "--password-file"]).arg(&key).arg("-r").arg(&directory);
+        let Ok(said) = run.output() else { return eprintln!("skipped: restic is not installed") };
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        masters.push(said.stdout);
+    }
+    assert!(masters[0] != masters[1] && masters.iter().all(|m| !m.is_empty()));
+    place.storages.remove(&place.reference).await.unwrap();
+    beside.verify(&two.snapshot, Depth::Data, &quiet()).await.unwrap();
+}

@@ -65,7 +65,7 @@ async fn restic_reads_everything_in_the_bucket() {
     let sink = Collect::default();
     storage.get(&stored.snapshot, Arc::new(sink.clone()), &quiet()).await.unwrap();
     assert!(sink.0.lock().unwrap().files == files, "what came back is not what was stored");
-    assert_eq!(storages.discover(&reference.storage).await.unwrap(), [(reference.project.clone(), reference.cluster.clone())]);
+    assert_eq!(storages.discover(&reference.storage).await.unwrap(), [(reference.project.clone(), reference.cluster.clone(), 1)]);
 
     let at = location(&server, &reference);
     let commands = storage.manual_commands(&stored.snapshot, "key", "out").join("\n");
@@ -210,6 +210,87 @@ async fn an_upload_that_fails_leaves_no_parts() {
     let begun = seen.iter().filter(|s| s.is("POST", "uploads")).count();
     let aborted = seen.iter().filter(|s| s.is("DELETE", "uploadId")).count();
     assert!(begun > 0 && aborted >= begun, "{begun} begun, {aborted} aborted");
+}
+
+/// Resets in the middle of bodies, up and down, and bodies that drip: each is sat out, what was cut is asked
+/// for again, and what is called a backup is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_break_in_the_middle_are_taken_up_again() {
+    let drip = Fault::Drip(Duration::from_millis(40));
+    for (what, method, part, fault) in [
+        ("half an object on its way back", "GET", "/data/", Fault::ResetHalfway),
+        ("half a list", "GET", "list-type=2", Fault::ResetHalfway),
+        ("half an object on its way there", "PUT", "/data/", Fault::ResetUpload),
+        ("half a record on its way there", "PUT", "/snapshots/", Fault::ResetUpload),
+        ("half a part on its way there", "PUT", "partNumber=2", Fault::ResetUpload),
+        ("an object that drips", "GET", "/data/", drip.clone()),
+        ("an object that stops half way", "GET", "/data/", Fault::Dry),
+    ] {
+        let server = S3Server::start().await;
+        let storages = OpenStorages::new().with_patience(Duration::from_secs(12)).with_parts(5 << 20);
+        let storage = storages.open(&server.reference("", PAGES), true).await.unwrap();
+        let times = Arc::new(AtomicUsize::new(0));
+        let (bad, count) = (fault.clone(), times.clone());
+        // Twice, then the line is good again.
+        server.script(move |s| match s.is(method, part) && count.fetch_add(1, Ordering::SeqCst) < 2 {
+            true => bad.clone(),
+            false => Fault::None,
+        });
+        let large = || list([file("a", noise(21, 12 << 20)), file("b", noise(22, 1000))]);
+        let stored = storage.put(&label(), large(), &quiet()).await.unwrap_or_else(|e| panic!("{what}: {e:?}"));
+        assert!(times.load(Ordering::SeqCst) >= 2, "{what}: it never happened");
+        server.script(|_| Fault::None);
+        storage.verify(&stored.snapshot, Depth::Data, &quiet()).await.unwrap();
+        let sink = Collect::default();
+        storage.get(&stored.snapshot, Arc::new(sink.clone()), &quiet()).await.unwrap();
+        assert!(sink.0.lock().unwrap().files["a"] == noise(21, 12 << 20), "{what}");
+        assert_eq!(storage.list().await.unwrap().len(), 1, "{what}");
+        let parts: Vec<_> = server.left().into_iter().filter(|name| name.contains("upload")).collect();
+        assert!(parts.is_empty(), "{what}: {parts:?}");
+    }
+}
+
+/// A line that breaks every time: the backup fails by the storage's name, and nothing of it counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_always_breaks_publishes_nothing() {
+    for (method, part, fault) in
+        [("GET", "/data/", Fault::ResetHalfway), ("PUT", "/data/", Fault::ResetUpload), ("GET", "/data/", Fault::Dry)]
+    {
+        let server = S3Server::start().await;
+        let (_storages, _, storage) = impatient(&server).await;
+        let bad = fault.clone();
+        server.script(move |s| if s.is(method, part) { bad.clone() } else { Fault::None });
+        let error = storage.put(&label(), source(), &quiet()).await.unwrap_err();
+        assert!(error.is_transient() && error.message.contains("storage cloud"), "{fault:?}: {error:?}");
+        server.script(|_| Fault::None);
+        assert!(storage.list().await.unwrap().is_empty(), "{fault:?}: something was published");
+        let stored = storage.put(&label(), source(), &quiet()).await.unwrap();
+        storage.verify(&stored.snapshot, Depth::Data, &quiet()).await.unwrap();
+    }
+}
+
+/// The upload was put together and the connection reset before it said so: the object is there, is held
+/// against what was sent, and is not taken for another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_end_was_not_heard_of_is_found() {
+    for heard in [false, true] {
+        let server = S3Server::start().await;
+        let storages = OpenStorages::new().with_patience(Duration::from_secs(12)).with_parts(5 << 20);
+        let storage = storages.open(&server.reference("", PAGES), true).await.unwrap();
+        let once = AtomicUsize::new(0);
+        server.script(move |s| match s.is("POST", "uploadId=") && once.fetch_add(1, Ordering::SeqCst) == 0 {
+            true if heard => Fault::ResetHalfway,
+            true => Fault::LoseReply,
+            false => Fault::None,
+        });
+        let stored = storage.put(&label(), list([file("a", noise(33, 12 << 20))]), &quiet()).await.unwrap();
+        let seen = server.seen();
+        assert!(seen.iter().filter(|s| s.is("POST", "uploadId=")).count() >= 2, "it was asked again");
+        server.script(|_| Fault::None);
+        storage.verify(&stored.snapshot, Depth::Data, &quiet()).await.unwrap();
+        let parts: Vec<_> = server.left().into_iter().filter(|name| name.contains("upload")).collect();
+        assert!(parts.is_empty(), "{parts:?}");
+    }
 }
 
 /// Without `If-None-Match` the place is asked before it is written to.

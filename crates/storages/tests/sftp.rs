@@ -33,7 +33,7 @@ async fn restic_reads_what_lies_there() {
     let sink = Collect::default();
     storage.get(&stored.snapshot, Arc::new(sink.clone()), &quiet()).await.unwrap();
     assert!(sink.0.lock().unwrap().files == files, "what came back is not what was stored");
-    assert_eq!(storages.discover(&reference.storage).await.unwrap(), [(reference.project.clone(), reference.cluster.clone())]);
+    assert_eq!(storages.discover(&reference.storage).await.unwrap(), [(reference.project.clone(), reference.cluster.clone(), 1)]);
     let commands = storage.manual_commands(&stored.snapshot, "key", "out").join("\n");
     assert!(commands.contains("sftp://") && !commands.contains("PRIVATE KEY"), "{commands}");
 

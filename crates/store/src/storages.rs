@@ -5,7 +5,7 @@ use crate::{
     doc,
     error::{error, taken},
 };
-use mainstay_model::{Error, Name, ProjectId, Result, StorageId, Time, backup::LastCheck};
+use mainstay_model::{Error, Name, ProjectId, Result, StorageId, Time, backup::LastCheck, limits::Limits};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -20,8 +20,20 @@ pub struct StorageRow {
     pub region: Option<String>,
     pub place: serde_json::Value,
     pub created_at: Time,
+    #[serde(default)]
+    pub limits: Limits,
+    /// Which of the repositories that lie beside each other in the place are meant.
+    #[serde(default = "first")]
+    pub edition: u32,
+    /// What holds the backups since, where new ones go to others beside these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed_by: Option<StorageId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check: Option<LastCheck>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 fn name_taken(e: sqlx::Error, storage: &StorageRow) -> Error {

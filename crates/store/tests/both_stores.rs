@@ -407,6 +407,7 @@ async fn log_queries(p: Place) {
         last: "2".into(),
         pieces: 2,
         bytes: 32,
+        lock: None,
     };
     let (old, mut new) = (part(at(1)), part(at(2)));
     let archive = Archive { line: Some(Line { id: "l".into(), started_at: at(0) }), ..Archive::default() };

@@ -8,11 +8,11 @@ use mainstay_drivers::{
     progress::Progress,
     storage::{
         Base, Depth, EntryKind, Held, Keep, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotEntryKind, SnapshotLabel,
-        Source, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored,
+        Source, Spot, Storage, StorageReport, StorageSpec, StorageUsage, Storages, Stored, parse_directory,
     },
 };
 use mainstay_model::{
-    ClusterId, Error, ProjectId, Secret,
+    Error, ProjectId, Secret, Time,
     backup::{Check, Facts},
 };
 use sha2::{Digest, Sha256};
@@ -20,7 +20,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     io::Read,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ pub(crate) struct Saved(BTreeMap<String, (Vec<Secret>, BTreeMap<String, Kept>)>)
 
 #[derive(Clone)]
 struct Kept {
+    /// Until when nobody removes it.
+    locked: Option<Time>,
     label: SnapshotLabel,
     stored: Stored,
     entries: Vec<Piece>,
@@ -58,13 +63,20 @@ struct Piece {
 struct FakeStorage {
     faults: Faults,
     /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>`, `storage.breaks.<name>`
-    /// and `storage.append_only.<name>` are switches for one storage among others.
+    /// and `storage.append_only.<name>` are switches for one storage among others; with `storage.crawls.<name>` it
+    /// says that it moves, whatever else it does, and with `storage.locks.<name>` it can lock what it has.
     name: String,
+    looked: AtomicU64,
     repository: Arc<Repository>,
 }
 
+/// Stands for where the storage lies. One that came after it with another master key lies there too.
+fn place(spec: &StorageSpec) -> &str {
+    spec.name.split("-edition-").next().unwrap_or_default()
+}
+
 fn address(r: &RepositoryRef) -> String {
-    format!("{}/{}/{}", r.storage.name, r.project, r.cluster)
+    format!("{}/{}", place(&r.storage), r.below())
 }
 
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -142,15 +154,19 @@ impl Storages for FakeStorages {
         if self.faults.is_on(&format!("storage.gone.{}", spec.name)) {
             return Err(Error::unavailable("storage_gone", format!("storage {} does not answer", spec.name)));
         }
-        let rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
+        let mut rows = vec![Check::new("writable", true, format!("{} takes files", spec.name))];
+        if self.faults.is_on(&format!("storage.locks.{}", spec.name)) {
+            rows.push(Check::new("object_lock", true, "objects can be locked"));
+        }
         Ok(StorageReport { rows, free_bytes: Some(100 << 30), total_bytes: Some(200 << 30) })
     }
 
-    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<(ProjectId, ClusterId)>> {
+    async fn discover(&self, spec: &StorageSpec) -> Result<Vec<Spot>> {
         self.faults.before("storage.discover").await?;
         let ids = |address: &String| {
-            let mut parts = address.strip_prefix(&spec.name)?.split('/').skip(1);
-            Some((ProjectId::parse(parts.next()?)?, ClusterId::parse(parts.next()?)?))
+            let mut parts = address.strip_prefix(place(spec))?.split('/').skip(1);
+            let project = ProjectId::parse(parts.next()?)?;
+            parse_directory(parts.next()?).map(|(cluster, edition)| (project, cluster, edition))
         };
         Ok(lock(&self.repositories).keys().filter_map(ids).collect())
     }
@@ -174,7 +190,7 @@ impl Storages for FakeStorages {
         if !lock(&found.keys).contains(&repository.keys.own) {
             return Err(Error::forbidden("the key does not open the repository").with_code("wrong_key"));
         }
-        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), name, repository: found }))
+        Ok(Arc::new(FakeStorage { faults: self.faults.clone(), name, looked: AtomicU64::new(0), repository: found }))
     }
 
     async fn remove(&self, repository: &RepositoryRef) -> Result<()> {
@@ -312,7 +328,7 @@ impl Storage for FakeStorage {
             verified_at: now(),
         };
         self.faults.before("storage.publish").await?;
-        lock(&self.repository.snapshots).insert(snapshot, Kept { label, stored: stored.clone(), entries });
+        lock(&self.repository.snapshots).insert(snapshot, Kept { locked: None, label, stored: stored.clone(), entries });
         self.faults.after("storage.publish")?;
         Ok(stored)
     }
@@ -383,9 +399,24 @@ impl Storage for FakeStorage {
         Ok(kept.stored.data_bytes)
     }
 
+    async fn lock(&self, snapshot: &str, keep: Duration) -> Result<Option<Time>> {
+        self.faults.before("storage.lock").await?;
+        if !self.faults.is_on(&format!("storage.locks.{}", self.name)) {
+            return Ok(None);
+        }
+        let until = now().plus_seconds(keep.as_secs() as i64);
+        let mut snapshots = lock(&self.repository.snapshots);
+        let kept = snapshots.get_mut(snapshot).ok_or_else(|| Error::not_found("snapshot", snapshot))?;
+        kept.locked = kept.locked.max(Some(until));
+        Ok(kept.locked)
+    }
+
     async fn delete(&self, snapshots: &[String]) -> Result<()> {
         self.faults.before("storage.delete").await?;
         append_only(&self.faults, &self.name)?;
+        if lock(&self.repository.snapshots).iter().any(|(id, k)| snapshots.contains(id) && k.locked.is_some_and(|t| t > now())) {
+            return Err(Error::forbidden("it is locked").with_code("object_locked"));
+        }
         lock(&self.repository.snapshots).retain(|id, _| !snapshots.contains(id));
         self.faults.after("storage.delete")
     }
@@ -422,6 +453,13 @@ impl Storage for FakeStorage {
     async fn usage(&self) -> Result<StorageUsage> {
         let snapshots = lock(&self.repository.snapshots);
         Ok(StorageUsage { repository_bytes: snapshots.values().map(|k| k.stored.data_bytes).sum(), snapshots: snapshots.len() as u64 })
+    }
+
+    fn moved(&self) -> u64 {
+        match self.faults.is_on(&format!("storage.crawls.{}", self.name)) {
+            true => self.looked.fetch_add(1, Ordering::Relaxed),
+            false => 0,
+        }
     }
 
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {

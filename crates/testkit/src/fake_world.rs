@@ -79,6 +79,8 @@ impl FakeWorld {
             name: "local".into(),
             place: Place::Local { path: dir.path().join("storage") },
             secret: None,
+            limits: Default::default(),
+            edition: 1,
         };
         FakeWorld {
             storages: Arc::new(FakeStorages::new(faults.clone())),

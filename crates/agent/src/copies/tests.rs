@@ -92,7 +92,14 @@ impl Bench {
     fn new() -> Bench {
         let (faults, project, cluster) = (Faults::default(), ProjectId::new(), ClusterId::new());
         let repository = |name: &str| RepositoryRef {
-            storage: StorageSpec { id: StorageId::new(), name: name.into(), place: Place::Local { path: "/x".into() }, secret: None },
+            storage: StorageSpec {
+                id: StorageId::new(),
+                name: name.into(),
+                place: Place::Local { path: "/x".into() },
+                secret: None,
+                limits: Default::default(),
+                edition: 1,
+            },
             project: project.clone(),
             cluster: cluster.clone(),
             chunking: Chunking::Fixed(1 << 18),
@@ -119,7 +126,7 @@ impl Bench {
     /// What `Capture` does, and when the source was let go.
     async fn capture(&self, dies: Dies, point: u64) -> Result<Vec<Result<Stored>>> {
         let mut copies = Copies::find(&self.storages, &self.repositories, &self.label, &self.progress).await;
-        copies.patience = Duration::from_millis(300);
+        copies.patience = Duration::from_secs(1);
         if !copies.complete_from_a_good_one(&self.label, &self.progress).await && copies.has_open() {
             copies.read_once(&self.label, self.source(dies, point), &self.progress).await?;
         }
@@ -190,6 +197,39 @@ async fn a_storage_that_breaks_or_stalls_or_is_gone_costs_its_own_copy_only() {
         assert_eq!(bench.held().await, vec![Some(whole()); 3], "{how}");
         assert_eq!(bench.opened.load(Ordering::SeqCst), FILES);
     }
+}
+
+#[test]
+fn what_moves_nothing_for_a_quarter_of_an_hour_is_stuck_and_what_crawls_is_not() {
+    let (progress, start) = (Progress::default(), Instant::now());
+    let at = |minutes: u64| start + Duration::from_secs(60 * minutes);
+    let mut stillness = Stillness::new(progress.look(), start);
+    // A byte every fourteen minutes, for two days.
+    for n in 1..200 {
+        progress.add(1);
+        assert!(!stillness.is_stuck(progress.look(), at(14 * n)));
+    }
+    let last = 14 * 199;
+    assert!(!stillness.is_stuck(progress.look(), at(last + 14)) && stillness.is_stuck(progress.look(), at(last + 15)));
+    // Another phase, or a word about what is waited for, is a sign of life too.
+    progress.say("reading back");
+    assert!(!stillness.is_stuck(progress.look(), at(last + 16)));
+    progress.set_note(Some("paused".into()));
+    assert!(!stillness.is_stuck(progress.look(), at(last + 30)) && stillness.is_stuck(progress.look(), at(last + 46)));
+}
+
+/// What it was given may take longer to move than the patience lasts, over a slow line or at a bandwidth.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_moves_is_waited_for() {
+    let bench = Bench::new();
+    ["stalls", "crawls"].iter().for_each(|how| bench.faults.switch(&format!("storage.{how}.b"), true));
+    let well_again = async {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        bench.faults.switch("storage.stalls.b", false);
+    };
+    let (results, ()) = tokio::join!(bench.capture(Dies::Never, 1), well_again);
+    assert!(results.unwrap().iter().all(Result::is_ok));
+    assert_eq!(bench.held().await, vec![Some(whole()); 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

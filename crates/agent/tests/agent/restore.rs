@@ -12,7 +12,8 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 pub async fn backed_up(host: &Host, plan: &NodePlan) -> Stored {
     let repositories = vec![host.world.repository(&plan.cluster)];
-    let capture = Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None, base: None };
+    let capture =
+        Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None, base: None, giving_way: None };
     stored(host.does(capture).await.unwrap()).unwrap()
 }
 
@@ -265,6 +266,7 @@ async fn a_backup_is_made_once_and_a_failed_one_is_invisible() {
         label: host.world.label(&host.cluster),
         party: None,
         base: None,
+        giving_way: None,
     };
     host.world.faults.switch("source.fails", true);
     stored(host.does(capture.clone()).await.unwrap()).unwrap_err();
@@ -384,4 +386,37 @@ async fn the_control_planes_copies_go_on_where_nobody_may_delete() {
     host.world.faults.fail("storage.delete", 1, Error::unavailable("away", "it does not answer"));
     assert!(copy(1).await.is_ok());
     assert_eq!((copy(1).await.unwrap().stays, held().await), (None, 1));
+}
+
+/// What is read from falls behind: reading stops until it has caught up, and ends where it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_gives_way_to_the_replica_it_reads_from() {
+    let host = Host::new().await;
+    let (one, two) = pair(&host, "ledger").await;
+    let way = GivingWay { primary: one.clone(), lag_bytes: 0, lag_seconds: 60.0, wait_seconds: 600 };
+    let capture = Capture {
+        plan: two.clone(),
+        repositories: vec![host.world.repository(&host.cluster)],
+        label: host.world.label(&host.cluster),
+        party: None,
+        base: None,
+        giving_way: Some(way.clone()),
+    };
+    host.world.faults.switch("engine.replication_stopped", true);
+    host.world.ledger.write(&one.id, "c").unwrap();
+    let given_up = Capture { giving_way: Some(GivingWay { wait_seconds: 0, ..way }), ..capture.clone() };
+    let e = host.fails(given_up).await;
+    assert!(e.code == "source_behind" && e.is_transient(), "{e:?}");
+
+    let said = std::sync::Mutex::new(vec![]);
+    let client = host.client();
+    let made = client.perform("op", 1, &capture, |p| {
+        said.lock().unwrap().push(p.sentence.clone());
+        if p.sentence.starts_with("pauses: ") {
+            host.world.faults.switch("engine.replication_stopped", false);
+        }
+    });
+    let stored = stored(made.await.unwrap()).unwrap();
+    assert!(said.lock().unwrap().iter().any(|s| s.starts_with("pauses: ")), "{said:?}");
+    assert_eq!(stored.facts.exact["rows"], 2, "it was begun before");
 }

@@ -1,6 +1,6 @@
 //! Storages.
 
-use super::{etag, part, still, with_etag};
+use super::{Would, accepted, etag, part, still, with_etag};
 use crate::{
     Shared,
     auth::Caller,
@@ -16,9 +16,12 @@ use axum::{
     response::IntoResponse,
 };
 use mainstay_api_types as dto;
-use mainstay_control::storages::{self, NewStorage};
+use mainstay_control::{
+    ops::rekey_storage::RekeyStorage,
+    storages::{self, NewStorage},
+};
 use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place, SftpPlace};
-use mainstay_model::{Error, Result, backup::Check, error::shown};
+use mainstay_model::{Error, Result, backup::Check, error::shown, limits::Limits};
 use mainstay_store::storages::StorageRow;
 
 pub fn routes() -> Noun {
@@ -31,6 +34,25 @@ pub fn routes() -> Noun {
             add,
         )
         .route(Endpoint::new(Get, "/storages/{id}", "showStorage", "One storage", VIEWER).reply::<dto::Storage>(), show)
+        .route(
+            Endpoint::new(Patch, "/storages/{id}", "limitStorage", "How much of it backups may take", OWNER)
+                .body::<dto::PatchStorage>()
+                .reply::<dto::Storage>(),
+            limit,
+        )
+        .route(
+            Endpoint::new(
+                Post,
+                "/storages/{id}/rekey",
+                "rekeyStorage",
+                "Begin new repositories, with other master keys, beside the old ones",
+                OWNER,
+            )
+            .operation()
+            .dry()
+            .guarded(),
+            rekey,
+        )
         .route(
             Endpoint::new(Delete, "/storages/{id}", "removeStorage", "Forget a storage that holds no living backup", OWNER)
                 .status(204)
@@ -63,12 +85,13 @@ pub fn new_storage(b: dto::AddStorage) -> Result<NewStorage> {
     };
     let given = serde_json::to_value(&b).map_err(Error::internal)?;
     let fields = given.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    if let Some(odd) = fields.filter(|f| !["name", "kind", "region"].contains(f)).find(|f| !takes.contains(f)) {
+    if let Some(odd) = fields.filter(|f| !["name", "kind", "region", "bandwidth", "parallel"].contains(f)).find(|f| !takes.contains(f)) {
         return Err(Error::invalid(odd, format!("a storage of kind {} takes no {odd}; it takes {}", b.kind, takes.join(", "))));
     }
     let region = region(b.region.clone())?;
     let secret = b.secret_key.clone().or_else(|| b.ssh_key.clone());
-    Ok(NewStorage { place: place(&b)?, name: b.name, region, secret })
+    let limits = Limits { bandwidth: b.bandwidth, parallel: b.parallel };
+    Ok(NewStorage { place: place(&b)?, name: b.name, region, secret, limits })
 }
 
 fn place(b: &dto::AddStorage) -> Result<Place> {
@@ -136,6 +159,30 @@ async fn get(s: &Shared, c: &Caller, id: &str) -> Result<StorageRow> {
 async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>) -> Answer {
     let row = get(&s, &c, &id).await?;
     Ok(with_etag(&tag(&row), Json(views::storage(&row))))
+}
+
+async fn limit(
+    State(s): State<Shared>,
+    Extension(c): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Body(b): Body<dto::PatchStorage>,
+) -> Answer {
+    let row = get(&s, &c, &id).await?;
+    still(&headers, &[&tag(&row)])?;
+    let change = |now: Limits| Limits { bandwidth: b.bandwidth.unwrap_or(now.bandwidth), parallel: b.parallel.unwrap_or(now.parallel) };
+    let row = storages::set_limits(&s.app, &row, change).await?;
+    Ok(with_etag(&tag(&row), Json(views::storage(&row))))
+}
+
+async fn rekey(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, q: Query, headers: HeaderMap) -> Answer {
+    let row = get(&s, &c, &id).await?;
+    still(&headers, &[&tag(&row)])?;
+    if q.is_true("dry_run") {
+        let plan = storages::rekey_plan(&s.app, &row).await?;
+        return Would::of::<RekeyStorage>(plan.does).warning(plan.warnings).locking(row.id.as_str()).planned(&s).await;
+    }
+    accepted(&s, &storages::rekey(&s.app, &c.actor, &row).await?, None).await
 }
 
 async fn remove(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, headers: HeaderMap) -> Answer {

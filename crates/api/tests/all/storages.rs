@@ -1,6 +1,6 @@
 //! Storages of every kind: what each takes, and that what logs in goes in and never comes out.
 
-use crate::support::serve;
+use crate::support::{serve, serve_world};
 use mainstay_control::{storages, tasks::doctor};
 use mainstay_store as store;
 use serde_json::{Value, json};
@@ -104,4 +104,58 @@ async fn the_daily_look_is_remembered_and_changes_no_tag() {
     doctor::all(&s.app).await.unwrap();
     assert_eq!(s.get("/storages/local").await["last_check"], seen, "once a day is enough");
     assert_eq!(tag(s.send("GET", "/storages/local", Some(&s.admin), None, &[]).await), before);
+}
+
+#[tokio::test]
+async fn limits_are_set_changed_and_taken_away() {
+    let s = serve().await;
+    let disk = json!({ "name": "disk", "kind": "local", "path": "/srv/x", "bandwidth": 20_000_000, "parallel": 2 });
+    let (status, added) = s.admin("POST", "/storages", disk).await;
+    assert_eq!((status.as_u16(), &added["bandwidth"], &added["parallel"]), (201, &json!(20_000_000), &json!(2)), "{added}");
+    assert_eq!(s.get("/storages/local").await["bandwidth"], Value::Null);
+    for (body, bandwidth, parallel) in [
+        (json!({}), json!(20_000_000), json!(2)),
+        (json!({ "parallel": 5 }), json!(20_000_000), json!(5)),
+        (json!({ "bandwidth": null }), Value::Null, json!(5)),
+        (json!({ "bandwidth": 100_000, "parallel": null }), json!(100_000), Value::Null),
+    ] {
+        let (status, now) = s.admin("PATCH", "/storages/disk", body.clone()).await;
+        assert_eq!((status.as_u16(), &now["bandwidth"], &now["parallel"]), (200, &bandwidth, &parallel), "{body} {now}");
+        assert_eq!(s.get("/storages/disk").await, now);
+    }
+    for (body, field) in [
+        (json!({ "bandwidth": 99_999 }), "bandwidth"),
+        (json!({ "bandwidth": -1 }), "bandwidth"),
+        (json!({ "parallel": 0 }), "parallel"),
+        (json!({ "parallel": 1001 }), "parallel"),
+        (json!({ "path": "/elsewhere" }), "path"),
+    ] {
+        let (status, code, problem) = s.problem("PATCH", "/storages/disk", body.clone()).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{code}: {body} {problem}");
+    }
+    let quick = json!({ "name": "quick", "kind": "snapshot", "path": "/srv/q", "bandwidth": 1_000_000 });
+    let (status, _, problem) = s.problem("POST", "/storages", quick).await;
+    assert_eq!((status, problem["field"].as_str()), (422, Some("bandwidth")), "{problem}");
+    let stale = s.send("PATCH", "/storages/disk", Some(&s.admin), Some(json!({ "parallel": 3 })), &[("if-match", "\"old\"")]).await;
+    assert_eq!(stale.status(), 412);
+    assert!(s.audit("action=limitStorage").await.iter().any(|r| r[3] == "disk"), "who changed it is known");
+}
+
+#[tokio::test]
+async fn a_rekeyed_storage_is_two() {
+    let s = serve_world().await;
+    let (status, plan) = s.admin("POST", "/storages/local/rekey?dry_run=true", json!({})).await;
+    assert_eq!(status.as_u16(), 200, "{plan}");
+    assert!(plan["summary"][0].as_str().unwrap().contains("local-edition-1"), "{plan}");
+    assert!(plan["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("full one")), "{plan}");
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 2);
+    assert_eq!(s.get("/storages").await["items"].as_array().unwrap().len(), 1, "nothing was done");
+
+    s.does("POST", "/storages/local/rekey", json!({})).await;
+    let (new, old) = (s.get("/storages/local").await, s.get("/storages/local-edition-1").await);
+    assert_eq!((&new["edition"], &new["rekeyed"], &old["edition"], &old["rekeyed"]), (&json!(2), &json!(false), &json!(1), &json!(true)));
+    assert_eq!(new["location"], old["location"]);
+    assert!(s.audit("action=rekeyStorage").await.iter().any(|r| r[3] == "local"));
+    let (status, code, _) = s.problem("POST", "/storages/local-edition-1/rekey", json!({})).await;
+    assert_eq!((status, code.as_str()), (409, "storage_rekeyed"));
 }

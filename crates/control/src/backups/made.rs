@@ -53,15 +53,17 @@ pub(crate) async fn child(
     let places = first_places(&cx.world, cluster).await?;
     let child = |storage: &StorageRow| Child { kind, description: description.clone(), days, storages: vec![storage.id.clone()] };
     let own_key = |n: usize, row: &StorageRow| if n == 0 { key.to_string() } else { format!("{key}/{}", row.id) };
+    // One that was begun before this step was interrupted is gone on with, and waited for to its end.
+    let (mut begun, mut fresh) = (vec![], vec![]);
     for (n, row) in places.iter().enumerate() {
-        if let Some(id) = completed_child(cx, &own_key(n, row)).await? {
-            return Ok(id);
-        }
+        let key = own_key(n, row);
+        if is_begun(cx, &key).await? { begun.push((key, row)) } else { fresh.push((key, row)) }
     }
+    let choice = if begun.is_empty() { places.len() } else { 1 };
     let mut failed: Vec<Error> = vec![];
-    for (n, row) in places.iter().enumerate() {
-        let made = match answers(cx, row, places.len()).await {
-            Ok(()) => child_into(cx, cluster, &own_key(n, row), child(row), from).await,
+    for (key, row) in begun.into_iter().chain(fresh) {
+        let made = match answers(cx, row, choice).await {
+            Ok(()) => child_into(cx, cluster, &key, child(row), from).await,
             Err(e) => Err(e),
         };
         match made {
@@ -87,11 +89,13 @@ async fn answers(cx: &Cx<App>, row: &StorageRow, choice: usize) -> Result<()> {
     }
 }
 
-async fn completed_child(cx: &Cx<App>, key: &str) -> Result<Option<BackupId>> {
+async fn is_begun(cx: &Cx<App>, key: &str) -> Result<bool> {
     let mut conn = cx.world.store.read().await?;
     let kept = store::kv::get(&mut conn, &owner(cx, key)).await?;
-    let Some(id) = kept.as_deref().and_then(BackupId::parse) else { return Ok(None) };
-    Ok((store::backups::get(&mut conn, &id).await?.status == BackupStatus::Completed).then_some(id))
+    match kept.as_deref().and_then(BackupId::parse) {
+        Some(id) => Ok(store::backups::get(&mut conn, &id).await?.status != BackupStatus::Failed),
+        None => Ok(false),
+    }
 }
 
 /// Storages the cluster's schedules go to, those that are on first, each once. Snapshots lie where the data

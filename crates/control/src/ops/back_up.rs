@@ -6,7 +6,7 @@
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
-use crate::{App, app::act, backups, left_behind, plan, tasks::observe, topology::Topology};
+use crate::{App, app::act, backups, left_behind, plan, tasks::observe, topology::Topology, turns};
 use async_trait::async_trait;
 use mainstay_drivers::{
     engine::NodePlan,
@@ -14,11 +14,11 @@ use mainstay_drivers::{
 };
 use mainstay_model::{
     BackupId, ClusterId, Error, NodeId, Result, StorageId,
-    backup::{Backup, BackupStatus, Copy, Proof, ReadFrom},
+    backup::{Backup, BackupKind, BackupStatus, Copy, Proof, ReadFrom},
     node::Position,
 };
 use mainstay_operations::{Cx, End, Operation, Step, Tx, Undo, unknown_step};
-use mainstay_rpc::verbs::{BuildOn, Cancel, Capture, CopySnapshot, DeleteSnapshots, ListSnapshots, Party, WaitFor};
+use mainstay_rpc::verbs::{BuildOn, Cancel, Capture, CopySnapshot, DeleteSnapshots, GivingWay, ListSnapshots, Party, WaitFor};
 use mainstay_store as store;
 use serde::{Deserialize, Serialize};
 
@@ -42,13 +42,36 @@ pub struct State {
     /// How often the capture was tried.
     #[serde(default)]
     pub tries: u32,
+    /// No replica was able to bear it: the primary is read.
+    #[serde(default)]
+    pub from_primary: bool,
     /// One for each storage that was tried, good ones first.
     pub results: Vec<(StorageId, Result<Stored, Error>)>,
 }
 
 impl State {
     pub fn new(cluster: &ClusterId, backup: &BackupId, from: ReadFrom) -> State {
-        State { cluster: cluster.clone(), backup: backup.clone(), from, source: None, party: None, full: false, tries: 0, results: vec![] }
+        State {
+            cluster: cluster.clone(),
+            backup: backup.clone(),
+            from,
+            source: None,
+            party: None,
+            full: false,
+            tries: 0,
+            from_primary: false,
+            results: vec![],
+        }
+    }
+}
+
+impl State {
+    /// After a replica that could not bear it, the next try reads the primary.
+    fn look_elsewhere(&mut self, e: &Error, topology: &Topology) {
+        if e.code == "source_behind" {
+            self.from_primary = true;
+            self.source = topology.primary().ok().map(|p| p.id.clone());
+        }
     }
 }
 
@@ -116,7 +139,7 @@ async fn choose_source(cx: &Cx<App>, s: &mut State) -> Result<()> {
     let primary = topology.primary()?.clone();
     s.source = Some(primary.id.clone());
     let seen = cx.world.observed(&primary.id);
-    let Some(position) = seen.position.clone().filter(|_| s.from == ReadFrom::Replica) else {
+    let Some(position) = seen.position.clone().filter(|_| s.from == ReadFrom::Replica && !s.from_primary) else {
         return Ok(());
     };
     let fit = topology.replicas().filter(|n| n.phase.is_none() && plan::candidate::may_capture(&cx.world.observed(&n.id), &seen));
@@ -137,17 +160,23 @@ async fn reaches(cx: &Cx<App>, topology: &Topology, replica: &mainstay_model::no
 }
 
 async fn capture(cx: &Cx<App>, s: &mut State) -> Result<()> {
+    let backup = backups::get(&cx.world, &s.backup).await?;
+    s.results.retain(|(_, r)| r.is_ok());
+    let missing = |c: &&Copy| !s.results.iter().any(|(storage, _)| *storage == c.storage);
+    let missing: Vec<StorageId> = backup.copies.iter().filter(missing).map(|c| c.storage.clone()).collect();
+    let by_itself = backup.kind == BackupKind::Scheduled;
+    let turn = turns::take(cx, by_itself, s.party.as_ref().map(|p| p.id.as_str()), &missing).await?;
+    if turn.waited {
+        // Who was fit to be read from may not be any more.
+        choose_source(cx, s).await?;
+    }
     let topology = Topology::load(&cx.world, &s.cluster).await?;
     let source = s.source.clone().unwrap_or(topology.primary()?.id.clone());
     let plan = topology.plan(topology.node(&source)?)?;
-    let backup = backups::get(&cx.world, &s.backup).await?;
-    s.results.retain(|(_, r)| r.is_ok());
     s.tries += 1;
-    let missing = |c: &&Copy| !s.results.iter().any(|(storage, _)| *storage == c.storage);
-    let missing: Vec<StorageId> = backup.copies.iter().filter(missing).map(|c| c.storage.clone()).collect();
     let good = s.results.iter().find_map(|(storage, r)| Some((storage.clone(), r.as_ref().ok()?.snapshot.clone())));
     let results = match good {
-        None => read_once(cx, s, &topology, plan, &backup, &missing).await?,
+        None => read_once(cx, s, &topology, plan, &backup, &missing).await.inspect_err(|e| s.look_elsewhere(e, &topology))?,
         Some((storage, snapshot)) => copy_from(cx, &backup, &storage, &snapshot, &missing).await?,
     };
     s.results.extend(missing.into_iter().zip(results));
@@ -170,8 +199,23 @@ async fn read_once(
         true => vec![],
         false => store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?,
     };
+    let giving_way = giving_way(cx, topology, &plan)?;
     let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
-    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base })).await
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base, giving_way })).await
+}
+
+/// A primary has to bear it: there is nobody behind whom it could fall.
+fn giving_way(cx: &Cx<App>, topology: &Topology, plan: &NodePlan) -> Result<Option<GivingWay>> {
+    let (primary, options) = (topology.primary()?, &cx.world.options);
+    if plan.id == primary.id {
+        return Ok(None);
+    }
+    Ok(Some(GivingWay {
+        primary: topology.plan(primary)?,
+        lag_bytes: options.backup_lag_bytes,
+        lag_seconds: options.backup_lag_seconds,
+        wait_seconds: options.backup_pause_seconds,
+    }))
 }
 
 async fn copy_from(cx: &Cx<App>, backup: &Backup, good: &StorageId, snapshot: &str, storages: &[StorageId]) -> Result<Vec<Result<Stored>>> {
@@ -192,11 +236,14 @@ async fn or_cancelled<T>(cx: &Cx<App>, work: impl Future<Output = Result<T>>) ->
 }
 
 /// A storage that does not answer is tried again, and in the end given up for this backup where
-/// another one has it.
+/// another one has it. What was stuck was so for long, and is not waited for more than three times.
 fn verdict(s: &State) -> Result<()> {
     let errors: Vec<&Error> = s.results.iter().filter_map(|(_, r)| r.as_ref().err()).collect();
     let none = errors.len() == s.results.len();
     match errors.iter().find(|e| e.is_transient()).or(errors.first()) {
+        Some(e) if e.code == "storage_stuck" && none && s.tries >= TRIES => {
+            Err(Error::failed("storage_stuck", format!("{}, {TRIES} times", e.message)))
+        }
         Some(e) if none || e.is_transient() && s.tries < TRIES => Err((*e).clone()),
         _ => Ok(()),
     }

@@ -7,7 +7,7 @@ use super::{
     back_up::{self, record_copy, settle},
     verify::condemns,
 };
-use crate::{App, app::act, backups, copies, left_behind};
+use crate::{Actor, App, app::act, backups, copies, left_behind, turns};
 use async_trait::async_trait;
 use mainstay_drivers::storage::{RepositoryRef, Stored};
 use mainstay_model::{
@@ -97,6 +97,8 @@ async fn reserve(tx: &mut Tx, s: &mut State) -> Result<()> {
 }
 
 async fn copy(cx: &Cx<App>, s: &mut State) -> Result<()> {
+    // What is made good for by itself comes after what somebody waits for.
+    let _turn = turns::take(cx, cx.requested_by == Actor::mainstay().name, None, std::slice::from_ref(&s.storage)).await?;
     let backup = backups::get(&cx.world, &s.backup).await?;
     let to = backups::repository_of(&cx.world, &backup, &s.storage).await?;
     let damaged = s.before.as_ref().and_then(|b| b.snapshot.clone());

@@ -18,6 +18,7 @@ mod placing;
 pub mod promote;
 pub mod purge_cluster;
 pub mod recover_cluster;
+pub mod rekey_storage;
 pub mod remove_node;
 pub mod restart_cluster;
 pub mod restart_node;
@@ -58,6 +59,7 @@ pub fn registry() -> Registry<App> {
         .with(promote::Promote)
         .with(purge_cluster::PurgeCluster)
         .with(recover_cluster::RecoverCluster)
+        .with(rekey_storage::RekeyStorage)
         .with(remove_node::RemoveNode)
         .with(restart_cluster::RestartCluster)
         .with(restart_node::RestartNode)

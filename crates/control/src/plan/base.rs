@@ -108,8 +108,9 @@ mod tests {
         let (second, other, gone) = (on(Some(&first)), on(Some(&full)), on(Some(&first)));
         let lost = on(Some(&gone));
         let all = [&lost, &other, &second, &full, &first, &bad, &before].map(Clone::clone);
-        assert_eq!(built_on(&all, &bad.id), [first.id.clone(), second.id, lost.id]);
-        assert!(built_on(&all, &other.id).is_empty() && built_on(&all, &BackupId::new()).is_empty());
+        assert_eq!(built_on(&all, &bad.id), [first.id.clone(), second.id, lost.id.clone()]);
+        assert_eq!(built_on(&all, &other.id), [lost.id.clone()], "whose base nobody remembers, and was made later");
+        assert!(built_on(&all, &lost.id).is_empty() && built_on(&all, &BackupId::new()).is_empty());
     }
 
     #[test]

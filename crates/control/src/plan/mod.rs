@@ -17,3 +17,4 @@ pub mod schedule;
 pub mod settings;
 pub mod status;
 pub mod suspicious;
+pub mod turns;

@@ -5,7 +5,7 @@ use crate::{
     groups,
     plan::{
         drill::frozen,
-        retention::{self as plan, Asked, Bin, Class, Clock, Hold, Item, Lane, Pins, Plan, Policy, Rules, ScheduleFacts},
+        retention::{self as plan, Asked, Bin, Class, Clock, Hold, Item, Kept, Lane, Pins, Plan, Policy, Rules, ScheduleFacts},
     },
 };
 use mainstay_model::{
@@ -17,7 +17,7 @@ use mainstay_model::{
 };
 use mainstay_operations::Tx;
 use mainstay_store as store;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub struct Catalogue {
     pub cluster: Cluster,
@@ -102,6 +102,12 @@ impl Catalogue {
         self.plan_under(&self.policy, clock)
     }
 
+    /// What something else than a lock keeps: no lock is made longer for its own sake.
+    pub fn kept_without_locks(&self, now: Time) -> HashSet<BackupId> {
+        let plan = self.planned(&self.policy, Clock { now, last: Some(now) }, false, true).swap_remove(0);
+        plan.keep.into_iter().filter(|(_, why)| !matches!(why, Kept::Leaving)).map(|(id, _)| id).collect()
+    }
+
     /// The same, where a person said yes to however much goes.
     pub fn plan_confirmed(&self, clock: Clock) -> Plan {
         self.plans(&self.policy, clock, true).swap_remove(0)
@@ -113,12 +119,19 @@ impl Catalogue {
 
     /// Its own plan, and those of the clusters it shares group backups with.
     fn plans(&self, policy: &BackupPolicy, clock: Clock, confirmed: bool) -> Vec<Plan> {
+        self.planned(policy, clock, confirmed, false)
+    }
+
+    fn planned(&self, policy: &BackupPolicy, clock: Clock, confirmed: bool, without_locks: bool) -> Vec<Plan> {
         let mut desks = vec![self.desk(policy, clock)];
+        desks.extend(self.others.iter().map(|other| other.desk(&other.policy, clock)));
+        for (.., pins) in desks.iter_mut().filter(|_| without_locks) {
+            pins.held.retain(|_, hold| !matches!(hold, Hold::Locked(_)));
+        }
         if self.others.is_empty() {
             let (facts, items, pins) = desks.remove(0);
             return vec![plan::plan(&facts, &items, &pins, clock)];
         }
-        desks.extend(self.others.iter().map(|other| other.desk(&other.policy, clock)));
         // What a cluster that is being deleted has is not let go beside that.
         let unsettled = self.others.iter().filter(|o| !o.is_settled()).flat_map(|o| o.groups.values().cloned());
         desks[0].2.groups.extend(unsettled);

@@ -67,6 +67,9 @@ fn is_superseded(copy: &Copy, backup: &Backup, others: &[Backup]) -> bool {
 /// The try is counted in the write that begins it.
 async fn complete(app: &Arc<App>, backup: &Backup, copy: &Copy) -> Result<()> {
     let row = store::storages::get(&mut *app.store.read().await?, &copy.storage).await?;
+    if row.followed_by.is_some() {
+        return Ok(());
+    }
     if storages::check(app, &row).await?.rows.iter().any(Check::failed) {
         return Ok(());
     }

@@ -40,6 +40,9 @@ mod tests {
             region: None,
             place: serde_json::Value::Null,
             created_at: Time(0),
+            limits: Default::default(),
+            edition: 1,
+            followed_by: None,
             last_check: at.map(|at| LastCheck { at: Time(at), ok: true, rows: vec![] }),
         };
         let now = Time(DAY_MICROS * 3);

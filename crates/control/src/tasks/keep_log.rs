@@ -166,10 +166,15 @@ async fn line(app: &App, cluster: &ClusterId) -> Result<Line> {
 fn next_part<'a>(parts: &'a [Part], storage: &StorageId, line: &Line, now: Time) -> (u64, Option<&'a Part>) {
     let ours = |p: &&Part| &p.storage == storage && p.line == line.id;
     let Some(last) = parts.iter().filter(ours).max_by_key(|p| (p.to, p.until)) else { return (0, None) };
-    match last.pieces < PIECES && now < last.stored_at.plus_seconds(GROW_SECONDS) {
-        true => (last.from, Some(last)),
-        false => (last.to, None),
+    match is_grown(last, now) {
+        false => (last.from, Some(last)),
+        true => (last.to, None),
     }
+}
+
+/// No other form of it will take its place.
+pub(crate) fn is_grown(part: &Part, now: Time) -> bool {
+    part.pieces >= PIECES || now >= part.stored_at.plus_seconds(GROW_SECONDS)
 }
 
 /// Writes down how the look went. `None` where there is nothing to store now.
@@ -295,6 +300,7 @@ fn part(app: &App, cluster: &Cluster, line: &Line, storage: &StorageId, id: &Bac
         last: stored.last,
         pieces: stored.pieces,
         bytes: stored.stored.data_bytes,
+        lock: None,
     }
 }
 

@@ -138,9 +138,16 @@ impl Known {
     fn found(&mut self, cluster: &ClusterId, schedules: &[(Schedule, Option<ScheduleRun>)]) -> Result<Found> {
         let (passed, failed) = (self.passed.get(cluster).copied(), self.failed.get(cluster).copied());
         let failed = failed.filter(|f| passed.is_none_or(|p| p < *f));
+        let newest = self.good.remove(cluster).transpose()?;
+        // Whoever made it: what lies in all of a schedule's storages protects as well as its own would.
+        let covers = |b: &&Backup, s: &Schedule| s.storages.iter().all(|at| b.copies.iter().any(|c| c.storage == *at && c.is_good()));
+        let mut whole = |s: &Schedule| {
+            let other = newest.as_ref().filter(|b| covers(b, s)).map(|b| b.created_at);
+            Some((s.id.clone(), self.whole.remove(&s.id).max(other)?))
+        };
         Ok(Found {
-            last_good: self.good.remove(cluster).transpose()?.map(|b| b.created_at),
-            last_whole: schedules.iter().filter_map(|(s, _)| self.whole.remove_entry(&s.id)).collect(),
+            last_whole: schedules.iter().filter_map(|(s, _)| whole(s)).collect(),
+            last_good: newest.as_ref().map(|b| b.created_at),
             newest: self.bad.remove(cluster).transpose()?,
             last_failed_drill: failed,
             last_passed_drill: passed,

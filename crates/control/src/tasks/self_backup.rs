@@ -109,7 +109,7 @@ async fn look(app: &App, dir: &Path, seen: &mut Option<Seen>, asked: bool) -> Re
     let quiet = now.seconds_since(last.at) >= app.options.control_plane_quiet_seconds;
     let ready = asked || quiet || now.seconds_since(last.since) >= AT_LAST_SECONDS;
     let mut due = Vec::new();
-    for row in all_storages(app).await? {
+    for row in taking(app).await? {
         let standing = standing(app, &row).await?;
         if asked || (ready && is_due(&standing, &last.mark, now)) {
             due.push((row, standing));
@@ -145,6 +145,13 @@ async fn all_storages(app: &App) -> Result<Vec<StorageRow>> {
     let mut rows = storages::list(app, &project.id).await?;
     // The copy holds the key to all secrets: it goes nowhere unencrypted.
     rows.retain(|row| row.kind != SNAPSHOT);
+    Ok(rows)
+}
+
+/// Those that new copies go to.
+async fn taking(app: &App) -> Result<Vec<StorageRow>> {
+    let mut rows = all_storages(app).await?;
+    rows.retain(|row| row.followed_by.is_none());
     Ok(rows)
 }
 
@@ -277,7 +284,7 @@ async fn repository_id(app: &App) -> Result<ClusterId> {
 pub async fn list(app: &App) -> Result<Vec<CopyView>> {
     let (mark, now) = (mark(app).await?, app.now());
     let mut all = Vec::new();
-    for row in all_storages(app).await? {
+    for row in taking(app).await? {
         let standing = standing(app, &row).await?;
         let late = is_late(&standing, &mark, row.created_at, now);
         let Standing { last, tried_at, error, .. } = standing;
@@ -293,7 +300,7 @@ pub(crate) async fn late(app: &App) -> Result<Vec<Condition>> {
     }
     let (mark, now) = (mark(app).await?, app.now());
     let mut all = Vec::new();
-    for row in all_storages(app).await? {
+    for row in taking(app).await? {
         let standing = standing(app, &row).await?;
         if is_late(&standing, &mark, row.created_at, now) {
             all.push(condition(&row, &standing));

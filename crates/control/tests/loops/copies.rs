@@ -26,7 +26,7 @@ use mainstay_testkit::{
 
 async fn add_second(desk: &Desk, region: Option<&str>) -> Result<()> {
     let place = Place::Local { path: "/srv/second".into() };
-    let new = NewStorage { name: "second".into(), place, region: region.map(Into::into), secret: None };
+    let new = NewStorage { name: "second".into(), place, region: region.map(Into::into), secret: None, limits: Default::default() };
     storages::add(&desk.app, &project(&desk.app).await?.id, new).await.map(drop)
 }
 
@@ -227,7 +227,7 @@ async fn dual_region_is_two_labels_or_a_refusal() {
     assert_eq!(refused.code, "one_region");
     for (name, region) in [("eu-one", "eu-1"), ("eu-two", "eu-1"), ("us-one", "us-1")] {
         let place = Place::Local { path: format!("/srv/{name}").into() };
-        let new = NewStorage { name: name.into(), place, region: Some(region.into()), secret: None };
+        let new = NewStorage { name: name.into(), place, region: Some(region.into()), secret: None, limits: Default::default() };
         storages::add(s.app(), &project(s.app()).await.unwrap().id, new).await.unwrap();
     }
     let (backup, id) = backups::create(s.app(), &somebody(), &cluster, dual()).await.unwrap();

@@ -286,7 +286,7 @@ async fn a_storage_stays_while_a_log_needs_it() {
     Shop { engine: "ledger", replicas: 0 }.open(&world, &desk).await.unwrap();
     let project = project(&desk.app).await.unwrap().id;
     let place = Place::Local { path: "/srv/far".into() };
-    let new = NewStorage { name: "far".into(), place, region: None, secret: None };
+    let new = NewStorage { name: "far".into(), place, region: None, secret: None, limits: Default::default() };
     let (far, _) = storages::add(&desk.app, &project, new).await.unwrap();
     let to = async |name: &str| {
         let wanted = log::Wanted { storages: vec![name.into()], ..switched(true) };

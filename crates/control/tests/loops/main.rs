@@ -6,14 +6,17 @@ mod bin;
 mod clusters;
 mod copies;
 mod groups;
+mod locks;
 mod logs;
 mod mends;
 mod months;
 mod nodes;
+mod rekey;
 mod restores;
 mod scene;
 mod settings;
 mod soak;
+mod turns;
 mod year;
 
 use clusters::{Backups, Is};
@@ -85,6 +88,7 @@ loops! {
     restore_in_place_pair: restores::InPlace(MEMOS, "shop");
     restore_new: restores::New(LEDGERS);
     restore_undo: restores::Undo(MEMOS);
+    storage_rekey: rekey::Rekey(MEMO);
     set_allow_list: settings::SetAllowList(MEMO, Is::Running);
     set_allow_list_stopped: settings::SetAllowList(LEDGER, Is::Stopped);
     set_password_halting: settings::Rotate(LEDGERS, Default::default());

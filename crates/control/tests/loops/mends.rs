@@ -23,7 +23,7 @@ use mainstay_model::{
     drill::DrillResult,
     retention::BackupPolicy,
 };
-use mainstay_operations::{Faults, Point, Status, Verdict, View};
+use mainstay_operations::{Faults, Point, Retry, RunnerOptions, Status, Verdict, View};
 use mainstay_store::Paging;
 use mainstay_testkit::{
     FakeWorld, World,
@@ -103,22 +103,20 @@ async fn a_backup_that_failed_within_an_operation_has_a_successor() {
 }
 
 async fn add_second(s: &Stand) {
-    let new = NewStorage { name: "second".into(), place: Place::Local { path: "/srv/second".into() }, region: None, secret: None };
+    let new = NewStorage {
+        name: "second".into(),
+        place: Place::Local { path: "/srv/second".into() },
+        region: None,
+        secret: None,
+        limits: Default::default(),
+    };
     storages::add(s.app(), &project(s.app()).await.unwrap().id, new).await.unwrap();
 }
 
 /// The cluster's backups go to `local` and, by another schedule, to `second`.
 async fn scheduled_into_both(s: &Stand) {
     add_second(s).await;
-    let wish = SetSchedule {
-        name: Some("elsewhere".into()),
-        days: None,
-        hours: None,
-        time_zone: None,
-        retention: None,
-        storages: Some(vec!["second".into()]),
-        ..SetSchedule::default()
-    };
+    let wish = SetSchedule { name: Some("elsewhere".into()), storages: Some(vec!["second".into()]), ..SetSchedule::default() };
     schedules::set(s.app(), &s.cluster, wish).await.unwrap();
 }
 
@@ -131,19 +129,21 @@ async fn a_backup_within_an_operation_goes_to_the_first_storage_that_answers() {
     let s = stand("memo", 1).await;
     scheduled_into_both(&s).await;
     let newest = async || s.world.backups().await.unwrap().into_iter().rfind(|b| b.kind == BackupKind::Promotion && b.is_good()).unwrap();
+    let promote = async |to: &str| {
+        let shop = mainstay_testkit::world::cluster(s.app(), "shop").await.unwrap();
+        let id = nodes::promote(s.app(), &somebody(), &shop, to, false, Some(to)).await.unwrap();
+        assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    };
     s.world.outside.faults.switch("storage.gone.local", true);
-    let id = s.promote().await;
-    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    promote("shop-2").await;
     assert_eq!(in_storages(&newest().await), ["second"]);
     // One that answers and then breaks is no better.
     s.world.outside.faults.switch("storage.gone.local", false);
     s.world.outside.faults.switch("storage.breaks.local", true);
-    let id = nodes::promote(s.app(), &somebody(), &s.cluster, "shop-1", false, Some("shop-1")).await.unwrap();
-    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    promote("shop-1").await;
     assert_eq!(in_storages(&newest().await), ["second"]);
     s.world.outside.faults.switch("storage.breaks.local", false);
-    let id = s.promote().await;
-    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    promote("shop-2").await;
     assert_eq!(in_storages(&newest().await), ["local"]);
     s.is_sound().await;
 }
@@ -423,4 +423,34 @@ async fn a_dead_primary_is_given_up_only_when_that_is_said_and_comes_back_only_b
         assert!(shop.nodes.iter().all(|n| n.phase.is_none()), "it follows like any other");
         s.is_sound().await;
     }
+}
+
+/// The replica fell too far behind while it was read: the next try reads the primary.
+#[tokio::test]
+async fn a_replica_that_cannot_bear_it_is_left_alone() {
+    let s = stand("memo", 1).await;
+    let read_from = |b: &Backup| b.facts.as_ref().map(|f| f.node.clone()).unwrap();
+    assert_eq!(read_from(&s.look(&s.backup).await), "shop-2");
+    s.world.outside.faults.fail("engine.capture", 1, Error::unavailable("source_behind", "it is too far behind"));
+    let (backup, id) = backups::create(s.app(), &somebody(), &s.cluster, NewBackup::default()).await.unwrap();
+    assert_eq!(s.end(&id).await.status, Status::Succeeded);
+    let made = s.look(&backup).await;
+    assert!(made.is_good() && read_from(&made) == "shop-1", "{made:?}");
+    s.is_sound().await;
+}
+
+/// Fifteen minutes each: three times, whatever the runner would allow.
+#[tokio::test]
+async fn what_is_stuck_is_tried_three_times() {
+    let s = stand("ledger", 0).await;
+    s.desk.close().await;
+    let patient = RunnerOptions { retry: Retry { tries: 9, ..hasty().retry }, ..hasty() };
+    let desk = s.world.desk_with(patient).await.unwrap();
+    let before = s.world.outside.faults.visits("storage.put");
+    s.world.outside.faults.fail("storage.put", 9, Error::unavailable("storage_stuck", "nothing moved for 15 minutes"));
+    let (backup, id) = backups::create(&desk.app, &somebody(), &s.cluster, NewBackup::default()).await.unwrap();
+    let view = ended(&desk.app.runner, &id).await.unwrap();
+    assert_eq!((view.status, s.world.outside.faults.visits("storage.put") - before), (Status::Failed, 3));
+    let made = backups::get(&desk.app, &backup.id).await.unwrap();
+    assert!(made.status == BackupStatus::Failed && made.error.as_ref().unwrap().contains("3 times"), "{made:?}");
 }

@@ -82,7 +82,8 @@ impl Story for Promote {
         let (primary, wanted) = (topology(app, "shop").await?.primary()?.name.clone(), if succeeded { "shop-2" } else { "shop-1" });
         let made = world.backups().await?.iter().filter(|b| b.kind == BackupKind::Promotion && b.is_good()).count();
         if primary != wanted || made != usize::from(succeeded) {
-            return wrong(format!("{primary} leads, with {made} backups after the promotion"));
+            let all = world.backups().await?;
+            return wrong(format!("{primary} leads, with {made} good backups after the promotion: {all:?}"));
         }
         Ok(())
     }

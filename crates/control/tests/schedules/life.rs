@@ -139,7 +139,7 @@ async fn a_cluster_that_never_came_to_be_leaves_none() {
 async fn a_storage_that_a_schedule_goes_to_stays() {
     let (world, desk, cluster) = scene().await;
     let place = Place::Local { path: world.outside.scratch().join("second") };
-    let new = NewStorage { name: "second".into(), place, region: None, secret: None };
+    let new = NewStorage { name: "second".into(), place, region: None, secret: None, limits: Default::default() };
     let second = storages::add(&desk.app, &cluster.project, new).await.unwrap().0;
     let there = schedules::SetSchedule { storages: Some(vec!["local".into(), "second".into()]), ..Default::default() };
     schedules::set(&desk.app, &cluster, there).await.unwrap();

@@ -49,6 +49,7 @@ async fn version_of(runtime: &dyn Runtime, bin_dir: &Path, env: &BTreeMap<String
         user: None,
         stdin: vec![],
         timeout: Duration::from_secs(10),
+        background: false,
     };
     let out = runtime.exec(exec).await.ok().filter(|out| out.status == 0)?;
     parse_version(&String::from_utf8_lossy(&out.stdout))

@@ -44,6 +44,7 @@ impl Tool<'_> {
             user: node.installed.user.clone(),
             stdin: self.stdin,
             timeout: self.timeout,
+            background: false,
         };
         node.runtime.exec(exec).await
     }

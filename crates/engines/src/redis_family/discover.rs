@@ -50,6 +50,7 @@ async fn version_of(flavour: &Flavour, runtime: &dyn Runtime, bin_dir: &Path, en
         user: None,
         stdin: vec![],
         timeout: Duration::from_secs(10),
+        background: false,
     };
     let out = runtime.exec(exec).await.ok().filter(|out| out.status == 0)?;
     parse_version(flavour.title, &String::from_utf8_lossy(&out.stdout))

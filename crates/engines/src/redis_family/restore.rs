@@ -130,6 +130,7 @@ async fn read_through(name: &str, node: &Node) -> Result<Check> {
         user: node.installed.user.clone(),
         stdin: vec![],
         timeout: LONG,
+        background: false,
     };
     let out = node.runtime.exec(exec).await.map_err(|e| e.context(format!("running {tool}")))?;
     let said = String::from_utf8_lossy(&out.stdout).into_owned();

@@ -143,7 +143,14 @@ impl Bed {
         let runtime = ProcessRuntime::new(dir.path().join("runtime"), Options::default()).unwrap();
         let place = Place::Local { path: dir.path().join("backups") };
         let repository = RepositoryRef {
-            storage: StorageSpec { id: StorageId::new(), name: "local".into(), place, secret: None },
+            storage: StorageSpec {
+                id: StorageId::new(),
+                name: "local".into(),
+                place,
+                secret: None,
+                limits: Default::default(),
+                edition: 1,
+            },
             project: ProjectId::new(),
             cluster: ClusterId::new(),
             chunking: engine.info().chunking,

@@ -116,7 +116,16 @@ impl Person<'_> {
     }
 
     async fn finish(&self, line: &str, program: PathBuf, args: Vec<String>, user: Option<String>) {
-        let exec = Exec { program, args, env: self.env(), working_dir: "/".into(), user, stdin: vec![], timeout: Duration::from_secs(60) };
+        let exec = Exec {
+            program,
+            args,
+            env: self.env(),
+            working_dir: "/".into(),
+            user,
+            stdin: vec![],
+            timeout: Duration::from_secs(60),
+            background: false,
+        };
         let ExecOutput { status, stdout, stderr } = self.bed.runtime.exec(exec).await.unwrap();
         assert_eq!(status, 0, "{line}: {}{stderr}", String::from_utf8_lossy(&stdout));
     }

@@ -41,6 +41,17 @@ pub enum StorageVerb {
     /// Look whether it can be reached, written and read
     #[command(after_help = "Exits 1 where something is wrong.\n\nExample:\n  mainstay storage check local")]
     Check(OneStorage),
+    Set(SetStorage),
+    /// Begin new repositories with other master keys: somebody may have seen the old ones
+    #[command(after_help = "\
+Removing a recovery key does not take back the master key that was read with it. New backups go to new
+repositories beside the old ones, the first of each cluster in full; the old ones stay as a storage of their own
+until their backups have expired.
+
+Examples:
+  mainstay storage rekey cloud --dry-run
+  mainstay storage rekey cloud")]
+    Rekey(OneStorage),
     /// Forget a storage that holds no backup
     #[command(after_help = "Example:\n  mainstay storage remove second")]
     Remove(OneStorage),
@@ -124,6 +135,31 @@ pub struct Place {
     /// sftp, and borg over ssh: a file that holds the private key that logs in
     #[arg(long, value_name = "FILE")]
     pub ssh_key_file: Option<PathBuf>,
+    /// Bytes a second to and from it at most, for all that Mainstay does there together [default: no limit]
+    #[arg(long, value_name = "20MB/s")]
+    pub bandwidth: Option<String>,
+    /// How many backups are written to it at a time; the others wait for their turn [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<u32>,
+}
+
+/// Change how much of a storage backups may take
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It holds at once, also for what is under way.
+
+Examples:
+  mainstay storage set cloud --bandwidth 20MB/s --parallel 2
+  mainstay storage set cloud --bandwidth none")]
+pub struct SetStorage {
+    /// The storage's name or id
+    pub storage: String,
+    /// Bytes a second to and from it at most, 100kB/s or more; none takes the limit away
+    #[arg(long, value_name = "20MB/s|none")]
+    pub bandwidth: Option<String>,
+    /// How many backups are written to it at a time; none takes the limit away
+    #[arg(long, value_name = "N|none")]
+    pub parallel: Option<String>,
 }
 
 #[derive(Debug, Args)]

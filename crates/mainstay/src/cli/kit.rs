@@ -104,6 +104,7 @@ mod tests {
             cluster: Some(cluster.into()),
             cluster_id: format!("cl_{cluster}"),
             project_id: "pr_1".into(),
+            edition: 1,
             engine: None,
             engine_version: None,
             opens: true,

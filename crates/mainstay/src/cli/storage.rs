@@ -1,16 +1,17 @@
 //! `mainstay storage …`
 
 use crate::{
-    args::nouns::{Place, StorageVerb},
+    args::nouns::{Place, SetStorage, StorageVerb},
     exit::{Exit, Failure, Outcome},
     output::{Row, Show, bytes, card, grid, local, note, or_dash, yes_no},
     session::{Ask, Session, nothing},
 };
-use mainstay_api_types::{AddStorage, Storage, StorageCheck};
+use mainstay_api_types::{AddStorage, PatchStorage, Storage, StorageCheck};
 use mainstay_client::segment;
 use mainstay_model::{
     Secret,
     backup::{Check, LastCheck},
+    limits,
 };
 use std::path::PathBuf;
 
@@ -20,6 +21,8 @@ pub async fn run(s: &Session, verb: StorageVerb) -> Outcome {
         StorageVerb::List => s.show(&s.list::<Storage>("/storages", &[]).await?)?,
         StorageVerb::Show(a) => s.show(&s.get::<Storage>(path(&a.storage)).await?)?,
         StorageVerb::Check(a) => return check(s, &a.storage).await,
+        StorageVerb::Set(a) => set(s, a).await?,
+        StorageVerb::Rekey(a) => rekey(s, &a.storage).await?,
         StorageVerb::Remove(a) => remove(s, &a.storage).await?,
     }
     Ok(Exit::Done)
@@ -50,7 +53,36 @@ pub fn body(name: String, place: Place) -> Result<AddStorage, Failure> {
         repository: place.repository,
         host_key: place.host_key,
         ssh_key: file("--ssh-key-file", place.ssh_key_file)?.map(Secret::new),
+        bandwidth: place.bandwidth.as_deref().map(rate).transpose()?,
+        parallel: place.parallel,
     })
+}
+
+fn rate(text: &str) -> Result<u64, Failure> {
+    limits::bandwidth(text).map_err(|e| Failure::usage(format!("--bandwidth: {}", e.message)))
+}
+
+fn number(text: &str) -> Result<u32, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("--parallel: \"{text}\" is neither a number nor {}", limits::NONE)))
+}
+
+/// A limit, or that there is none any more.
+fn limit<T>(text: &str, read: impl Fn(&str) -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+    if text == limits::NONE { Ok(None) } else { read(text).map(Some) }
+}
+
+async fn set(s: &Session, a: SetStorage) -> Outcome<()> {
+    let body = PatchStorage {
+        bandwidth: a.bandwidth.as_deref().map(|text| limit(text, rate)).transpose()?,
+        parallel: a.parallel.as_deref().map(|text| limit(text, number)).transpose()?,
+    };
+    if body.bandwidth.is_none() && body.parallel.is_none() {
+        return Err(Failure::usage("nothing to change: give --bandwidth, --parallel or both"));
+    }
+    if let Some(storage) = s.at_once::<Storage>(Ask::patch(path(&a.storage), &body), &format!("change storage {}", a.storage)).await? {
+        s.show(&storage)?;
+    }
+    Ok(())
 }
 
 fn file(flag: &str, path: Option<PathBuf>) -> Result<Option<String>, Failure> {
@@ -107,6 +139,16 @@ async fn check(s: &Session, name: &str) -> Outcome {
     }
 }
 
+async fn rekey(s: &Session, name: &str) -> Outcome<()> {
+    let before: Storage = s.get(path(name)).await?;
+    if s.perform(Ask::post(format!("{}/rekey", path(name)), &nothing())).await?.is_some() {
+        s.show(&s.get::<Storage>(path(before.name.as_str())).await?)?;
+        note(format!("what was backed up so far is in storage {}-edition-{} until it expires", before.name, before.edition));
+        note(format!("next: mainstay backup create CLUSTER --storage {}", before.name));
+    }
+    Ok(())
+}
+
 async fn remove(s: &Session, name: &str) -> Outcome<()> {
     let storage: Storage = s.get(path(name)).await?;
     let removed = s.at_once::<serde_json::Value>(Ask::delete(path(name), &nothing()), &format!("remove storage {name}")).await?;
@@ -134,6 +176,9 @@ impl Show for Storage {
             ("kind", self.kind.clone()),
             ("region", self.region.clone().unwrap_or_else(|| "-".into())),
             ("location", self.location.clone()),
+            ("new backups", if self.rekeyed { "no: it was rekeyed, and only keeps what it has".into() } else { "yes".to_string() }),
+            ("bandwidth", self.bandwidth.map_or("no limit".into(), limits::rate)),
+            ("at a time", self.parallel.map_or("no limit".into(), |n| format!("{n} backups"))),
             ("added", local(self.created_at)),
             ("last check", looked(self.last_check.as_ref())),
         ])

@@ -64,7 +64,8 @@ pub async fn rebuild(spec: &StorageSpec, key: &Secret, backup: Option<&str>, dir
     let _lock = data_dir::Lock::take(&dir)?;
     refuse_another(&dir)?;
     let staging = empty(&dir.join(STAGING))?;
-    let open = storages.open(&recovery::reference(spec, &repository.project, &repository.cluster, key), false).await?;
+    let there = StorageSpec { edition: repository.edition, ..spec.clone() };
+    let open = storages.open(&recovery::reference(&there, &repository.project, &repository.cluster, key), false).await?;
     open.get(&backup.snapshot, Arc::new(Files { dir: staging.clone() }), &Progress::default()).await?;
     let settled = settle(storages, spec, backup, &staging, &dir).await?;
     publish(&staging, &dir)?;

@@ -156,7 +156,12 @@ async fn serve_agent(config: &Config, data_dir: &Path) -> Result<Serving> {
         data_dir: data_dir.into(),
         engines: mainstay_engines::all(),
         runtime,
-        storages: Arc::new(mainstay_storages::OpenStorages::new().with_borg(borg).with_nodes(data_dir.join("nodes"))),
+        storages: Arc::new(
+            mainstay_storages::OpenStorages::new()
+                .with_borg(borg)
+                .with_nodes(data_dir.join("nodes"))
+                .with_uploads(data_dir.join("agent/uploads")),
+        ),
         endpoint: Arc::new(Gateway(mainstay_gateway::Client::new(gateway::socket(data_dir)?))),
         sockets_root: data_dir::sockets_root()?,
         engine_dirs: config.engine_dirs.clone(),

@@ -81,6 +81,9 @@ impl Tool {
             offline: false,
         })?;
         let pid = child.id().cast_signed();
+        if exec.background {
+            procs::put_behind(pid);
+        }
         let stat = procs::look(pid).ok_or_else(|| Error::internal("a child that was not waited for has no stat"))?;
         Ok(Tool { main: Main::of(&stat), mark, child, reaped: false })
     }

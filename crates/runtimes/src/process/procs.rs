@@ -1,6 +1,7 @@
 //! What `/proc` says: who lives, since when, and who belongs to whom.
 
 use super::{doing::Doing, record::Main};
+use mainstay_drivers::background::LAST;
 use mainstay_model::{Result, Time};
 use procfs::{FromRead, process::Stat};
 use std::{
@@ -52,7 +53,6 @@ pub(crate) fn is_offline(pid: i32) -> bool {
 /// nothing to other sessions where the kernel groups by session, so the session is told as well. That
 /// something of it is not allowed here costs speed elsewhere, and is no reason not to run.
 pub(crate) fn put_behind(pid: i32) {
-    const LAST: i32 = 19;
     if let Some(pid) = rustix::process::Pid::from_raw(pid) {
         let _ = rustix::process::setpriority_process(Some(pid), LAST);
     }

@@ -139,5 +139,6 @@ pub fn exec(program: &str, args: &[&str]) -> Exec {
         user: None,
         stdin: vec![],
         timeout: Duration::from_secs(10),
+        background: false,
     }
 }

@@ -69,6 +69,10 @@ impl Address {
         Some(vec!["-p".into(), port.to_string(), "-l".into(), user.clone(), host.clone()])
     }
 
+    pub fn is_far(&self) -> bool {
+        matches!(self, Address::Ssh { .. })
+    }
+
     /// `false` where a look without Borg is enough to know that nothing is there.
     pub fn may_hold(&self, url: &str) -> bool {
         match self {

@@ -152,8 +152,15 @@ impl Borg {
     }
 
     pub async fn version(&self, room: Arc<Room>) -> Result<String> {
-        let out =
-            self.exec(Call { room, args: vec!["--version".into()], input: Input::Bytes(vec![]), timeout: Duration::from_secs(60) }).await?;
+        let out = self
+            .exec(Call {
+                room,
+                args: vec!["--version".into()],
+                input: Input::Bytes(vec![]),
+                timeout: Duration::from_secs(60),
+                background: false,
+            })
+            .await?;
         Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
     }
 
@@ -170,6 +177,7 @@ impl Borg {
                 Input::Bytes(bytes) => bytes,
             },
             timeout: call.timeout,
+            background: call.background,
         };
         let mut out = self.runtime.exec(exec).await?;
         if out.status != 0 && out.stderr.contains("ConnectionClosed") {
@@ -189,6 +197,7 @@ impl Borg {
             user: None,
             stdin: Vec::new(),
             timeout: Duration::from_secs(60),
+            background: false,
         };
         let out = self.runtime.exec(exec).await?;
         Ok(if out.status == 0 { String::new() } else { format!("\n{}", out.stderr) })
@@ -200,6 +209,8 @@ pub struct Call {
     pub args: Vec<String>,
     pub input: Input,
     pub timeout: Duration,
+    /// For a backup: it comes last in line.
+    pub background: bool,
 }
 
 /// What it reads from its standard input.
@@ -220,7 +231,7 @@ impl Repo {
     }
 
     pub fn call(&self, room: &Arc<Room>, args: Vec<String>, timeout: Duration) -> Call {
-        Call { room: room.clone(), args, input: Input::Passphrase(self.passphrase.clone()), timeout }
+        Call { room: room.clone(), args, input: Input::Passphrase(self.passphrase.clone()), timeout, background: false }
     }
 
     /// Runs Borg to a good end.
@@ -254,7 +265,7 @@ impl Repo {
         let line = Line::new(over);
         let talking = line.clone();
         let worker = self.pool.run(lane, move |_| work(&talking));
-        let child = self.borg.exec(self.call(room, args, LONG));
+        let child = self.borg.exec(Call { background: lane.is_last(), ..self.call(room, args, LONG) });
         tokio::pin!(worker, child);
         let (mut worked, mut ran) = (None, None);
         let mut tick = tokio::time::interval(Duration::from_millis(100));

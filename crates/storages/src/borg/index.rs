@@ -1,10 +1,11 @@
 //! Which repositories lie on another host. `borg serve` lists none, and whoever has lost everything but
 //! the place and a key has no catalogue to ask. So a small repository beside them, without encryption,
-//! holds an empty archive for each, named `<project>.<cluster>`: no more than their paths tell anyway.
+//! holds an empty archive for each, named `<project>.<cluster>`, as the directories are: no more than their paths tell anyway.
 //! Nothing in it is believed; what it names has still to be opened with a key.
 
 use super::{address::Address, plain::Plain, trouble};
-use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result, backup::Check};
+use mainstay_drivers::storage::{Spot, directory_name, parse_directory};
+use mainstay_model::{Error, Kind, ProjectId, Result, backup::Check};
 
 const NAME: &str = "mainstay-index";
 
@@ -21,7 +22,7 @@ impl Index {
 
     /// A place without one holds no repositories of ours, or only such that were not written to since
     /// there are indexes.
-    pub async fn list(&self) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub async fn list(&self) -> Result<Vec<Spot>> {
         match self.0.archives().await {
             Ok(all) => Ok(all.iter().filter_map(|archive| parse(&archive.name)).collect()),
             Err(e) if e.kind == Kind::NotFound => Err(Error::conflict(
@@ -37,19 +38,18 @@ impl Index {
     }
 
     /// Written down once; what is there already is done.
-    pub async fn note(&self, project: &ProjectId, cluster: &ClusterId) -> Result<()> {
-        let at = (project.clone(), cluster.clone());
+    pub async fn note(&self, at: &Spot) -> Result<()> {
         match self.0.archives().await {
-            Ok(all) if all.iter().any(|archive| parse(&archive.name).as_ref() == Some(&at)) => return Ok(()),
+            Ok(all) if all.iter().any(|archive| parse(&archive.name).as_ref() == Some(at)) => return Ok(()),
             Err(e) if e.kind == Kind::NotFound => self.0.make().await?,
             found => drop(found?),
         }
         // Of the empty directory it runs in: only the name matters.
-        self.0.run(&["create", "--files-cache=disabled"], &[self.0.archive(&name(project, cluster)), ".".into()], "").await.map(drop)
+        self.0.run(&["create", "--files-cache=disabled"], &[self.0.archive(&name(at)), ".".into()], "").await.map(drop)
     }
 
-    pub async fn forget(&self, project: &ProjectId, cluster: &ClusterId) -> Result<()> {
-        match self.0.run(&["delete"], &[self.0.archive(&name(project, cluster))], "").await {
+    pub async fn forget(&self, at: &Spot) -> Result<()> {
+        match self.0.run(&["delete"], &[self.0.archive(&name(at))], "").await {
             Err(e) if e.kind == Kind::NotFound || trouble::is_append_only(&e) => Ok(()),
             done => done.map(drop),
         }
@@ -71,23 +71,28 @@ impl Index {
     }
 }
 
-fn name(project: &ProjectId, cluster: &ClusterId) -> String {
-    format!("{project}.{cluster}")
+fn name((project, cluster, edition): &Spot) -> String {
+    format!("{project}.{}", directory_name(cluster, *edition))
 }
 
-fn parse(name: &str) -> Option<(ProjectId, ClusterId)> {
-    let (project, cluster) = name.split_once('.')?;
-    Some((ProjectId::parse(project)?, ClusterId::parse(cluster)?))
+fn parse(name: &str) -> Option<Spot> {
+    let (project, directory) = name.split_once('.')?;
+    let (cluster, edition) = parse_directory(directory)?;
+    Some((ProjectId::parse(project)?, cluster, edition))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_model::ClusterId;
 
     #[test]
     fn only_what_mainstay_writes_is_a_name() {
         let (project, cluster) = (ProjectId::new(), ClusterId::new());
-        assert_eq!(parse(&name(&project, &cluster)), Some((project.clone(), cluster)));
+        for edition in [1, 2] {
+            let at = (project.clone(), cluster.clone(), edition);
+            assert_eq!(parse(&name(&at)), Some(at));
+        }
         for other in ["", ".", "a.b", "../x.cl_1", &format!("{project}."), project.as_str()] {
             assert_eq!(parse(other), None, "{other}");
         }

@@ -31,6 +31,7 @@ mod upkeep;
 pub use child::Borg;
 
 use crate::{
+    pace::Pace,
     place::quoted,
     pool::{Lane, Pool},
 };
@@ -42,11 +43,11 @@ use mainstay_drivers::{
     engine::Chunking,
     progress::Progress,
     storage::{
-        BorgPlace, Depth, Described, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Storage,
+        BorgPlace, Depth, Described, RepositoryKeys, RepositoryRef, Sink, Snapshot, SnapshotEntry, SnapshotLabel, Source, Spot, Storage,
         StorageReport, StorageSpec, StorageUsage, Stored,
     },
 };
-use mainstay_model::{ClusterId, Kind, ProjectId, Result, Secret, backup::Facts};
+use mainstay_model::{ClusterId, Kind, Result, Secret, backup::Facts};
 use plain::Plain;
 use std::{
     collections::HashMap,
@@ -71,6 +72,10 @@ struct Site {
     append_only: OnceCell<bool>,
 }
 
+fn spot(repository: &RepositoryRef) -> Spot {
+    (repository.project.clone(), repository.cluster.clone(), repository.storage.edition)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -88,6 +93,9 @@ struct Repo {
     passphrase: Secret,
     login: Option<Secret>,
     chunking: Chunking,
+    pace: Arc<Pace>,
+    /// How many runs at once have the bandwidth together.
+    shares: u32,
 }
 
 impl Shelf {
@@ -103,7 +111,7 @@ impl Shelf {
         check::check(&self.borg, &self.pool, spec, place).await
     }
 
-    pub async fn discover(&self, spec: &StorageSpec, place: &BorgPlace) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub async fn discover(&self, spec: &StorageSpec, place: &BorgPlace) -> Result<Vec<Spot>> {
         let address = Address::parse(place)?;
         if let Address::Local(path) = address {
             return self.pool.run(Lane::Ask, move |_| crate::place::local::repositories(&path)).await;
@@ -116,12 +124,12 @@ impl Shelf {
         }
     }
 
-    fn repo(&self, repository: &RepositoryRef, place: &BorgPlace) -> Result<Repo> {
+    fn repo(&self, repository: &RepositoryRef, place: &BorgPlace, pace: Arc<Pace>) -> Result<Repo> {
         let address = Address::parse(place)?;
         if let Address::Local(root) = &address {
             crate::directory(root, repository)?;
         }
-        let url = address.url(&format!("{}/{}", repository.project, repository.cluster));
+        let url = address.url(&repository.below());
         let site = lock(&self.sites).entry(url.clone()).or_default().clone();
         Ok(Repo {
             borg: self.borg.clone(),
@@ -133,11 +141,13 @@ impl Shelf {
             passphrase: repository.keys.own.clone(),
             login: repository.storage.secret.clone(),
             chunking: repository.chunking,
+            pace,
+            shares: repository.storage.limits.parallel.unwrap_or(1),
         })
     }
 
-    pub async fn open(&self, repository: &RepositoryRef, place: &BorgPlace, create: bool) -> Result<Arc<dyn Storage>> {
-        let repo = self.repo(repository, place)?;
+    pub async fn open(&self, repository: &RepositoryRef, place: &BorgPlace, pace: Arc<Pace>, create: bool) -> Result<Arc<dyn Storage>> {
+        let repo = self.repo(repository, place, pace)?;
         let way = crate::handle_of(repository)?;
         let keys = repository.keys.clone();
         let known = lock(&repo.site.opened).get(&way).cloned();
@@ -158,20 +168,20 @@ impl Shelf {
     /// whoever has lost everything else. The next opening tries again, and `storage check` says it.
     async fn noted(&self, repo: &Repo, repository: &RepositoryRef) {
         let Some(index) = Index::of(&repo.plain()) else { return };
-        if let Err(e) = index.note(&repository.project, &repository.cluster).await {
+        if let Err(e) = index.note(&spot(repository)).await {
             tracing::warn!(inside = e.inside, "the repository at {} was not noted in the index of its place: {e}", repo.url);
         }
     }
 
-    pub async fn remove(&self, repository: &RepositoryRef, place: &BorgPlace) -> Result<()> {
-        let repo = self.repo(repository, place)?;
+    pub async fn remove(&self, repository: &RepositoryRef, place: &BorgPlace, pace: Arc<Pace>) -> Result<()> {
+        let repo = self.repo(repository, place, pace)?;
         let _alone = repo.site.gate.clone().write_owned().await;
         lock(&repo.site.opened).clear();
         let index = Index::of(&repo.plain());
         upkeep::destroy(repo, &repository.keys).await?;
         // A name that leads nowhere misleads nobody.
         if let Some(index) = index
-            && let Err(e) = index.forget(&repository.project, &repository.cluster).await
+            && let Err(e) = index.forget(&spot(repository)).await
         {
             tracing::warn!(inside = e.inside, "a removed repository is still in the index of its place: {e}");
         }
@@ -316,6 +326,10 @@ impl Storage for BorgStorage {
     async fn key_export(&self) -> Result<Option<Secret>> {
         let _with_others = self.repo.site.gate.read().await;
         self.repo.noticed(self.repo.key_export().await).map(Some)
+    }
+
+    fn moved(&self) -> u64 {
+        self.repo.pace.moved()
     }
 
     /// Of several recovery keys, for the first.

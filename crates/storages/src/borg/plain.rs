@@ -37,7 +37,7 @@ impl Plain {
 
     async fn run_once(&self, head: &[&str], tail: &[String], stdin: &str) -> Result<ExecOutput> {
         let room = self.borg.room(&self.pool, &self.address, self.login.clone()).await?;
-        let call = Call { room, args: words(head, tail), input: Input::Bytes(stdin.into()), timeout: QUICK };
+        let call = Call { room, args: words(head, tail), input: Input::Bytes(stdin.into()), timeout: QUICK, background: false };
         let out = self.borg.exec(call).await?;
         trouble::judge(head[0], &self.url, &out).map(|()| out)
     }

@@ -132,7 +132,7 @@ pub struct Fed {
 async fn create(repo: &Repo, label: &SnapshotLabel, source: Box<dyn Source>, tally: &Arc<Tally>) -> Result<Fed> {
     let room = repo.room().await?;
     room.pipe("paths")?;
-    let args = vec![
+    let mut args = vec![
         "create".into(),
         "--read-special".into(),
         "--files-cache=disabled".into(),
@@ -149,9 +149,26 @@ async fn create(repo: &Repo, label: &SnapshotLabel, source: Box<dyn Source>, tal
         "cat".into(),
         "../paths".into(),
     ];
-    let (label, tally, at) = (label.clone(), tally.clone(), room.clone());
-    let over = over(&tally);
-    repo.beside(&room, args, (Lane::Write, over), move |line| Feed::open(&at, line, &tally)?.run(label, source)).await
+    args.extend(ratelimit(repo));
+    let (label, tally, at, repo) = (label.clone(), tally.clone(), room.clone(), repo.clone());
+    let (over, into) = (over(&tally), repo.clone());
+    repo.beside(&room, args, (Lane::Write, over), move |line| Feed::open(&at, line, &tally, &into)?.run(label, source)).await
+}
+
+impl Repo {
+    /// Borg holds its limit on connections only; into a directory what is fed is held to it.
+    fn passes(&self, bytes: usize) {
+        match self.address.is_far() {
+            true => self.pace.count(bytes),
+            false => self.pace.pass_blocking(bytes),
+        }
+    }
+}
+
+/// Borg's own limit is one for a run and in KiB a second: each run has its share.
+fn ratelimit(repo: &Repo) -> Option<String> {
+    let rate = repo.pace.rate().filter(|_| repo.address.is_far())?;
+    Some(format!("--upload-ratelimit={}", (rate / u64::from(repo.shares.max(1)) / 1024).max(1)))
 }
 
 fn over(tally: &Arc<Tally>) -> Over {
@@ -172,6 +189,7 @@ fn chunker(chunking: Chunking) -> String {
 }
 
 struct Feed<'a> {
+    repo: &'a Repo,
     tree: PathBuf,
     line: &'a Line,
     tally: &'a Arc<Tally>,
@@ -186,10 +204,10 @@ const LONGEST: usize = 3500;
 const OUR_MODE: u32 = 0o600;
 
 impl<'a> Feed<'a> {
-    fn open(room: &Room, line: &'a Line, tally: &'a Arc<Tally>) -> Result<Self> {
+    fn open(room: &Room, line: &'a Line, tally: &'a Arc<Tally>, repo: &'a Repo) -> Result<Self> {
         let tree = room.tree();
         let paths = Writer::open(&tree.with_file_name("paths"), line).map_err(broken)?;
-        Ok(Feed { tree, line, tally, paths, files: Vec::new(), links: Vec::new() })
+        Ok(Feed { repo, tree, line, tally, paths, files: Vec::new(), links: Vec::new() })
     }
 
     fn run(mut self, label: SnapshotLabel, source: Box<dyn Source>) -> Result<Fed> {
@@ -284,6 +302,7 @@ impl<'a> Feed<'a> {
                 Err(e) => return Err(self.tally.verdict().err().unwrap_or_else(|| e.into())),
             };
             hash.update(&block[..read]);
+            self.repo.passes(read);
             out.write_all(&block[..read]).map_err(broken)?;
             size += read as u64;
         }
@@ -332,7 +351,7 @@ fn padded(path: &str) -> String {
 /// Reads the whole archive out of the repository again and holds every file against what was fed.
 async fn read_back(repo: &Repo, archive: &str, fed: &Fed, progress: &Progress, tally: &Arc<Tally>) -> Result<Check> {
     progress.say("reading back");
-    let (count, bytes) = read::compare(repo, archive, fed.files.clone(), progress, over(tally)).await?;
+    let (count, bytes) = read::compare(repo, archive, fed.files.clone(), progress, (Lane::Write, over(tally))).await?;
     let detail = format!("{count} files, {bytes} bytes, read back through borg and equal to what was fed, hash by hash");
     Ok(Check::new("read_back", true, detail))
 }

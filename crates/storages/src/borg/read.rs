@@ -7,6 +7,7 @@ use super::{
     trouble::broken,
 };
 use crate::{
+    pace::{PIECE, Pace},
     pool::Lane,
     record::{self, Listed, Record},
     source::cancelled,
@@ -71,8 +72,10 @@ async fn export<T: Send + 'static>(
     let pipe = room.pipe("out")?;
     let mut args = vec!["export-tar".to_owned(), repo.archive(archive), "../out".into()];
     args.extend(names.iter().map(|&name| name.to_owned()));
+    let pace = repo.pace.clone();
     let work = move |line: &Line| {
-        let mut tar = tar::Archive::new(Reader::open(&pipe, line).map_err(broken)?);
+        let inner = Reader::open(&pipe, line).map_err(broken)?;
+        let mut tar = tar::Archive::new(Paced { inner, pace });
         for file in tar.entries().map_err(broken)? {
             let mut file = file.map_err(|e| torn(e, line))?;
             if !file.header().entry_type().is_file() {
@@ -87,6 +90,21 @@ async fn export<T: Send + 'static>(
         Ok(state)
     };
     repo.beside(&room, args, (lane, over), work).await
+}
+
+/// Borg knows no limit for what it reads from a repository; what comes out of it is held to ours.
+struct Paced {
+    inner: Reader,
+    pace: Arc<Pace>,
+}
+
+impl Read for Paced {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let most = buf.len().min(PIECE);
+        let read = self.inner.read(&mut buf[..most])?;
+        self.pace.pass_blocking(read);
+        Ok(read)
+    }
 }
 
 /// A file of the stream. One that ends before its size is a stream that was cut off, which the
@@ -183,13 +201,13 @@ fn same(archive: &str, listed: &Listed, (size, sha256): (u64, String)) -> Result
 }
 
 /// Reads the whole archive and holds every file against `files`: how many, and how many bytes.
-pub async fn compare(repo: &Repo, archive: &str, files: Vec<Listed>, progress: &Progress, over: Over) -> Result<(usize, u64)> {
+pub async fn compare(repo: &Repo, archive: &str, files: Vec<Listed>, progress: &Progress, on: (Lane, Over)) -> Result<(usize, u64)> {
     let is_file = |l: &Listed| matches!(l.entry.kind, SnapshotEntryKind::File { .. });
     let expected: HashMap<PathBuf, Listed> = files.into_iter().filter(is_file).map(|l| (l.entry.path.clone(), l)).collect();
     progress.total(expected.values().map(size_of).sum());
     let (name, count, progress) = (archive.to_owned(), expected.len(), progress.clone());
     let state = (expected, 0u64);
-    let (missing, bytes) = export(repo, archive, &[], (Lane::Read, over), state, move |(expected, bytes), path, file| {
+    let (missing, bytes) = export(repo, archive, &[], on, state, move |(expected, bytes), path, file| {
         let listed = expected.remove(path).ok_or_else(|| differs(&name, path, "was never backed up, or twice"))?;
         let got = drain(file, |block| {
             progress.add(block.len() as u64);
@@ -217,7 +235,7 @@ pub async fn verify(repo: &Repo, snapshot: &str, depth: Depth, progress: &Progre
     progress.say("reading all data");
     let files = contents.files.into_iter().chain(contents.own).collect();
     let (over, _guard) = until_cancelled(progress);
-    compare(repo, snapshot, files, progress, over).await.map(|(_, bytes)| bytes)
+    compare(repo, snapshot, files, progress, (Lane::Quiet, over)).await.map(|(_, bytes)| bytes)
 }
 
 /// Hands entries to the sink in path order, though links lie at the archive's end.
@@ -276,7 +294,7 @@ pub async fn get(repo: &Repo, snapshot: &str, sink: Arc<dyn Sink>, progress: &Pr
     progress.total(record.data_bytes);
     let (over, _guard) = until_cancelled(progress);
     let writer = Writer { archive: snapshot.into(), rest: files.into_iter(), sink, progress: progress.clone() };
-    let mut writer = export(repo, snapshot, &[], (Lane::Read, over), writer, Writer::file).await?;
+    let mut writer = export(repo, snapshot, &[], (Lane::reading(progress), over), writer, Writer::file).await?;
     match writer.next_file()? {
         None => Ok(()),
         Some(listed) => Err(differs(snapshot, &listed.entry.path, "is missing")),

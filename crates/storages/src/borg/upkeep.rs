@@ -21,7 +21,7 @@ use mainstay_drivers::{
 };
 use mainstay_model::{Error, Kind, Result, Time};
 use serde::Deserialize;
-use std::{collections::HashSet, ffi::OsStr, fs, path::Path};
+use std::{collections::HashSet, ffi::OsStr, fs, path::Path, sync::Arc};
 
 /// A provisional archive older than this is being written by nobody.
 const STALE_MICROS: i64 = 24 * 3600 * 1_000_000;
@@ -159,9 +159,9 @@ fn remove_directories(path: &Path) -> Result<()> {
     let mark = format!("{}.key-", path.file_name().unwrap_or_default().to_string_lossy());
     let beside = path.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten().map(|e| e.file_name());
     for name in beside.filter(|name| name.to_string_lossy().starts_with(&mark)) {
-        Local::new(named(&name)).destroy()?;
+        Local::new(named(&name), Arc::default()).destroy()?;
     }
-    Local::new(path.to_owned()).destroy()
+    Local::new(path.to_owned(), Arc::default()).destroy()
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! directory synced: after a power cut a name either does not exist or holds the whole object.
 
 use super::{Object, Objects};
+use crate::pace::{PIECE, Pace};
 use bytes::Bytes;
-use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result};
+use mainstay_drivers::storage::{Spot, parse_directory};
+use mainstay_model::{Error, Kind, ProjectId, Result};
 use rustic_core::{FileType, Id};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::{
@@ -13,18 +15,20 @@ use std::{
     io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 pub struct Local {
     root: PathBuf,
+    pace: Arc<Pace>,
 }
 
 const TMP: &str = "tmp";
 
 impl Local {
-    pub fn new(root: PathBuf) -> Self {
-        Local { root }
+    pub fn new(root: PathBuf, pace: Arc<Pace>) -> Self {
+        Local { root, pace }
     }
 
     fn path(&self, kind: FileType, id: &Id) -> PathBuf {
@@ -54,7 +58,8 @@ impl Local {
         let path = self.root.join(TMP).join(format!("{:032x}", rand::random::<u128>()));
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            for piece in content {
+            for piece in content.iter().flat_map(|c| c.chunks(PIECE)) {
+                self.pace.pass_blocking(piece.len());
                 file.write_all(piece)?;
             }
             file.sync_all()
@@ -130,13 +135,16 @@ impl Objects for Local {
 
     fn read(&self, kind: FileType, id: &Id) -> Result<Bytes> {
         let path = self.path(kind, id);
-        fs::read(&path).map(Bytes::from).map_err(|e| trouble("reading", &path, e))
+        let bytes = fs::read(&path).map(Bytes::from).map_err(|e| trouble("reading", &path, e))?;
+        self.pace.pass_blocking(bytes.len());
+        Ok(bytes)
     }
 
     fn read_at(&self, kind: FileType, id: &Id, offset: u64, length: usize) -> Result<Bytes> {
         let path = self.path(kind, id);
         let file = File::open(&path).map_err(|e| trouble("reading", &path, e))?;
         let mut buffer = vec![0; length];
+        self.pace.pass_blocking(length);
         file.read_exact_at(&mut buffer, offset).map_err(|e| match e.kind() {
             ErrorKind::UnexpectedEof => {
                 Error::integrity(format!("{} is cut short: {length} bytes at {offset} are not all there", path.display()))
@@ -161,6 +169,10 @@ impl Objects for Local {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             Err(e) => Err(trouble("removing", &path, e)),
         }
+    }
+
+    fn moved(&self) -> u64 {
+        self.pace.moved()
     }
 
     fn sweep(&self, age: Duration) -> Result<()> {
@@ -201,11 +213,12 @@ impl Objects for Local {
 }
 
 /// The repositories below `root`, by their paths, in order. Names that are no ids are somebody else's.
-pub fn repositories(root: &Path) -> Result<Vec<(ProjectId, ClusterId)>> {
+pub fn repositories(root: &Path) -> Result<Vec<Spot>> {
     let mut found = Vec::new();
     for project in names(root)?.iter().filter_map(|name| ProjectId::parse(name)) {
         let clusters = names(&root.join(project.as_str()))?;
-        found.extend(clusters.iter().filter_map(|name| ClusterId::parse(name)).map(|cluster| (project.clone(), cluster)));
+        found
+            .extend(clusters.iter().filter_map(|name| parse_directory(name)).map(|(cluster, edition)| (project.clone(), cluster, edition)));
     }
     found.sort();
     Ok(found)

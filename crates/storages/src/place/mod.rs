@@ -62,6 +62,10 @@ pub trait Objects: Send + Sync + 'static {
         let _ = (kind, id, until);
         Ok(())
     }
+    /// Bytes that went to and from the storage so far.
+    fn moved(&self) -> u64 {
+        0
+    }
     /// Whether each request takes a while to come and go, so that few large ones are better than many
     /// small ones.
     fn is_far(&self) -> bool {

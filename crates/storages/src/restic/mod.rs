@@ -197,8 +197,16 @@ impl Restic {
         T: Send + 'static,
         F: FnOnce(&Repo) -> Result<T> + Send + 'static,
     {
+        self.alone_on(Lane::Ask, work).await
+    }
+
+    async fn alone_on<T, F>(&self, lane: Lane, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Repo) -> Result<T> + Send + 'static,
+    {
         let held = self.repo.site.gate.clone().write_owned().await;
-        self.run(Lane::Ask, move |repo, _| {
+        self.run(lane, move |repo, _| {
             let _held = held;
             work(repo)
         })
@@ -231,7 +239,7 @@ impl Storage for Restic {
 
     async fn get(&self, snapshot: &str, sink: Arc<dyn Sink>, progress: &Progress) -> Result<()> {
         let (snapshot, progress) = (snapshot.to_owned(), progress.clone());
-        self.run(Lane::Read, move |repo, abandoned| get::get(repo, &snapshot, sink.as_ref(), &progress, &abandoned)).await
+        self.run(Lane::reading(&progress), move |repo, abandoned| get::get(repo, &snapshot, sink.as_ref(), &progress, &abandoned)).await
     }
 
     async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)> {
@@ -260,7 +268,7 @@ impl Storage for Restic {
 
     async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64> {
         let (snapshot, progress) = (snapshot.to_owned(), progress.clone());
-        self.run(Lane::Read, move |repo, abandoned| verify::verify(repo, &snapshot, depth, &progress, abandoned)).await
+        self.run(Lane::Quiet, move |repo, abandoned| verify::verify(repo, &snapshot, depth, &progress, abandoned)).await
     }
 
     async fn lock(&self, snapshot: &str, keep: Duration) -> Result<Option<Time>> {
@@ -274,7 +282,7 @@ impl Storage for Restic {
     }
 
     async fn prune(&self) -> Result<u64> {
-        self.alone(upkeep::prune).await
+        self.alone_on(Lane::Write, upkeep::prune).await
     }
 
     async fn ensure_keys(&self, keys: &RepositoryKeys) -> Result<()> {
@@ -294,6 +302,10 @@ impl Storage for Restic {
 
     async fn usage(&self) -> Result<StorageUsage> {
         self.run(Lane::Ask, |repo, _| upkeep::usage(repo)).await
+    }
+
+    fn moved(&self) -> u64 {
+        self.repo.objects.moved()
     }
 
     fn manual_commands(&self, snapshot: &str, key_file: &str, target: &str) -> Vec<String> {

@@ -70,7 +70,7 @@ impl Storage for Snapshots {
 
     async fn get(&self, snapshot: &str, sink: Arc<dyn Sink>, progress: &Progress) -> Result<()> {
         let (snapshot, progress) = (snapshot.to_owned(), progress.clone());
-        self.run(Lane::Read, move |shelf, abandoned| get::get(shelf, &snapshot, sink.as_ref(), &progress, &abandoned)).await
+        self.run(Lane::reading(&progress), move |shelf, abandoned| get::get(shelf, &snapshot, sink.as_ref(), &progress, &abandoned)).await
     }
 
     async fn facts(&self, snapshot: &str) -> Result<(SnapshotLabel, Facts)> {
@@ -90,7 +90,7 @@ impl Storage for Snapshots {
 
     async fn verify(&self, snapshot: &str, depth: Depth, progress: &Progress) -> Result<u64> {
         let (snapshot, progress) = (snapshot.to_owned(), progress.clone());
-        self.run(Lane::Read, move |shelf, abandoned| get::verify(shelf, &snapshot, depth, &progress, &abandoned)).await
+        self.run(Lane::Quiet, move |shelf, abandoned| get::verify(shelf, &snapshot, depth, &progress, &abandoned)).await
     }
 
     async fn delete(&self, snapshots: &[String]) -> Result<()> {

@@ -20,6 +20,7 @@ use std::{
         unix::fs::{DirBuilderExt, OpenOptionsExt},
     },
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 const NAMED: &str = "snapshots";
@@ -75,7 +76,7 @@ impl Shelf {
     }
 
     pub fn destroy(&self) -> Result<()> {
-        Local::new(self.root.clone()).destroy()
+        Local::new(self.root.clone(), Arc::default()).destroy()
     }
 
     pub fn snapshot(&self, id: &str) -> PathBuf {

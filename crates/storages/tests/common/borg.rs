@@ -42,7 +42,14 @@ pub fn storages(dir: &Path) -> OpenStorages {
 
 pub fn reference_to(place: BorgPlace, secret: Option<Secret>, chunking: Chunking) -> RepositoryRef {
     RepositoryRef {
-        storage: StorageSpec { id: StorageId::new(), name: "far".into(), place: Place::Borg(place), secret },
+        storage: StorageSpec {
+            id: StorageId::new(),
+            name: "far".into(),
+            place: Place::Borg(place),
+            secret,
+            limits: Default::default(),
+            edition: 1,
+        },
         project: ProjectId::new(),
         cluster: ClusterId::new(),
         chunking,

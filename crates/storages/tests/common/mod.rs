@@ -277,7 +277,14 @@ pub const RECOVERY: &str = "recovery password, with spaces";
 
 pub fn reference(path: &Path, chunking: Chunking) -> RepositoryRef {
     RepositoryRef {
-        storage: StorageSpec { id: StorageId::new(), name: "here".into(), place: Place::Local { path: path.into() }, secret: None },
+        storage: StorageSpec {
+            id: StorageId::new(),
+            name: "here".into(),
+            place: Place::Local { path: path.into() },
+            secret: None,
+            limits: Default::default(),
+            edition: 1,
+        },
         project: ProjectId::new(),
         cluster: ClusterId::new(),
         chunking,

@@ -76,8 +76,14 @@ impl Moto {
             access_key: "AKIATEST".into(),
             ca: None,
         };
-        let storage =
-            StorageSpec { id: StorageId::new(), name: "vault".into(), place: Place::S3(place), secret: Some(Secret::new("secret")) };
+        let storage = StorageSpec {
+            id: StorageId::new(),
+            name: "vault".into(),
+            place: Place::S3(place),
+            secret: Some(Secret::new("secret")),
+            limits: Default::default(),
+            edition: 1,
+        };
         RepositoryRef {
             storage,
             project: ProjectId::new(),

@@ -21,6 +21,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tower::ServiceExt;
 
@@ -71,6 +72,14 @@ pub enum Fault {
     WrongByte,
     /// The answer ends early and its length says so: it looks whole.
     Shortened,
+    /// The connection is reset half way through the answer, which says how long it would have been.
+    ResetHalfway,
+    /// The connection is reset half way through the request's body; nothing was done.
+    ResetUpload,
+    /// The answer comes in sixteen pieces, each of them after a pause.
+    Drip(Duration),
+    /// The answer begins, and then nothing more of it comes.
+    Dry,
 }
 
 impl S3Server {
@@ -110,6 +119,8 @@ impl S3Server {
                 ca: None,
             }),
             secret: Some(Secret::new(SECRET)),
+            limits: Default::default(),
+            edition: 1,
         }
     }
 
@@ -187,26 +198,72 @@ fn files(dir: &Path, into: &mut Vec<PathBuf>) {
 
 async fn serve(State(inside): State<Arc<Inside>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    // Taken in first: a client that is refused half way through its body sees a reset, not the answer.
-    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let length = parts.headers.get("content-length").and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
     let what = parts.uri.path_and_query().map_or("", |p| p.as_str());
     let what = what.strip_prefix(&format!("/{BUCKET}")).unwrap_or(what).to_owned();
-    let seen = Seen { method: parts.method.to_string(), what, bytes: body.len() };
+    let seen = Seen { method: parts.method.to_string(), what, bytes: length };
     let script = inside.script.lock().unwrap().clone();
     inside.seen.lock().unwrap().push(seen.clone());
+    let fault = script(&seen);
+    if matches!(fault, Fault::ResetUpload) {
+        let mut body = body.into_data_stream();
+        let mut taken = 0;
+        while taken < length / 2 {
+            let Some(Ok(piece)) = futures::StreamExt::next(&mut body).await else { break };
+            taken += piece.len();
+        }
+        return broken(vec![], "100");
+    }
+    // Taken in first: a client that is refused half way through its body sees a reset, not the answer.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let pass = || async { inside.service.clone().oneshot(Request::from_parts(parts, Body::from(body))).await.unwrap().map(Body::new) };
-    match script(&seen) {
+    match fault {
         Fault::None => pass().await,
         Fault::Answer(status, text) => Response::builder().status(status).body(Body::from(text)).unwrap(),
         Fault::Hang => std::future::pending().await,
         Fault::LoseReply => {
             pass().await;
-            let gone = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("gone")) });
-            Response::builder().header("content-length", "100").body(Body::from_stream(gone)).unwrap()
+            broken(vec![], "100")
+        }
+        Fault::ResetUpload => unreachable!("it was answered"),
+        Fault::ResetHalfway => {
+            let (parts, bytes) = whole(pass().await).await;
+            let half = bytes.slice(..bytes.len() / 2);
+            let broken = broken(vec![half], &bytes.len().to_string());
+            Response::from_parts(parts, broken.into_body())
+        }
+        Fault::Drip(pause) => {
+            let (parts, bytes) = whole(pass().await).await;
+            let pieces: Vec<Bytes> = bytes.chunks(bytes.len().div_ceil(16).max(1)).map(Bytes::copy_from_slice).collect();
+            let drops = futures::StreamExt::then(futures::stream::iter(pieces), move |piece| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, std::io::Error>(piece)
+            });
+            Response::from_parts(parts, Body::from_stream(drops))
+        }
+        Fault::Dry => {
+            let (parts, bytes) = whole(pass().await).await;
+            let first = futures::stream::once(std::future::ready(Ok::<_, std::io::Error>(bytes.slice(..bytes.len() / 2))));
+            let then = futures::StreamExt::chain(first, futures::stream::pending());
+            Response::from_parts(parts, Body::from_stream(then))
         }
         Fault::WrongByte => changed(pass().await, |bytes| bytes[0] ^= 1).await,
         Fault::Shortened => changed(pass().await, |bytes| bytes.truncate(bytes.len() / 2)).await,
     }
+}
+
+/// Says that `length` bytes come, gives these and resets the connection.
+fn broken(pieces: Vec<Bytes>, length: &str) -> Response<Body> {
+    let gone = std::iter::once(Err::<Bytes, _>(std::io::Error::other("gone")));
+    let all = futures::stream::iter(pieces.into_iter().map(Ok).chain(gone));
+    Response::builder().header("content-length", length).body(Body::from_stream(all)).unwrap()
+}
+
+async fn whole(response: Response<Body>) -> (axum::http::response::Parts, Bytes) {
+    let (mut parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    parts.headers.insert("content-length", bytes.len().into());
+    (parts, bytes)
 }
 
 async fn changed(response: Response<Body>, change: impl FnOnce(&mut Vec<u8>)) -> Response<Body> {

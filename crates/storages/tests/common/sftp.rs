@@ -102,7 +102,14 @@ impl SftpServer {
             path: self.path().to_str().unwrap().into(),
             host_key: fs::read_to_string(self.dir.path().join("host.pub")).unwrap().trim().into(),
         };
-        StorageSpec { id: StorageId::new(), name: "far".into(), place: Place::Sftp(place), secret: Some(self.key("user")) }
+        StorageSpec {
+            id: StorageId::new(),
+            name: "far".into(),
+            place: Place::Sftp(place),
+            secret: Some(self.key("user")),
+            limits: Default::default(),
+            edition: 1,
+        }
     }
 
     pub fn key(&self, name: &str) -> Secret {

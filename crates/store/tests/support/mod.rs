@@ -189,6 +189,9 @@ pub fn storage(project: &ProjectId, name: &str) -> StorageRow {
         region: Some("north".into()),
         place: HOSTILE.into(),
         created_at: NOW,
+        limits: Default::default(),
+        edition: 1,
+        followed_by: None,
         last_check: None,
     }
 }

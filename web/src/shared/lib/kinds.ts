@@ -23,6 +23,7 @@ const kinds: Record<string, string> = {
   resync_node: 'Resync node',
   rotate_credentials: 'Rotate credentials',
   set_allow_list: 'Apply allow-list',
+  set_log: 'Set points in time',
   set_recovery_keys: 'Change recovery keys',
   start_cluster: 'Start',
   stop_cluster: 'Stop',

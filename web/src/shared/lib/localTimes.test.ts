@@ -13,3 +13,7 @@ it('makes a sentence of what the server says', () => {
   expect(asSentence('messages have not arrived since 2026-11-19T02:14:07Z', now, clock)).toBe('Messages have not arrived since 03:14 yesterday.');
   expect(asSentence('Done.', now, clock)).toBe('Done.');
 });
+
+it('quotes what the server marks as a command', () => {
+  expect(asSentence('the old data stands aside for 3 days; `restore undo` brings it back')).toBe('The old data stands aside for 3 days; “restore undo” brings it back.');
+});

@@ -11,7 +11,8 @@ export function localTimes(text: string, now = serverNow(), clock: Clock = {}): 
  * the reader's. Names keep their letters.
  */
 export function asSentence(text: string, now = serverNow(), clock: Clock = {}): string {
-  const said = localTimes(text, now, clock).trim();
+  // Commands are marked for who reads it in a terminal.
+  const said = localTimes(text, now, clock).trim().replace(/`([^`]+)`/g, '“$1”');
   const end = /[.!?…]$/.test(said) ? '' : '.';
   return `${/^[a-z]+ /.test(said) ? said.charAt(0).toUpperCase() : said.charAt(0)}${said.slice(1)}${end}`;
 }

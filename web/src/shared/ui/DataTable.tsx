@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useMemo, useRef, useState, type ReactNode } from 'react';
+import { useMemo, useRef, useState, type ReactNode } from 'react';
 import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconDots, IconSelector } from '@tabler/icons-react';
@@ -97,17 +97,10 @@ export function DataTable<T>(props: Props<T>) {
   );
 }
 
-/** The rest is drawn when its place comes into view, or when it is asked for. */
+/** Drawing thousands at once would keep the page waiting: the rest is drawn when it is asked for. */
 function More({ drawn, total, grow }: { drawn: number; total: number; grow: () => void }) {
-  const place = useRef<HTMLDivElement>(null);
-  const reached = useEffectEvent(grow);
-  useEffect(() => {
-    const watch = new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && reached(), { rootMargin: '400px' });
-    if (place.current) watch.observe(place.current);
-    return () => watch.disconnect();
-  }, [drawn]);
   return (
-    <div ref={place} className={classes.more}>
+    <div className={classes.more}>
       <Button variant="default" onClick={grow}>
         Show more
       </Button>

@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import { Tooltip } from '@mantine/core';
 import { serverNow, useNow } from '~/shared/lib/now';
 import { usePreference } from '~/shared/lib/preferences';
@@ -17,18 +18,19 @@ export function Time({ at, as = 'moment', none = 'Not known' }: Props) {
   const fresh = then !== undefined && Math.abs(serverNow() - then) < 120_000;
   useNow(as === 'age' && fresh ? 1000 : 60_000);
   const hour12 = usePreference('hour12');
+  const [near, setNear] = useState(false);
   if (then === undefined) return <Unknown why={none} />;
   const now = serverNow();
   const clock = { hour12 };
   const text =
     as === 'age' ? age(then, now, clock) : as === 'moment' ? moment(then, now, clock) : wall(then, clock, as === 'seconds');
-  return (
-    <Tooltip label={`${exact(then)} · ${age(then, now, clock)}`}>
-      <time dateTime={new Date(then).toISOString()} style={{ whiteSpace: 'nowrap' }}>
-        {text}
-      </time>
-    </Tooltip>
+  const written = (
+    <time dateTime={new Date(then).toISOString()} style={{ whiteSpace: 'nowrap' }} onPointerEnter={near ? undefined : () => setNear(true)}>
+      {text}
+    </time>
   );
+  // A list has a thousand of them: what is shown from near is made when somebody comes near.
+  return near ? <Tooltip label={`${exact(then)} · ${age(then, now, clock)}`}>{written}</Tooltip> : written;
 }
 
 /** What is not known is a dash with its reason, never a zero. */

@@ -63,7 +63,7 @@ export function useFlash<T>(rows: readonly T[], id: (row: T) => string, of?: (ro
   return flashing;
 }
 
-/** Rows that are drawn at once; more come when the end of them is reached. */
+/** Rows that are drawn at once; more come when they are asked for. */
 export const AT_ONCE = 500;
 
 /** How many of so many rows are drawn; another order begins at the top. */

@@ -81,6 +81,7 @@ fn part(storage: &StorageId, line: &str, from: u64, to: u64) -> Part {
         last: to.to_string(),
         pieces: 1,
         bytes: to - from,
+        lock: None,
     }
 }
 

@@ -7,12 +7,14 @@
 //! counted without progress: a slow upload that moves is no silence.
 
 use super::{
+    begun::Begun,
     place::{Door, Target},
     sign::{EMPTY, Signed, Signer, encoded},
     xml,
 };
+use crate::pace::{PIECE, Pace};
 use bytes::{Bytes, BytesMut};
-use futures::stream;
+use futures::{StreamExt, stream};
 use mainstay_drivers::storage::S3Place;
 use mainstay_model::{Error, Kind, Result, Secret, error::shown};
 use reqwest::{Method, header::HeaderMap};
@@ -52,6 +54,10 @@ pub struct Client {
     pub name: String,
     pub place: S3Place,
     pub limits: Limits,
+    /// All that is sent and received passes it.
+    pub pace: Arc<Pace>,
+    /// Where uploads in parts are noted before they begin.
+    pub begun: Option<Begun>,
     secret: Secret,
     http: reqwest::Client,
     handle: Handle,
@@ -96,7 +102,6 @@ struct Miss {
 
 /// Answers other than objects are small.
 const SMALL: usize = 32 << 20;
-const PIECE: usize = 64 << 10;
 
 impl Ask {
     pub fn new(method: Method, key: impl Into<String>) -> Self {
@@ -179,7 +184,7 @@ impl Beat {
 
 impl Client {
     /// To be called on the runtime that will carry the requests.
-    pub fn new(name: &str, place: &S3Place, secret: Option<&Secret>, limits: Limits) -> Result<Self> {
+    pub fn new(name: &str, place: &S3Place, secret: Option<&Secret>, limits: Limits, pace: Arc<Pace>) -> Result<Self> {
         let secret = secret.cloned().ok_or_else(|| {
             Error::invalid("secret_key", format!("storage {name} has no secret access key; remove it and add it again with one"))
         })?;
@@ -188,6 +193,8 @@ impl Client {
             http: super::place::http(place, limits.patience / 6)?,
             place: place.clone(),
             limits,
+            pace,
+            begun: None,
             secret,
             handle: Handle::current(),
             gate: Semaphore::new(limits.requests),
@@ -195,6 +202,10 @@ impl Client {
             conditional: AtomicBool::new(true),
             given_up: Mutex::default(),
         })
+    }
+
+    pub fn noting(self, begun: Option<Begun>) -> Self {
+        Client { begun, ..self }
     }
 
     /// Waits for `work` on a thread that may block: one of the storages' own, never a worker of the
@@ -308,13 +319,15 @@ impl Client {
             request = request.header(*name, value);
         }
         if matches!(ask.method, Method::PUT | Method::POST) {
-            request = request.header("content-length", ask.size()).body(moving(&ask.body, beat));
+            request = request.header("content-length", ask.size()).body(moving(&ask.body, beat, &self.pace));
         }
         let mut response = request.send().await.map_err(plain)?;
         beat.touch();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(plain)? {
+            beat.touch();
+            self.pace.pass(piece.len(), || beat.touch()).await;
             beat.touch();
             if body.len() + piece.len() > ask.most.max(64 << 10) {
                 return Err((format!("it answered with more than {} bytes", ask.most), None));
@@ -366,8 +379,8 @@ impl Client {
     }
 }
 
-/// The body in small pieces, each of them a sign of life when it is taken.
-fn moving(pieces: &[Bytes], beat: &Beat) -> reqwest::Body {
+/// The body in small pieces, at the storage's pace, each of them a sign of life when it is taken.
+fn moving(pieces: &[Bytes], beat: &Beat, pace: &Arc<Pace>) -> reqwest::Body {
     let mut small = Vec::new();
     for piece in pieces {
         let mut rest = piece.clone();
@@ -375,11 +388,15 @@ fn moving(pieces: &[Bytes], beat: &Beat) -> reqwest::Body {
             small.push(rest.split_to(rest.len().min(PIECE)));
         }
     }
-    let beat = beat.clone();
-    reqwest::Body::wrap_stream(stream::iter(small.into_iter().map(move |piece| {
-        beat.touch();
-        Ok::<_, Infallible>(piece)
-    })))
+    let (beat, pace) = (beat.clone(), pace.clone());
+    reqwest::Body::wrap_stream(stream::iter(small).then(move |piece| {
+        let (beat, pace) = (beat.clone(), pace.clone());
+        async move {
+            pace.pass(piece.len(), || beat.touch()).await;
+            beat.touch();
+            Ok::<_, Infallible>(piece)
+        }
+    }))
 }
 
 /// Why the same may be asked again, for answers that say so.

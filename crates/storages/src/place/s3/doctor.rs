@@ -158,10 +158,15 @@ impl Probe<'_> {
     async fn multipart(&self) -> Result<()> {
         let key = format!("{}-parts", self.key);
         let content = vec![Bytes::from(vec![7; PART]), Bytes::from_static(b"end")];
+        let note = self.s3.client.begun.as_ref().map(|begun| begun.note(&key)).transpose()?;
         let made = self.s3.client.must("starting to write", &Ask::new(Method::POST, &key).query("uploads", "")).await?;
         let upload = xml::parse(&made.body, |root| xml::text(root, "UploadId"))?;
         let part = self.s3.part(&key, &upload, 1, &content).await.map(drop);
-        self.s3.abort(&key, &upload).await;
+        match (note, self.s3.abort(&key, &upload).await) {
+            (Some(note), true) => note.done(),
+            (Some(note), false) => note.undone(),
+            _ => {}
+        }
         let left = self.s3.client.send(&Ask::new(Method::GET, &key).query("uploadId", &upload)).await?;
         part?;
         match is_gone(&left) {

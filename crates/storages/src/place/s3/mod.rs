@@ -5,6 +5,7 @@
 //! back is held against its name. Where the server can, a name that is taken is refused by it
 //! (`If-None-Match`); where it cannot, it is asked first.
 
+mod begun;
 mod client;
 mod doctor;
 mod lock;
@@ -13,6 +14,7 @@ mod place;
 mod sign;
 mod xml;
 
+pub use begun::Notes;
 pub use client::{Client, Limits};
 
 use super::{Manual, Object, Objects, path_of};
@@ -20,8 +22,8 @@ use bytes::Bytes;
 use client::{Ask, Reply};
 use jiff::Timestamp;
 use lock::Lock;
-use mainstay_drivers::storage::{PathStyle, S3Place, StorageReport};
-use mainstay_model::{ClusterId, Error, ProjectId, Result};
+use mainstay_drivers::storage::{PathStyle, S3Place, Spot, StorageReport, parse_directory};
+use mainstay_model::{Error, ProjectId, Result};
 use reqwest::Method;
 use rustic_core::{FileType, Id};
 use sha2::{Digest, Sha256};
@@ -57,21 +59,24 @@ impl S3 {
     /// Looks at the whole place, not at one repository.
     pub fn check(client: Arc<Client>) -> StorageReport {
         let s3 = S3::new(client, "");
-        s3.client.wait(doctor::check(&s3))
+        s3.client.wait(async {
+            s3.take_back_left().await;
+            doctor::check(&s3).await
+        })
     }
 
     /// The repositories in the place, complete enough to have a config.
-    pub fn repositories(client: Arc<Client>) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub fn repositories(client: Arc<Client>) -> Result<Vec<Spot>> {
         let s3 = S3::new(client, "");
         s3.client.wait(async {
             let mut found = Vec::new();
             for project in s3.directories(&s3.prefix).await? {
                 let Some(id) = ProjectId::parse(&project) else { continue };
                 let inside = format!("{}{project}/", s3.prefix);
-                for cluster in s3.directories(&inside).await? {
-                    let Some(cluster) = ClusterId::parse(&cluster) else { continue };
-                    if s3.head(&format!("{inside}{cluster}/config")).await?.is_some() {
-                        found.push((id.clone(), cluster));
+                for name in s3.directories(&inside).await? {
+                    let Some((cluster, edition)) = parse_directory(&name) else { continue };
+                    if s3.head(&format!("{inside}{name}/config")).await?.is_some() {
+                        found.push((id.clone(), cluster, edition));
                     }
                 }
             }
@@ -321,7 +326,10 @@ impl Objects for S3 {
     }
 
     fn sweep(&self, age: Duration) -> Result<()> {
-        self.client.wait(self.abort_older(&self.prefix, age))
+        self.client.wait(async {
+            self.take_back_left().await;
+            self.abort_older(&self.prefix, age).await
+        })
     }
 
     /// The config first: what is interrupted is no repository any more.
@@ -355,6 +363,10 @@ impl Objects for S3 {
             None => Ok(()),
             Some(rule) => self.client.wait(self.lock_object(&self.key(kind, id), &rule, until)),
         }
+    }
+
+    fn moved(&self) -> u64 {
+        self.client.pace.moved()
     }
 
     fn is_far(&self) -> bool {

@@ -3,6 +3,7 @@
 
 use super::{
     Put, S3,
+    begun::Begun,
     client::{Ask, Reply},
     xml,
 };
@@ -19,20 +20,54 @@ const ROUNDS: usize = 3;
 
 impl S3 {
     pub(super) async fn put_in_parts(&self, key: &str, content: &[Bytes]) -> Result<Put> {
-        let made = self.client.must("starting to write", &Ask::new(Method::POST, key).query("uploads", "")).await?;
+        let note = self.client.begun.as_ref().map(|begun| begun.note(key)).transpose()?;
+        let (done, is_gone) = self.begin_and_end(key, content).await;
+        match note {
+            Some(note) if is_gone => note.done(),
+            Some(note) => note.undone(),
+            None => {}
+        }
+        done
+    }
+
+    /// What became of it, and whether nothing but the object is left.
+    async fn begin_and_end(&self, key: &str, content: &[Bytes]) -> (Result<Put>, bool) {
+        let made = match self.client.must("starting to write", &Ask::new(Method::POST, key).query("uploads", "")).await {
+            Ok(made) => made,
+            // It may have begun all the same, with its reply lost.
+            Err(e) => return (Err(e), false),
+        };
+        match self.begun(key, content, &made).await {
+            Ok((put, is_gone)) => (put, is_gone),
+            Err(e) => (Err(e), false),
+        }
+    }
+
+    async fn begun(&self, key: &str, content: &[Bytes], made: &Reply) -> Result<(Result<Put>, bool)> {
         let upload = xml::parse(&made.body, |root| xml::text(root, "UploadId"))?;
         if upload.is_empty() {
             return Err(Error::failed("storage_protocol", format!("storage {} starts an upload without naming it", self.client.name)));
         }
         let done = self.fill(key, &upload, content).await;
-        if !matches!(done, Ok(Put::Written)) {
-            self.abort(key, &upload).await;
-        }
+        let mut is_gone = matches!(done, Ok(Put::Written)) || self.abort(key, &upload).await;
         if made.attempts > 1 {
             // The reply to an earlier attempt may have been lost, and with it the name of its upload.
-            self.abort_all(key).await;
+            is_gone &= self.abort_all(key).await;
         }
-        done
+        Ok((done, is_gone))
+    }
+
+    /// Takes back what a process before this one was in the middle of when it was killed.
+    pub(super) async fn take_back_left(&self) {
+        for (note, key) in self.client.begun.as_ref().map(Begun::left).unwrap_or_default() {
+            match self.abort_all(&key).await {
+                true => {
+                    tracing::info!("storage {}: an upload of {key} that was interrupted is taken back", self.client.name);
+                    note.done();
+                }
+                false => tracing::warn!("storage {}: an upload of {key} that was interrupted is still there", self.client.name),
+            }
+        }
     }
 
     async fn fill(&self, key: &str, upload: &str, content: &[Bytes]) -> Result<Put> {
@@ -50,7 +85,9 @@ impl S3 {
             // An error may come in the body of a 200: the answer began before the work was done.
             (200, "") => Ok(Put::Written),
             (412, _) => Ok(Put::Taken),
-            (404, "NoSuchUpload") if reply.attempts > 1 => Ok(Put::Taken),
+            // An earlier attempt may have finished it, with its reply lost. Servers have many words for that;
+            // whether what is there is the same is looked at by whoever asked.
+            (400..=499, _) if reply.attempts > 1 && self.head(key).await?.is_some() => Ok(Put::Taken),
             _ if self.refuses_condition(&ask, &reply) => Err(self.transient("it does not know If-None-Match; writing again without")),
             (200, code) => Err(self.transient(code)),
             _ => Err(self.client.refusal("finishing", key, &reply)),
@@ -68,31 +105,35 @@ impl S3 {
         tag.ok_or_else(|| Error::failed("storage_protocol", format!("storage {} takes a part without an ETag", self.client.name)))
     }
 
-    /// Until nothing of it is there, or the server refuses.
-    pub(super) async fn abort(&self, key: &str, upload: &str) {
+    /// Until nothing of it is there, or the server refuses. Whether it is seen to be gone.
+    pub(super) async fn abort(&self, key: &str, upload: &str) -> bool {
         for _ in 0..ROUNDS {
             let ask = |method| Ask::new(method, key).query("uploadId", upload);
             let aborted = self.client.send(&ask(Method::DELETE)).await;
-            match aborted.as_ref().map(|r| r.status) {
-                Ok(404) | Err(_) => break,
-                Ok(_) => {}
+            if aborted.is_err() {
+                break;
             }
             if self.client.send(&ask(Method::GET)).await.is_ok_and(|r| is_gone(&r)) {
-                return;
+                return true;
             }
         }
         tracing::debug!("storage {}: whether the upload of {key} is gone is looked at by the next sweep", self.client.name);
+        false
     }
 
-    async fn abort_all(&self, key: &str) {
-        match self.uploads(key).await {
-            Ok(found) => {
-                for upload in found.iter().filter(|u| u.key == key) {
-                    self.abort(key, &upload.id).await;
-                }
+    async fn abort_all(&self, key: &str) -> bool {
+        let found = match self.uploads(key).await {
+            Ok(found) => found,
+            Err(e) => {
+                tracing::warn!("unfinished uploads of {key} stay until a sweep: {e}");
+                return false;
             }
-            Err(e) => tracing::warn!("unfinished uploads of {key} stay until a sweep: {e}"),
+        };
+        let mut all = true;
+        for upload in found.iter().filter(|u| u.key == key) {
+            all &= self.abort(key, &upload.id).await;
         }
+        all
     }
 
     /// Aborts the uploads below `prefix` that nobody can be at work on any more.

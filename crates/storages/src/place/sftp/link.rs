@@ -2,7 +2,7 @@
 //! breaks. The host must show the key that was pinned when the storage was added; whoever shows another
 //! is not spoken to.
 
-use crate::place::outgoing;
+use crate::{pace::Pace, place::outgoing};
 use mainstay_drivers::storage::SftpPlace;
 use mainstay_model::{Error, Result, Secret};
 use russh::{
@@ -20,6 +20,7 @@ use tokio::{net::TcpStream, runtime::Handle, time::Instant};
 pub struct Link {
     pub name: String,
     pub place: SftpPlace,
+    pub pace: Arc<Pace>,
     secret: Secret,
     handle: Handle,
     patience: Duration,
@@ -30,6 +31,7 @@ pub struct Link {
 /// An open connection.
 pub struct Session {
     pub sftp: RawSftpSession,
+    pub pace: Arc<Pace>,
     extensions: HashMap<String, String>,
     /// Dropped, it closes the connection.
     _ssh: client::Handle<Pinned>,
@@ -46,11 +48,12 @@ pub type Outcome<T> = std::result::Result<T, Fault>;
 
 impl Link {
     /// To be called on the runtime that will carry the requests.
-    pub fn new(name: &str, place: &SftpPlace, secret: Option<&Secret>, patience: Duration) -> Result<Self> {
+    pub fn new(name: &str, place: &SftpPlace, secret: Option<&Secret>, patience: Duration, pace: Arc<Pace>) -> Result<Self> {
         let missing = || Error::invalid("ssh_key", format!("storage {name} has no private key; remove it and add it again with one"));
         Ok(Link {
             name: name.to_owned(),
             place: place.clone(),
+            pace,
             secret: secret.cloned().ok_or_else(missing)?,
             handle: Handle::current(),
             patience,
@@ -67,9 +70,10 @@ impl Link {
     /// Does `work`, again on a new connection where the one it had broke. What the server itself says
     /// of the request is an answer, good or bad.
     pub async fn with<T>(&self, work: impl AsyncFn(&Session) -> Outcome<T>) -> Result<Outcome<T>> {
-        let (started, patience) = (Instant::now(), self.patience());
+        let (patience, mut failing) = (self.patience(), None);
         let mut pause = self.patience / 200;
         loop {
+            let begun = Instant::now();
             let why = match self.session().await {
                 Err(e) if !e.is_transient() => return Err(e),
                 Err(e) => e.message,
@@ -88,9 +92,11 @@ impl Link {
                     }
                 },
             };
-            if started.elapsed() + pause >= patience {
+            // A request is given up after a third of the patience; before that it moved, however long it took.
+            let quiet = *failing.get_or_insert_with(|| Instant::now().checked_sub(self.patience / 3).map_or(begun, |t| t.max(begun)));
+            if quiet.elapsed() + pause >= patience {
                 self.note(false);
-                return Err(self.gone(started.elapsed(), &why));
+                return Err(self.gone(quiet.elapsed(), &why));
             }
             tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
             pause = (pause * 2).min(self.patience / 10);
@@ -159,7 +165,7 @@ impl Link {
         let config = Config { request_timeout_secs: (self.patience / 3).as_secs().max(1), ..Config::default() };
         let sftp = RawSftpSession::new_with_config(channel.into_stream(), config);
         let version = sftp.init().await.map_err(transient)?;
-        Ok(Session { sftp, extensions: version.extensions, _ssh: ssh })
+        Ok(Session { sftp, pace: self.pace.clone(), extensions: version.extensions, _ssh: ssh })
     }
 
     /// The pinned kind of key first, so that a host with several shows that one.

@@ -13,8 +13,8 @@ use super::{Manual, Object, Objects, path_of};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
 use link::{Outcome, Said, Session, said};
-use mainstay_drivers::storage::StorageReport;
-use mainstay_model::{ClusterId, Error, Kind, ProjectId, Result};
+use mainstay_drivers::storage::{Spot, StorageReport, parse_directory};
+use mainstay_model::{Error, Kind, ProjectId, Result};
 use russh_sftp::{
     client::error::Error as Fault,
     extensions::FSYNC,
@@ -55,17 +55,17 @@ impl Sftp {
     }
 
     /// The repositories in the place, complete enough to have a config.
-    pub fn repositories(link: Arc<Link>) -> Result<Vec<(ProjectId, ClusterId)>> {
+    pub fn repositories(link: Arc<Link>) -> Result<Vec<Spot>> {
         let sftp = Sftp::new(link, "");
         sftp.link.wait(async {
             let mut found = Vec::new();
             for project in sftp.entries(&sftp.root).await?.unwrap_or_default() {
                 let Some(id) = ProjectId::parse(&project.filename) else { continue };
                 let inside = format!("{}/{}", sftp.root, project.filename);
-                for cluster in sftp.entries(&inside).await?.unwrap_or_default() {
-                    let Some(cluster) = ClusterId::parse(&cluster.filename) else { continue };
-                    if sftp.stat(&format!("{inside}/{cluster}/config")).await?.is_some() {
-                        found.push((id.clone(), cluster));
+                for entry in sftp.entries(&inside).await?.unwrap_or_default() {
+                    let Some((cluster, edition)) = parse_directory(&entry.filename) else { continue };
+                    if sftp.stat(&format!("{inside}/{}/config", entry.filename)).await?.is_some() {
+                        found.push((id.clone(), cluster, edition));
                     }
                 }
             }
@@ -332,7 +332,10 @@ async fn fill(s: &Session, handle: &str, content: &[Bytes]) -> Outcome<()> {
     }
     let send = |(at, packet): (u64, &[u8])| {
         let packet = packet.to_vec();
-        async move { s.sftp.write(handle, at, packet).await.map(drop) }
+        async move {
+            s.pace.pass(packet.len(), || {}).await;
+            s.sftp.write(handle, at, packet).await.map(drop)
+        }
     };
     stream::iter(packets).map(send).buffered(AT_ONCE).try_collect().await
 }
@@ -359,6 +362,7 @@ async fn read(s: &Session, path: &str, offset: u64, length: usize) -> Outcome<By
 /// A server may answer with less than it was asked for without being at the end.
 async fn piece(s: &Session, handle: &str, offset: u64, size: usize) -> Outcome<Bytes> {
     let mut bytes = BytesMut::with_capacity(size);
+    s.pace.pass(size, || {}).await;
     while bytes.len() < size {
         match s.sftp.read(handle, offset + bytes.len() as u64, (size - bytes.len()) as u32).await {
             Ok(data) if data.data.is_empty() => break,
@@ -442,6 +446,10 @@ impl Objects for Sftp {
 
     fn destroy(&self) -> Result<()> {
         self.link.wait(self.destroy_all())
+    }
+
+    fn moved(&self) -> u64 {
+        self.link.pace.moved()
     }
 
     fn is_far(&self) -> bool {

@@ -39,7 +39,7 @@ export function BackupTable({ project, backups, search, change, onRestore, clust
       <Time at={b.created_at} />
     </Anchor>
   );
-  const cluster = (b: Backup) => <Link to="/p/$project/clusters/$cluster" params={{ project, cluster: b.cluster }}>{b.cluster}</Link>;
+  const cluster = (b: Backup) => <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/clusters/$cluster" params={{ project, cluster: b.cluster }} {...props} />}>{b.cluster}</Anchor>;
   const columns = backupColumns(link, clusters ? cluster : undefined);
   const clear = () => change({ q: undefined, status: undefined, kind: undefined, storage: undefined, cluster: undefined, from: undefined, until: undefined });
   const table = clusters ? 'all-backups' : 'backups';

@@ -50,8 +50,10 @@ export function BackupsPage() {
           Restore…
         </ActButton>
       </Group>
-      <SchedulesCard project={project} cluster={name} opened={search.schedule} onOpen={(schedule) => change({ schedule }, false)} />
-      <SafeguardsCard project={project} cluster={cluster} />
+      <div className={classes.care}>
+        <SchedulesCard project={project} cluster={name} opened={search.schedule} onOpen={(schedule) => change({ schedule }, false)} />
+        <SafeguardsCard project={project} cluster={cluster} />
+      </div>
       <section aria-label={`Backups of ${name}`}>
         <h2 className={classes.section}>
           Backups <span className={classes.count}>{query.hasNextPage ? `${all.length} of more` : all.filter((b) => !isGoing(b)).length}</span>

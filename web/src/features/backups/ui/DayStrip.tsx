@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { Button, Tooltip, UnstyledButton } from '@mantine/core';
+import { Anchor, Button, Tooltip, UnstyledButton } from '@mantine/core';
 import { IconCheck, IconCircleHalf2, IconLoader2, IconMinus, IconX, type TablerIcon } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { cellSentence, type Cell, type DayState, type Lane } from '../model';
@@ -43,9 +43,9 @@ export function DayStrip({ project, lanes, onDay }: Props) {
           {shown.map((lane) => (
             <tr key={lane.cluster}>
               <th scope="row">
-                <Link to="/p/$project/clusters/$cluster/backups" params={{ project, cluster: lane.cluster }} search={{}}>
+                <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/clusters/$cluster/backups" params={{ project, cluster: lane.cluster }} search={{}} {...props} />}>
                   {lane.cluster}
-                </Link>
+                </Anchor>
               </th>
               {lane.cells.map((cell) => (
                 <td key={cell.day}>

@@ -41,7 +41,7 @@ export function Kept({ backup: b }: { backup: Backup }) {
   if (b.status !== 'completed' && b.status !== 'partial') return <Unknown why={b.keep_reason || 'It is not kept'} />;
   return (
     <>
-      {b.expires_at ? <Time at={b.expires_at} /> : 'Until deleted'} <span className={classes.why}>· {keptBecause(b) || 'no reason told'}</span>
+      {b.expires_at ? <Time at={b.expires_at} /> : 'Until deleted'} <span className={classes.why}>{keptBecause(b) || 'no reason told'}</span>
     </>
   );
 }

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { useDebouncedValue } from '@mantine/hooks';
 import { Sentence } from '~/shared/ui/Sentence';
 import { bodyOf, NAME, nodesOf, nodesText, priceText, sizeText, type Choice } from '../create';
-import { modeTitle } from '../model';
 import { createPlanQuery, plansQuery } from '../queries';
 import classes from './CreateWizard.module.css';
 
@@ -19,9 +18,7 @@ export function CreateSummary({ project, choice, name }: { project: string; choi
         {choice.engine.title} {choice.version}
       </strong>
       {name ? <span>{name}</span> : null}
-      <span>
-        {nodesText(choice)} ({modeTitle(choice.mode)})
-      </span>
+      <span>{nodesText(choice)}</span>
       {plan ? (
         <span>
           {plan.title}: {sizeText(plan)}

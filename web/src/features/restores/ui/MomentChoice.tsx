@@ -22,11 +22,13 @@ export function MomentChoice({ window: w, backups, at, onChoose }: Props) {
   useNow(60_000);
   const clock = useClock();
   const now = serverNow();
-  // While a field is half typed it holds no moment: what stands in it is kept beside the address.
-  const [typed, setTyped] = useState<string>();
+  // What stands in the field is kept as it was typed, until another moment comes from elsewhere: the address follows a
+  // little later, a half-typed day is none, and the browser leaves out seconds that are zero.
+  const [typed, setTyped] = useState<{ text: string; at?: number; before?: number }>();
+  const mine = typed && (typed.at === undefined || at === typed.at || at === typed.before) ? typed : undefined;
   const other = at === undefined ? undefined : twin(at);
-  const read = typed ?? (at === undefined ? '' : inputValue(at));
-  const fault = momentFault(w, typed === undefined ? at : undefined, now, clock);
+  const read = mine?.text ?? (at === undefined ? '' : inputValue(at));
+  const fault = momentFault(w, mine && mine.at === undefined ? undefined : at, now, clock);
   return (
     <>
       <Group gap="sm" align="flex-end">
@@ -38,9 +40,9 @@ export function MomentChoice({ window: w, backups, at, onChoose }: Props) {
           min={inputValue(w.from)}
           max={inputValue(w.to)}
           onChange={(event) => {
-            const value = event.currentTarget.value;
-            const found = new Date(value).getTime();
-            setTyped(Number.isNaN(found) ? value : undefined);
+            const text = event.currentTarget.value;
+            const found = new Date(text).getTime();
+            setTyped({ text, before: at, ...(Number.isNaN(found) ? {} : { at: found }) });
             if (!Number.isNaN(found)) onChoose(found);
           }}
           aria-describedby="moment-says"

@@ -27,7 +27,7 @@ export function AssertionForm({ assertion, others, onDone, onCancel }: Props) {
     <div className={classes.form} role="group" aria-label={assertion ? `Assertion ${assertion.name}` : 'New assertion'}>
       <Stack gap="sm">
         <TextInput label="Name" placeholder="orders" value={name} onChange={(e) => setName(e.currentTarget.value)} error={wrong.name} autoComplete="off" spellCheck={false} maw={320} data-autofocus />
-        <Textarea label="Question" placeholder="SELECT count(*) FROM orders" value={query} onChange={(e) => setQuery(e.currentTarget.value)} error={wrong.query} autosize minRows={2} maxRows={8} spellCheck={false} ff="monospace" />
+        <Textarea label="Question" placeholder="SELECT count(*) FROM orders" value={query} onChange={(e) => setQuery(e.currentTarget.value)} error={wrong.query} autosize minRows={2} maxRows={8} spellCheck={false} styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }} />
         <Group gap="sm" align="flex-start" wrap="nowrap">
           <NativeSelect label="Its answer" data={forms.map(({ value, label }) => ({ value, label }))} value={expected.form} onChange={(e) => setExpected({ ...expected, form: e.currentTarget.value as Form })} w={200} />
           {expected.form === 'not empty' ? null : (
@@ -36,10 +36,10 @@ export function AssertionForm({ assertion, others, onDone, onCancel }: Props) {
         </Group>
         <Group gap="sm" justify="flex-end">
           <Button variant="default" size="xs" onClick={onCancel}>
-            Not this
+            Discard
           </Button>
           <Button variant="default" size="xs" onClick={done}>
-            {assertion ? 'Change in the list' : 'Put on the list'}
+            {assertion ? 'Change in the list' : 'Add to the list'}
           </Button>
         </Group>
       </Stack>

@@ -7,6 +7,7 @@ import { useSettled } from '~/shared/lib/settled';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { ActError } from '~/shared/ui/ErrorCard';
 import { PlanText } from '~/shared/ui/PlanText';
+import { Sentence } from '~/shared/ui/Sentence';
 import { Waiting } from '~/shared/ui/Skeletons';
 import { policyBody, policyDraft, policyFaults, type PolicyDraft } from '../model';
 import { policyPlanQuery, useSetPolicy } from '../queries';
@@ -65,7 +66,7 @@ export function PolicyDialog({ project, cluster, policy, tag, onStale, onClose }
           maw={360}
         />
         <Checkbox label="At most one backup by hand in an hour" checked={draft.limit} onChange={(e) => change({ limit: e.currentTarget.checked })} />
-        {!ready ? null : plan && current ? <PlanText plan={plan} /> : isFetching || !current ? <Waiting /> : <ActError error={error} />}
+        {!ready ? null : plan && current ? goes ? <PlanText plan={plan} /> : <Sentence tone="good">No backup is deleted by this.</Sentence> : isFetching || !current ? <Waiting /> : <ActError error={error} />}
       </Stack>
     </ConfirmDialog>
   );

@@ -56,7 +56,7 @@ function One({ field: f, value, fault, onChange }: { field: Field; value: string
   const common = { label: f.label, description: f.help, error: fault, value, withAsterisk: f.required };
   if (f.options) return <NativeSelect {...common} data={[...f.options]} value={value || f.options[0]?.value} onChange={(e) => onChange(e.currentTarget.value)} />;
   if (f.long) {
-    return <Textarea {...common} placeholder={f.placeholder} autosize minRows={2} maxRows={6} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="off" spellCheck={false} ff="monospace" />;
+    return <Textarea {...common} placeholder={f.placeholder} autosize minRows={2} maxRows={6} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="off" spellCheck={false} styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }} />;
   }
   if (f.secret) {
     return <PasswordInput {...common} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="off" visibilityToggleButtonProps={{ 'aria-label': `Show ${f.label.toLowerCase()}`, tabIndex: 0 }} />;

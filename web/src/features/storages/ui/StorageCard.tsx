@@ -38,6 +38,8 @@ export function StorageCard({ project, storage: s, warn, onRemove }: { project: 
           {owner ? <RowMenu name={s.name} items={() => items} /> : null}
         </div>
         <Verdict storage={s} />
+        <Limits storage={s} />
+        {s.rekeyed ? <Sentence tone="unknown">Rekeyed: it keeps what it has, new backups go beside it.</Sentence> : null}
         {s.kind === 'local' && warn ? <Sentence tone="warn">On the machine itself: no help if it is lost.</Sentence> : null}
         {space?.free_bytes !== null && space?.free_bytes !== undefined && space.total_bytes ? <Space free={space.free_bytes} total={space.total_bytes} /> : null}
         <Stored project={project} storage={s.name} />
@@ -82,6 +84,12 @@ function Stored({ project, storage }: { project: string; storage: string }) {
       )}
     </Text>
   );
+}
+
+/** What backups may take of it, where that is not all. */
+function Limits({ storage: s }: { storage: Storage }) {
+  const said = [s.bandwidth ? `${bytes(s.bandwidth)}/s` : null, s.parallel ? `${count(s.parallel, 'backup')} at a time` : null].filter((t) => t !== null);
+  return said.length > 0 ? <Text size="sm">At most {said.join(', ')}</Text> : null;
 }
 
 function Space({ free, total }: { free: number; total: number }) {
