@@ -2,7 +2,8 @@ import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query
 import { api, ask, askTagged } from '~/api/client';
 import { keys } from '~/api/keys';
 import { pace } from '~/api/pace';
-import type { AddStorage, Backup, StorageCheck } from '~/api/schema';
+import type { AddStorage, Backup, Operation, PatchStorage, Plan, StorageCheck } from '~/api/schema';
+import { began } from '~/features/operations';
 
 const NOUN = 'storages';
 
@@ -69,5 +70,41 @@ export function useRemoveStorage(project: string, name: string) {
       await ask(api.DELETE('/api/v1/storages/{id}', { params: { ...params, header: { 'If-Match': tag } } }));
     },
     onSuccess: () => client.invalidateQueries({ queryKey: keys.lists(project, NOUN) }),
+  });
+}
+
+export function useLimitStorage(project: string, name: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async (body: PatchStorage) => {
+      const params = { path: { id: name }, query: { project } };
+      const { tag } = await askTagged(api.GET('/api/v1/storages/{id}', { params }));
+      return ask(api.PATCH('/api/v1/storages/{id}', { params, headers: { 'If-Match': tag }, body }));
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.lists(project, NOUN) }),
+  });
+}
+
+export const rekeyPlanQuery = (project: string, name: string) =>
+  queryOptions({
+    queryKey: keys.part(project, NOUN, name, 'rekey'),
+    queryFn: async () => {
+      const { tag } = await askTagged(api.GET('/api/v1/storages/{id}', { params: { path: { id: name }, query: { project } } }));
+      return { plan: (await ask(api.POST('/api/v1/storages/{id}/rekey', { params: { path: { id: name }, query: { project, dry_run: 'true' } } }))) as Plan, tag };
+    },
+    gcTime: 0,
+    staleTime: 0,
+    retry: false,
+  });
+
+export function useRekeyStorage(project: string, name: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ key, tag }: { key: string; tag?: string }) =>
+      ask(api.POST('/api/v1/storages/{id}/rekey', { params: { path: { id: name }, query: { project }, header: { 'Idempotency-Key': key, 'If-Match': tag } } })),
+    onSuccess: (operation) => {
+      began(client, project, operation as Operation);
+      return client.invalidateQueries({ queryKey: keys.lists(project, NOUN) });
+    },
   });
 }

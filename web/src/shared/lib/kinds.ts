@@ -13,6 +13,7 @@ const kinds: Record<string, string> = {
   promote: 'Promote',
   purge_cluster: 'Delete for good',
   recover_cluster: 'Recover cluster',
+  rekey_storage: 'Rekey storage',
   remove_node: 'Remove node',
   restart_cluster: 'Restart',
   restart_node: 'Reboot',

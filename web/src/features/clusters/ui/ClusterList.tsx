@@ -135,7 +135,8 @@ function List({ project, clusters }: { project: string; clusters: readonly Clust
                 <StatusBadge noun="cluster" status={c.status} />
               </Group>
               <span>
-                Recoverable to <RecoverableTo cluster={c} />
+                {c.recoverability.to ? 'Recoverable to ' : ''}
+                <RecoverableTo cluster={c} />
               </span>
             </>
           )}

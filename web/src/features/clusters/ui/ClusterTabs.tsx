@@ -1,4 +1,5 @@
-import { Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
+import { Link, useLocation } from '@tanstack/react-router';
 import type { Cluster } from '~/api/schema';
 import classes from './ClusterTabs.module.css';
 
@@ -25,8 +26,12 @@ export function useTabs(project: string, c: Cluster): Tab[] {
 
 export function ClusterTabs({ project, cluster }: { project: string; cluster: Cluster }) {
   const tabs = useTabs(project, cluster);
+  const place = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+  // On a phone the row is longer than the screen: the page that is looked at is in it.
+  useEffect(() => place.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }), [pathname]);
   return (
-    <nav aria-label={`Pages of ${cluster.name}`} className={classes.tabs}>
+    <nav ref={place} aria-label={`Pages of ${cluster.name}`} className={classes.tabs}>
       {tabs.map((tab) => (
         <Link key={tab.label} to={tab.to} className={classes.tab} activeOptions={{ exact: true, includeSearch: false }} activeProps={{ 'aria-current': 'page' }}>
           {tab.label}

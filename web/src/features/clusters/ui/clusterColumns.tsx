@@ -72,7 +72,7 @@ export function RecoverableTo({ cluster: c, copies }: { cluster: Cluster; copies
   useNow(60_000);
   const { tone, text } = recoverabilityOf(c, serverNow());
   const r = c.recoverability;
-  if (!r.to) return <span>{copies ? 'not recoverable' : 'nothing yet'} {tone === 'bad' ? <Mark tone="failed" text={text} /> : null}</span>;
+  if (!r.to) return <span>{copies ? 'not recoverable' : 'Not recoverable'} {tone === 'bad' ? <Mark tone="failed" text={text} /> : null}</span>;
   return (
     <span className={classes.name}>
       <Time at={r.to} />

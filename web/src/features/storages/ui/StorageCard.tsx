@@ -14,12 +14,19 @@ import { checkName, kindTitleOf, storedIn, storedText, wayOut, weaknesses } from
 import { lastCheckQuery, storedQuery, useCheckStorage } from '../queries';
 import classes from './Storages.module.css';
 
+/** What is asked of a storage in a dialog of its own. */
+export type StorageAsk = 'limits' | 'rekey' | 'remove';
+
 /** One place, and what was found when it was looked at. */
-export function StorageCard({ project, storage: s, warn, onRemove }: { project: string; storage: Storage; warn: boolean; onRemove: () => void }) {
+export function StorageCard({ project, storage: s, warn, onAsk }: { project: string; storage: Storage; warn: boolean; onAsk: (what: StorageAsk) => void }) {
   const check = useCheckStorage(project, s.name);
   const owner = useMay('owner');
   const { data: space } = useQuery(lastCheckQuery(project, s.name));
-  const items: MenuItem[] = [{ label: 'Remove…', danger: true, onClick: onRemove }];
+  const items: MenuItem[] = [
+    { label: 'Set limits…', onClick: () => onAsk('limits') },
+    { label: 'Rekey…', blocked: s.rekeyed ? 'It was rekeyed: it only keeps what it has.' : undefined, onClick: () => onAsk('rekey') },
+    { label: 'Remove…', danger: true, divided: true, onClick: () => onAsk('remove') },
+  ];
   return (
     <Card withBorder padding="md" radius="md" component="section" aria-label={`Storage ${s.name}`}>
       <Stack gap="sm">

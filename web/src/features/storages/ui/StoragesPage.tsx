@@ -14,8 +14,10 @@ import { Sentence } from '~/shared/ui/Sentence';
 import { CardsSkeleton } from '~/shared/ui/Skeletons';
 import { storagesQuery } from '../queries';
 import { AddStorageDialog } from './AddStorageDialog';
+import { LimitsDialog } from './LimitsDialog';
+import { RekeyDialog } from './RekeyDialog';
 import { RemoveStorageDialog } from './RemoveStorageDialog';
-import { StorageCard } from './StorageCard';
+import { StorageCard, type StorageAsk } from './StorageCard';
 import classes from './Storages.module.css';
 
 /** Will the places hold? */
@@ -24,7 +26,8 @@ export function StoragesPage() {
   useTitle('Storages', project);
   const query = useQuery(storagesQuery(project));
   const [adding, setAdding] = useState(false);
-  const [removing, setRemoving] = useState<Storage>();
+  const [asked, setAsked] = useState<{ what: StorageAsk; storage: Storage }>();
+  const close = () => setAsked(undefined);
   const add = (
     <ActButton needs="owner" leftSection={<IconPlus size={16} stroke={1.75} />} onClick={() => setAdding(true)}>
       Add storage
@@ -46,7 +49,7 @@ export function StoragesPage() {
               ) : null}
               <div className={classes.cards}>
                 {items.map((s) => (
-                  <StorageCard key={s.id} project={project} storage={s} warn={!items.every((x) => x.kind === 'local')} onRemove={() => setRemoving(s)} />
+                  <StorageCard key={s.id} project={project} storage={s} warn={!items.every((x) => x.kind === 'local')} onAsk={(what) => setAsked({ what, storage: s })} />
                 ))}
               </div>
             </Stack>
@@ -54,7 +57,9 @@ export function StoragesPage() {
         }
       </Loaded>
       {adding ? <AddStorageDialog project={project} onClose={() => setAdding(false)} /> : null}
-      {removing ? <RemoveStorageDialog project={project} storage={removing} onClose={() => setRemoving(undefined)} /> : null}
+      {asked?.what === 'limits' ? <LimitsDialog project={project} storage={asked.storage} onClose={close} /> : null}
+      {asked?.what === 'rekey' ? <RekeyDialog project={project} storage={asked.storage} onClose={close} /> : null}
+      {asked?.what === 'remove' ? <RemoveStorageDialog project={project} storage={asked.storage} onClose={close} /> : null}
     </>
   );
 }
