@@ -105,6 +105,7 @@ fn backup(cluster: &Cluster, schedule: &Schedule, storage: &StorageRow, created_
         lock: None,
     };
     Backup {
+        part_of: None,
         id: BackupId::new(),
         project: cluster.project.clone(),
         cluster: cluster.id.clone(),

@@ -11,7 +11,7 @@ use crate::{
     Actor, App,
     ops::{self, rekey_storage},
 };
-use mainstay_model::{Error, Name, OperationId, Result, StorageId};
+use mainstay_model::{Error, Name, OperationId, Result, StorageId, schedule::Owner};
 use mainstay_operations::{Lock, Tx};
 use mainstay_store::{self as store, Paging, backups::BackupFilter, storages::StorageRow};
 
@@ -92,7 +92,10 @@ pub(crate) async fn switch(app: &App, tx: &mut Tx, old: &StorageId, new: &Storag
     let mut concerned = std::collections::BTreeSet::new();
     for mut schedule in store::schedules::of_storage(tx, &row.project, old).await? {
         schedule.storages.iter_mut().filter(|s| *s == old).for_each(|s| *s = new.clone());
-        concerned.insert(schedule.cluster.clone());
+        match &schedule.owner {
+            Owner::Cluster { cluster, .. } => drop(concerned.insert(cluster.clone())),
+            Owner::Group { group, .. } => concerned.extend(store::groups::get(tx, group).await?.members),
+        }
         store::schedules::update(tx, &schedule).await?;
     }
     for id in store::log::clusters(tx).await? {

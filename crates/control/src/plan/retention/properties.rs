@@ -332,7 +332,8 @@ fn grouped(mut all: Vec<Vec<Item>>, parts: &[Vec<prop::sample::Index>]) -> (Vec<
     for part in parts {
         let group = GroupBackupId::new();
         for (items, at) in all.iter_mut().zip(part).filter(|(items, _)| !items.is_empty()) {
-            let item = &mut items[at.index(items.len())];
+            let at = at.index(items.len());
+            let item = &mut items[at];
             if item.group.is_none() && matches!(item.lane, Lane::Good | Lane::Doubtful | Lane::Leaving) {
                 item.group = Some(group.clone());
             }
