@@ -123,6 +123,7 @@ pub struct App {
     pub measures: crate::measures::Measures,
     /// Who writes to which storage, and who waits for that.
     pub turns: crate::turns::Turns,
+    pub terminals: crate::terminals::Terminals,
     observed: Mutex<HashMap<NodeId, Observed>>,
     description: Mutex<Option<Description>>,
 }
@@ -198,6 +199,7 @@ impl App {
             storing_logs: crate::tasks::keep_log::Busy::default(),
             measures: crate::measures::Measures::default(),
             turns: crate::turns::Turns::default(),
+            terminals: crate::terminals::Terminals::default(),
             observed: Mutex::default(),
             description: Mutex::default(),
         });

@@ -99,7 +99,7 @@ fn the_table_says_what_was_agreed() {
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \
-             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions \
+             resyncCluster setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions openTerminal \
              listAudit exportAudit",
         ),
         (
