@@ -4,6 +4,7 @@ import './backups';
 import './moment';
 import './pages.axe';
 import './keyboard';
+import './terminal';
 import './foreign';
 import './offline';
 import './people';

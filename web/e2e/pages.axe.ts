@@ -20,6 +20,15 @@ const PAGES: [string, string, ((page: Page) => Promise<void>)?][] = [
   ['metrics', '/p/default/clusters/kept/metrics'],
   ['access', '/p/default/clusters/kept/access'],
   ['settings', '/p/default/clusters/kept/settings'],
+  ['terminal-closed', '/p/default/clusters/kept/terminal'],
+  [
+    'terminal-open',
+    '/p/default/clusters/kept/terminal',
+    async (page) => {
+      await page.getByRole('button', { name: 'Open console' }).click();
+      await page.getByTestId('terminal-screen').getByText('kept=>').first().waitFor();
+    },
+  ],
   ['backups', '/p/default/clusters/kept/backups'],
   ['restore', '/p/default/clusters/kept/backups?restore=newest'],
   ['schedule', '/p/default/clusters/kept/backups?schedule=default'],

@@ -83,6 +83,13 @@ export class World {
     return execFileSync(BINARY, [...args, ...own], { encoding: 'utf8', timeout: 200_000, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
+  /** The first value that a statement answers, by a terminal of its own. */
+  sql(cluster: string, statement: string): string {
+    const args = ['cluster', 'connect', cluster, '--output', 'json', '--server', this.base, '--token', this.token];
+    const out = execFileSync(BINARY, args, { encoding: 'utf8', input: `${statement};\n`, timeout: 60_000 });
+    return (JSON.parse(out) as { rows: string[][] }).rows[0]?.[0] ?? '';
+  }
+
   async newPage(options: { width?: number; dark?: boolean; fresh?: boolean } = {}): Promise<Page> {
     const { width = 1440, dark = false, fresh = false } = options;
     const context = await this.browser.newContext({

@@ -14,6 +14,7 @@ import { Waiting } from './shared/ui/Skeletons';
 import { auditSearch } from './features/audit/search';
 import { backupsSearch } from './features/backups/search';
 import { operationsSearch } from './features/operations/search';
+import { terminalSearch } from './features/terminal/search';
 import * as search from './search';
 
 /**
@@ -133,6 +134,13 @@ const projectBackups = createRoute({
   component: lazyRouteComponent(() => import('./routes/ProjectBackups'), 'ProjectBackups'),
 });
 
+const terminal = createRoute({
+  getParentRoute: () => clusterRoute,
+  path: '/terminal',
+  validateSearch: terminalSearch,
+  component: lazyRouteComponent(() => import('./routes/Terminal'), 'Terminal'),
+});
+
 const clusterAudit = createRoute({
   getParentRoute: () => clusterRoute,
   path: '/audit',
@@ -171,7 +179,7 @@ const members = createRoute({ getParentRoute: () => projectRoute, path: '/member
 const profile = createRoute({ getParentRoute: () => shell, path: '/me', component: lazyRouteComponent(() => import('./routes/Profile'), 'Profile') });
 
 /** Tabs of a cluster, and nouns of a project beside its clusters. */
-const tabs = [overview, nodes, backups, restores, metrics, access, settings, clusterAudit] as const;
+const tabs = [overview, nodes, backups, restores, metrics, access, settings, terminal, clusterAudit] as const;
 const pages = [projectBackups, storages, operations, alerts, bin, audit, groups, recovery, tokens, members] as const;
 
 const tree = root.addChildren([

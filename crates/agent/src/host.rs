@@ -126,6 +126,7 @@ impl Agent {
             ("backups", engine.backups().is_some()),
             ("accounts", engine.accounts().is_some()),
             ("point_in_time", engine.segments().is_some()),
+            ("terminal", engine.console().is_some()),
         ];
         EngineEntry {
             name: info.name.into(),

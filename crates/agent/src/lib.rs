@@ -9,6 +9,7 @@
 
 mod backups;
 mod brake;
+mod consoles;
 mod control_plane;
 mod copies;
 mod disk;
@@ -89,6 +90,7 @@ pub struct Agent {
     locks: Locks,
     meetings: Meetings,
     copying: copies::Slots,
+    consoles: consoles::Consoles,
 }
 
 /// One node as an agent finds it when it opens its data directory.
@@ -119,6 +121,7 @@ impl Agent {
             locks: Locks::default(),
             meetings: Meetings::default(),
             copying: copies::Slots::default(),
+            consoles: consoles::Consoles::default(),
             parts,
         };
         agent.end_isolated_of(None).await?;

@@ -33,6 +33,7 @@ pub use drill::*;
 pub use event::*;
 pub use group::*;
 pub use log::*;
+pub use mainstay_model::console::*;
 pub use mainstay_model::engine::EngineEntry as Engine;
 pub use node::*;
 pub use notifier::*;

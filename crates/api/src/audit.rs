@@ -156,7 +156,8 @@ fn detail(act: &Act<'_>, response: &Response) -> Value {
 
 fn result(response: &Response) -> AuditResult {
     match response.status().as_u16() {
-        200..=399 => AuditResult::Done,
+        // A connection that now speaks something else was let in.
+        101 | 200..=399 => AuditResult::Done,
         400..=499 => AuditResult::Refused,
         _ => AuditResult::Failed,
     }

@@ -4,6 +4,7 @@ use crate::{
     Need, Shared,
     audit::Object,
     cookies,
+    hosts::is_handshake,
     problem::Answer,
     rate::{counted, lock},
 };
@@ -99,6 +100,11 @@ pub fn too_many(wait: u64) -> Error {
     Error::new(Kind::TooMany, "too_many_failures", why).with_retry_after(wait)
 }
 
+pub fn too_many_openings(wait: u64) -> Error {
+    let why = format!("too many terminals opened in a minute; try again in {wait} s");
+    Error::new(Kind::TooMany, "too_many_terminals", why).with_retry_after(wait)
+}
+
 fn unknown() -> Error {
     Error::new(Kind::Unauthenticated, "unauthenticated", "sign in, or send a token as `Authorization: Bearer …`")
 }
@@ -119,7 +125,13 @@ async fn actor(shared: &Shared, method: &Method, headers: &HeaderMap, peer: IpAd
 }
 
 /// What a browser sends by itself must not change anything: the page has to say that it is ours.
+/// A WebSocket cannot carry a header of the page's own; there the browser itself says whose page asks, and
+/// whether that is ours was looked at before ([`crate::hosts`]).
 pub fn no_forgery(method: &Method, headers: &HeaderMap) -> Result<()> {
+    if is_handshake(headers) {
+        let why = "a terminal by a session needs the header Origin, which browsers send";
+        return if headers.contains_key(header::ORIGIN) { Ok(()) } else { Err(Error::forbidden(why).with_code("csrf")) };
+    }
     if matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(cookies::CSRF) {
         return Ok(());
     }

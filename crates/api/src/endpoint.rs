@@ -101,6 +101,10 @@ impl Endpoint {
         self.reply = Some(named::<T>());
         self.note::<T>()
     }
+    /// Something else that goes over it, for the document.
+    pub fn speaks<T: ToSchema>(self) -> Self {
+        self.note::<T>()
+    }
     pub fn created<T: ToSchema>(self) -> Self {
         Endpoint { status: 201, ..self.reply::<T>() }
     }

@@ -66,7 +66,8 @@ impl Hosts {
             let why = "this server does not go by that name; `up --public-url` gives it another one";
             return Err(Error::new(Kind::Invalid, "wrong_host", why));
         }
-        let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        // What a handshake opens takes orders: it is no look, although it is a GET.
+        let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_handshake(headers);
         let foreign = text("origin").is_some_and(|o| !self.is_own_origin(o, host));
         let cross = text("sec-fetch-site").is_some_and(|s| s != "same-origin" && s != "none");
         if !safe && (foreign || cross) {
@@ -74,6 +75,11 @@ impl Hosts {
         }
         Ok(())
     }
+}
+
+/// Asks for a WebSocket. Browsers send cookies with it from any page, and ask no leave before.
+pub fn is_handshake(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::UPGRADE) || headers.contains_key(header::SEC_WEBSOCKET_KEY)
 }
 
 /// Host and port of an URL. `null`, the origin of pages without one, has none.
@@ -134,6 +140,12 @@ mod tests {
             assert!(check(&hosts, Method::DELETE, &[own, ("origin", ours)]).is_ok(), "{ours}");
         }
         assert_eq!(check(&hosts, Method::POST, &[own, ("sec-fetch-site", "same-site")]).unwrap_err().code, "csrf");
+        let upgrade = ("upgrade", "websocket");
+        for foreign in ["https://evil.example", "null", "http://127.0.0.1:9999", "http://localhost:8420"] {
+            assert_eq!(check(&hosts, Method::GET, &[own, upgrade, ("origin", foreign)]).unwrap_err().code, "csrf", "{foreign}");
+        }
+        assert!(check(&hosts, Method::GET, &[own, upgrade, ("origin", "http://127.0.0.1:8420")]).is_ok());
+        assert_eq!(check(&hosts, Method::GET, &[own, upgrade, ("sec-fetch-site", "cross-site")]).unwrap_err().code, "csrf");
         assert!(check(&hosts, Method::POST, &[own, ("sec-fetch-site", "same-origin")]).is_ok());
     }
 }

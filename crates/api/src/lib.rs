@@ -19,6 +19,7 @@ mod kit;
 mod problem;
 mod rate;
 mod routes;
+mod terminal;
 mod tls;
 mod views;
 
@@ -66,6 +67,8 @@ pub struct Shared {
     /// Passwords tried, by address and by the name they are tried for.
     pub(crate) tries: Arc<Rate<IpAddr>>,
     pub(crate) tries_for: Arc<Rate<String>>,
+    /// Terminals opened, by who opens them.
+    pub(crate) openings: Arc<Rate<String>>,
     pub(crate) touched: Arc<auth::Touched>,
     pub(crate) feed: Arc<feed::Feed>,
     /// Browsers reach it by HTTPS.
@@ -92,6 +95,7 @@ pub fn router(app: Arc<App>, options: &Options, listen: Option<SocketAddr>, shut
         strangers: Arc::new(Rate::new(FAILURES)),
         tries: Arc::new(Rate::new(TRIES)),
         tries_for: Arc::new(Rate::new(TRIES_FOR)),
+        openings: Arc::new(Rate::new(OPENINGS)),
         secure: options.tls.is_some() || options.public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         touched: Arc::default(),
         feed: Arc::default(),
@@ -108,6 +112,9 @@ const TRIES: u32 = 20;
 /// nobody is kept out by a neighbour who guesses.
 const TRIES_FOR: u32 = 200;
 
+/// Terminals that one person or token opens a minute.
+const OPENINGS: u32 = 30;
+
 /// How long answers under way may take after a shutdown. A download that nobody reads on must not
 /// keep the process.
 const LINGER: Duration = Duration::from_secs(5);
@@ -119,11 +126,15 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, options: Options, shutd
         mainstay_store::idempotency::abandon_all(&mut tx).await?;
         mainstay_store::commit(tx).await?;
     }
-    let router = router(app, &options, listener.local_addr().ok(), shutdown.clone());
-    match options.tls {
+    let router = router(app.clone(), &options, listener.local_addr().ok(), shutdown.clone());
+    let served = match options.tls {
         Some(config) => run(tls::Tls::new(listener, config), router, shutdown).await,
         None => run(listener, router, shutdown).await,
-    }
+    };
+    // What was upgraded is not waited for by the server itself.
+    app.terminals.held.close();
+    let _ = tokio::time::timeout(LINGER, app.terminals.held.wait()).await;
+    served
 }
 
 async fn run<L>(listener: L, router: Router, shutdown: CancellationToken) -> Result<()>

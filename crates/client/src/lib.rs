@@ -6,8 +6,10 @@
 
 mod events;
 mod problem;
+mod terminal;
 
 pub use events::Events;
+pub use terminal::Terminal;
 
 use bytes::Bytes;
 use futures::Stream;

@@ -124,6 +124,7 @@ pub struct App {
     pub measures: crate::measures::Measures,
     /// Who writes to which storage, and who waits for that.
     pub turns: crate::turns::Turns,
+    pub terminals: crate::terminals::Terminals,
     observed: Mutex<HashMap<NodeId, Observed>>,
     /// Where each node was when that was last known: all that is known of one that does not answer.
     positions: Mutex<HashMap<NodeId, LastKnown>>,
@@ -201,6 +202,7 @@ impl App {
             storing_logs: crate::tasks::keep_log::Busy::default(),
             measures: crate::measures::Measures::default(),
             turns: crate::turns::Turns::default(),
+            terminals: crate::terminals::Terminals::default(),
             observed: Mutex::default(),
             positions: Mutex::default(),
             description: Mutex::default(),

@@ -35,6 +35,7 @@ pub mod routes;
 pub mod schedules;
 pub mod storages;
 pub mod tasks;
+pub mod terminals;
 pub mod tokens;
 pub mod topology;
 pub mod turns;

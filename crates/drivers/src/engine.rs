@@ -205,6 +205,9 @@ pub trait Engine: Send + Sync {
     fn segments(&self) -> Option<&dyn crate::segments::Segments> {
         None
     }
+    fn console(&self) -> Option<&dyn crate::console::Console> {
+        None
+    }
 }
 
 /// The verbs of a planned hand-over, in the order the control plane calls them:

@@ -6,6 +6,7 @@
 //! its presence is the capability.
 
 pub mod background;
+pub mod console;
 mod edition;
 pub mod endpoint;
 pub mod engine;

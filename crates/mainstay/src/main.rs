@@ -120,11 +120,13 @@ async fn ask(common: Common, verb: Command) -> Outcome {
     let begun = Begun::default();
     let patience = common.timeout;
     let session = Session::open(common, begun.clone())?;
+    // A console takes a Ctrl-C itself: it is about the statement that runs.
+    let takes_interrupts = matches!(&verb, Command::Cluster(args::cluster::Cluster { verb: args::cluster::Verb::Connect(_) }));
     let operation = || begun.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let goes_on = |id: &str| format!("operation {id} goes on; follow it with: mainstay operation watch {id}");
     tokio::select! {
         outcome = cli::run(&session, verb) => outcome,
-        () = interrupted() => Err(Failure::new(Exit::Interrupted, match operation() {
+        () = interrupted(), if !takes_interrupts => Err(Failure::new(Exit::Interrupted, match operation() {
             Some(id) => format!("interrupted; {}", goes_on(&id)),
             None => "interrupted before anything was begun".into(),
         })),

@@ -62,8 +62,13 @@ pub fn write(text: &str) -> Outcome<()> {
     if text.is_empty() {
         return Ok(());
     }
+    write_raw(&format!("{}\n", text.trim_end()))
+}
+
+/// To standard output as it is; it has been made fit for a terminal.
+pub fn write_raw(text: &str) -> Outcome<()> {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.trim_end().as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|e| match e.kind() {
         ErrorKind::BrokenPipe => Failure::nobody_reads(),
         _ => Error::from(e).context("standard output").into(),

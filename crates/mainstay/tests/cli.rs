@@ -32,6 +32,8 @@ const VERBS: &[&str] = &[
     "cluster start abc",
     "cluster restart abc",
     "cluster credentials abc",
+    "cluster connect abc",
+    "cluster connect abc --node abc-1",
     "cluster rotate abc",
     "cluster settings abc",
     "cluster allow abc",

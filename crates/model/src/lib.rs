@@ -9,6 +9,7 @@ pub mod assertion;
 pub mod audit;
 pub mod backup;
 pub mod cluster;
+pub mod console;
 pub mod credentials;
 pub mod drill;
 pub mod engine;

@@ -9,7 +9,7 @@ mod server;
 pub mod verbs;
 
 pub use client::{Agent, Chunks};
-pub use server::{Call, Out, Performer, serve};
+pub use server::{Call, Heard, Out, Performer, serve};
 pub use verbs::Verb;
 
 #[allow(clippy::all, clippy::pedantic)]

@@ -38,10 +38,32 @@ impl Call {
 #[derive(Clone)]
 pub struct Out(mpsc::Sender<Result<proto::Event, Status>>);
 
+/// Where a performer's bytes come out, without a transport in between.
+pub struct Heard(mpsc::Receiver<Result<proto::Event, Status>>);
+
+impl Heard {
+    pub async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(proto::event::Kind::Chunk(bytes)) = self.0.recv().await?.ok()?.kind {
+                return Some(bytes);
+            }
+        }
+    }
+}
+
 impl Out {
+    /// One that is read by whoever has the other half.
+    pub fn pair() -> (Out, Heard) {
+        let (tx, rx) = mpsc::channel(8);
+        (Out(tx), Heard(rx))
+    }
     pub async fn chunk(&self, bytes: Vec<u8>) -> Result<()> {
         let event = proto::Event { kind: Some(proto::event::Kind::Chunk(bytes)) };
         self.0.send(Ok(event)).await.map_err(|_| Error::unavailable("reader_gone", "the reader went away"))
+    }
+    /// Waits until nobody reads any more.
+    pub async fn gone(&self) {
+        self.0.closed().await;
     }
     pub fn blocking_chunk(&self, bytes: Vec<u8>) -> Result<()> {
         let event = proto::Event { kind: Some(proto::event::Kind::Chunk(bytes)) };

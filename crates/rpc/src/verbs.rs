@@ -86,6 +86,18 @@ verbs! {
     Measure { nodes: Vec<NodeId> } -> Measured;
     NodeLogs { node: NodeId, lines: u64 } -> Vec<String>;
 
+    // ---- consoles ----
+    /// A console on the running node, for as long as somebody reads: each chunk is one [`ConsoleSaid`] as
+    /// JSON. `console` is drawn by the caller and known to nobody else. Whoever stops reading ends it, and
+    /// with it what runs in it and its open transaction.
+    ///
+    /// [`ConsoleSaid`]: mainstay_model::console::ConsoleSaid
+    OpenConsole { plan: NodePlan, console: String } -> Done;
+    /// One more line. Taken when it is replied to, not yet done.
+    TellConsole { console: String, line: String } -> Done;
+    /// Ends the statement that runs, in the engine too.
+    InterruptConsole { console: String } -> Done;
+
     // ---- the endpoint ----
     SetRoute { route: ClusterRoute } -> RouteStatus;
     RemoveRoute { cluster: ClusterId } -> Done;

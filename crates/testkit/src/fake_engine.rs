@@ -8,6 +8,7 @@
 //! ways engines hand over: one pauses writes ([`Style::Pausing`]), one stops ([`Style::Halting`]).
 
 mod capture;
+mod console;
 mod database;
 mod handover;
 mod hold;
@@ -22,6 +23,7 @@ use database::{position_of, write_db, write_log};
 pub(crate) use database::{read_db, read_log};
 use mainstay_drivers::{
     Result,
+    console::Console,
     engine::{
         AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Exposure, Failover, Incremental, Info, Installed, Node,
         Questions, Service, Upstream,
@@ -420,6 +422,9 @@ impl Engine for FakeEngine {
         (self.style == Style::Halting).then_some(self as &dyn Segments)
     }
     fn questions(&self) -> Option<&dyn Questions> {
+        Some(self)
+    }
+    fn console(&self) -> Option<&dyn Console> {
         Some(self)
     }
 }

@@ -26,6 +26,7 @@ mod schedules;
 mod session;
 mod settings;
 mod storages;
+mod terminal;
 mod tokens;
 mod users;
 
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Noun> {
         log::routes(),
         nodes::routes(),
         metrics::routes(),
+        terminal::routes(),
         backups::routes(),
         drills::routes(),
         assertions::routes(),

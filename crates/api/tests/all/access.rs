@@ -101,7 +101,7 @@ fn the_table_says_what_was_agreed() {
         (
             Need::Role(Role::Admin),
             "createCluster stopCluster rotateCredentials showCredentials setAllowList patchSettings addNode removeNode promoteNode \
-             resyncCluster createGroup setGroup deleteGroup setGroupSchedule setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions \
+             resyncCluster createGroup setGroup deleteGroup setGroupSchedule setSchedule pauseSchedule resumeSchedule removeSchedule downloadBackup deleteBackup setBackupPolicy applyBackupPolicy undoRestore setAssertions tryAssertions openTerminal \
              listAudit exportAudit",
         ),
         (

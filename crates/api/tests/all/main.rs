@@ -15,3 +15,4 @@ mod schedules;
 mod storages;
 mod streams;
 mod support;
+mod terminal;

@@ -10,9 +10,9 @@ const PASSWORD: &str = "correct horse battery";
 const CSRF: (&str, &str) = ("x-mainstay-csrf", "1");
 
 /// A browser: a cookie, and the header that pages of ours send.
-struct Browser<'a> {
+pub struct Browser<'a> {
     s: &'a Served,
-    cookie: String,
+    pub cookie: String,
 }
 
 impl Browser<'_> {
@@ -20,10 +20,10 @@ impl Browser<'_> {
         let body = (method != "GET" && !body.is_null()).then_some(body);
         self.s.send(method, path, None, body, &[("cookie", &self.cookie), CSRF]).await
     }
-    async fn status(&self, method: &str, path: &str, body: Value) -> u16 {
+    pub async fn status(&self, method: &str, path: &str, body: Value) -> u16 {
         self.send(method, path, body).await.status().as_u16()
     }
-    async fn json(&self, method: &str, path: &str, body: Value) -> Value {
+    pub async fn json(&self, method: &str, path: &str, body: Value) -> Value {
         let answer = self.send(method, path, body).await;
         assert!(answer.status().is_success(), "{method} {path}: {}", answer.text().await.unwrap());
         answer.json().await.unwrap_or_default()
@@ -40,7 +40,7 @@ fn browser<'a>(s: &'a Served, answer: &Response) -> Browser<'a> {
     Browser { s, cookie: set.split(';').next().unwrap().to_string() }
 }
 
-async fn first(s: &Served) -> Browser<'_> {
+pub async fn first(s: &Served) -> Browser<'_> {
     let token = people::ensure_first_link(&s.app).await.unwrap().unwrap();
     let body = json!({ "token": token.reveal(), "name": "Ada", "email": "ada@db.example", "password": PASSWORD });
     let answer = open(s, "/welcome", body).await;
@@ -48,14 +48,14 @@ async fn first(s: &Served) -> Browser<'_> {
     browser(s, &answer)
 }
 
-async fn sign_in<'a>(s: &'a Served, user: &str) -> Browser<'a> {
+pub async fn sign_in<'a>(s: &'a Served, user: &str) -> Browser<'a> {
     let answer = open(s, "/session", json!({ "user": user, "password": PASSWORD })).await;
     assert_eq!(answer.status(), 200);
     browser(s, &answer)
 }
 
 /// Invites and accepts: a new person with a role in a project.
-async fn member<'a>(by: &Browser<'a>, project: &str, name: &str, role: &str) -> Browser<'a> {
+pub async fn member<'a>(by: &Browser<'a>, project: &str, name: &str, role: &str) -> Browser<'a> {
     let path = format!("/projects/{project}/invitations");
     let made = by.json("POST", &path, json!({ "email": format!("{name}@db.example"), "role": role })).await;
     let token = made["path"].as_str().unwrap().split_once("#token=").unwrap().1;

@@ -83,7 +83,13 @@ pub async fn authenticate(app: &App, secret: &str, from: Option<IpAddr>) -> Resu
 pub async fn stays(app: &App, actor: &Actor, project: &mainstay_model::ProjectId, needed: Role) -> Result<bool> {
     let mut conn = app.store.read().await?;
     if let Some(token) = &actor.token {
-        return Ok(store::tokens::list(&mut conn).await?.iter().any(|row| &row.id == token && row.is_valid(app.now())));
+        let all = store::tokens::list(&mut conn).await?;
+        let Some(row) = all.iter().find(|row| &row.id == token && row.is_valid(app.now())) else { return Ok(false) };
+        let maker = match &row.made_by {
+            Some(person) => Some(store::users::get(&mut conn, person).await?),
+            None => None,
+        };
+        return Ok(maker.is_none_or(|user| user.disabled_at.is_none()));
     }
     let Some(person) = &actor.person else { return Ok(false) };
     let Some(session) = store::sessions::get(&mut conn, &person.session.id).await? else { return Ok(false) };

@@ -11,6 +11,7 @@ mod capture;
 mod config;
 mod configure;
 mod connect;
+mod console;
 mod discover;
 mod failover;
 mod hold;
@@ -27,6 +28,7 @@ mod tools;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
+    console::Console,
     engine::{
         AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Incremental, Info, Installed, Node, Questions,
         Service, Upstream,
@@ -111,6 +113,9 @@ impl Engine for Postgres {
         Some(self)
     }
     fn segments(&self) -> Option<&dyn Segments> {
+        Some(self)
+    }
+    fn console(&self) -> Option<&dyn Console> {
         Some(self)
     }
 }

@@ -12,6 +12,7 @@ mod accounts;
 mod capture;
 mod config;
 mod connect;
+mod console;
 mod discover;
 mod failover;
 mod hold;
@@ -29,6 +30,7 @@ use crate::common::version_key;
 use async_trait::async_trait;
 use mainstay_drivers::{
     Result,
+    console::Console,
     engine::{
         AccountKeeper, Backups, Chunking, Configured, Consistency, Engine, Failover, Info, Installed, Node, Questions, Service, Upstream,
     },
@@ -151,6 +153,9 @@ impl Engine for RedisFamily {
         Some(self)
     }
     fn questions(&self) -> Option<&dyn Questions> {
+        Some(self)
+    }
+    fn console(&self) -> Option<&dyn Console> {
         Some(self)
     }
 }

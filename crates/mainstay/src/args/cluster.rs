@@ -44,6 +44,7 @@ pub enum Verb {
     /// Give the user a new password; open sessions stay
     #[command(after_help = "Example:\n  mainstay cluster rotate shop")]
     Rotate(Named),
+    Connect(Connect),
     Settings(Settings),
     Allow(Allow),
     /// Termination protection: a protected cluster is neither deleted nor stopped
@@ -70,6 +71,29 @@ pub struct Named {
     /// The cluster's name or id
     #[arg(value_name = "CLUSTER")]
     pub name: String,
+}
+
+/// A console for the engine on a node, as the cluster's user
+#[derive(Debug, Args)]
+#[command(after_help = "\
+On a terminal lines can be edited, and those of before come back with the arrow up; they are kept nowhere.
+Ctrl-C ends the statement that runs; Ctrl-D or `exit` leaves. Otherwise statements are read from standard
+input to the first error; with --output json each answers with one line of JSON.
+
+Its start and its end are in the audit, what is typed is not. It ends after 15 min without input.
+
+Examples:
+  mainstay cluster connect shop
+  mainstay cluster connect shop --node shop-2
+  echo 'SELECT count(*) FROM orders;' | mainstay cluster connect shop --output json
+  mainstay cluster connect shop <schema.sql")]
+pub struct Connect {
+    /// The cluster's name or id
+    #[arg(value_name = "CLUSTER")]
+    pub name: String,
+    /// Which node [default: the primary]
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,6 @@
 //! `mainstay cluster …`
 
-use super::{access, assertions, bin, log, node};
+use super::{access, assertions, bin, connect, log, node};
 use crate::{
     args::cluster::{Create, Delete, Switch, Switched, Verb},
     exit::{Exit, Outcome},
@@ -24,6 +24,7 @@ pub async fn run(s: &Session, verb: Verb) -> Outcome {
         Verb::Start(a) => simple(s, &a.name, "start").await,
         Verb::Restart(a) => simple(s, &a.name, "restart").await,
         Verb::Rotate(a) => simple(s, &a.name, "rotate").await,
+        Verb::Connect(a) => connect::run(s, a).await,
         Verb::Resync { name, nodes } => resync(s, &name, nodes).await,
         Verb::Protect(a) => {
             let on = a.state == Switch::On;

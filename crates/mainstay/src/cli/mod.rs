@@ -7,6 +7,8 @@ mod audit;
 mod backup;
 mod bin;
 mod cluster;
+pub mod connect;
+mod console;
 mod control_plane;
 mod download;
 mod drill;

@@ -23,3 +23,4 @@ mod schedules;
 mod servers;
 mod snapshots;
 mod support;
+mod terminal;

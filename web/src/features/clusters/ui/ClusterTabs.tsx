@@ -20,6 +20,7 @@ export function useTabs(project: string, c: Cluster): Tab[] {
     { label: 'Metrics', to: `${base}/metrics` },
     { label: 'Access', to: `${base}/access` },
     { label: 'Settings', to: `${base}/settings` },
+    { label: 'Terminal', to: `${base}/terminal` },
     { label: 'Audit', to: `${base}/audit` },
   ];
 }

@@ -1,0 +1,5 @@
+import { TerminalPage } from '~/features/terminal/ui/TerminalPage';
+
+export function Terminal() {
+  return <TerminalPage />;
+}
