@@ -23,12 +23,19 @@ const bring = (page: Page, changes: Thing[]) =>
     channel.close();
   }, changes);
 
+/** A page that has to draw much may take its time where much else runs. */
+async function patient(): Promise<Page> {
+  const page = await world.newPage();
+  page.setDefaultTimeout(120_000);
+  return page;
+}
+
 async function one<T>(path: string, page: Page): Promise<T> {
   return page.evaluate(async (at) => (await fetch(at)).json(), path) as Promise<T>;
 }
 
 it('draws 500 clusters, and moves little to do so', async () => {
-  const page = await world.newPage();
+  const page = await patient();
   let script = 0;
   page.on('response', async (r) => {
     if (r.url().endsWith('.js')) script += Number((await r.allHeaders())['content-length'] ?? 0);
@@ -52,7 +59,7 @@ it('draws 500 clusters, and moves little to do so', async () => {
 });
 
 it('goes through 10,000 backups of 500 clusters', async () => {
-  const page = await world.newPage();
+  const page = await patient();
   const PAGE = 2500;
   await page.route('**/api/v1/clusters?*', async (route) => {
     const answer = await route.fetch();
@@ -132,7 +139,7 @@ async function held(cdp: CDPSession): Promise<{ heap: number; nodes: number; lis
 }
 
 it('holds no more after an hour of live updates than before', async () => {
-  const page = await world.newPage();
+  const page = await patient();
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Performance.enable');
   await page.goto('/p/default/clusters');

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Anchor, Button, Tooltip, UnstyledButton } from '@mantine/core';
 import { IconCheck, IconCircleHalf2, IconLoader2, IconMinus, IconX, type TablerIcon } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
@@ -23,10 +23,13 @@ const FIRST = 12;
 /** Is anything missing? A row a cluster, a cell a day; who has no good one comes first. */
 export function DayStrip({ project, lanes, onDay }: Props) {
   const [whole, setWhole] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  // Where not all days fit, the newest are those that count.
+  useEffect(() => place.current?.scrollTo({ left: place.current.scrollWidth }), []);
   const shown = whole ? lanes : lanes.slice(0, FIRST);
   const days = lanes[0]?.cells.map((c) => c.day) ?? [];
   return (
-    <div className={classes.strip} role="region" aria-label="Backups of the last 14 days" tabIndex={0}>
+    <div ref={place} className={classes.strip} role="region" aria-label="Backups of the last 14 days" tabIndex={0}>
       <table>
         <caption className="ms-visually-hidden">Backups of the last 14 days, by cluster and day</caption>
         <thead>
