@@ -22,7 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 5, name: "people", sql: include_str!("../migrations/0005_people.sql") },
     Migration { version: 6, name: "changes", sql: include_str!("../migrations/0006_changes.sql") },
     Migration { version: 7, name: "logs", sql: include_str!("../migrations/0007_logs.sql") },
-    Migration { version: 11, name: "proof", sql: include_str!("../migrations/0011_proof.sql") },
+    Migration { version: 8, name: "proof", sql: include_str!("../migrations/0008_proof.sql") },
 ];
 
 /// Held while migrating, so that of two control planes that start at once one waits. The number
