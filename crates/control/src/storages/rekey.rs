@@ -92,7 +92,10 @@ pub(crate) async fn switch(app: &App, tx: &mut Tx, old: &StorageId, new: &Storag
     let mut concerned = std::collections::BTreeSet::new();
     for mut schedule in store::schedules::of_storage(tx, &row.project, old).await? {
         schedule.storages.iter_mut().filter(|s| *s == old).for_each(|s| *s = new.clone());
-        concerned.insert(schedule.cluster.clone());
+        match schedule.owner.group() {
+            Some(group) => concerned.extend(store::groups::get(tx, group).await?.members),
+            None => concerned.extend(schedule.owner.cluster().cloned()),
+        }
         store::schedules::update(tx, &schedule).await?;
     }
     for id in store::log::clusters(tx).await? {
