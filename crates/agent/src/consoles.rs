@@ -104,7 +104,7 @@ impl Agent {
         let interrupts = Arc::new(Interrupts::default());
         let open = Open { node: plan.id.clone(), lines, interrupts: interrupts.clone(), interrupter: talk.interrupter() };
         let listed = self.consoles.insert(&verb.console, open)?;
-        let mut desk = Desk { name: &plan.name, talk, heard, interrupts, out: act.out.clone() };
+        let mut desk = Desk { name: &plan.name, talk, heard, interrupts, out: act.out.clone(), waits: Waits::default() };
         desk.say(ConsoleSaid::Opened(desk.talk.opened())).await?;
         let ended = desk.serve().await;
         drop(listed);
@@ -138,6 +138,23 @@ struct Desk<'a> {
     heard: mpsc::Receiver<String>,
     interrupts: Arc<Interrupts>,
     out: Out,
+    waits: Waits,
+}
+
+/// How long something is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Waits {
+    input: Duration,
+    statement: Duration,
+    /// After it was interrupted.
+    end: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        let (input, statement) = (Duration::from_secs(IDLE_SECONDS), Duration::from_secs(STATEMENT_SECONDS));
+        Waits { input, statement, end: ENDS_WITHIN }
+    }
 }
 
 /// What comes next while no statement runs.
@@ -170,7 +187,7 @@ impl Desk<'_> {
     async fn one_line(&mut self) -> Option<ConsoleEnded> {
         let since = Instant::now();
         let line = loop {
-            let left_of = Duration::from_secs(IDLE_SECONDS).saturating_sub(since.elapsed());
+            let left_of = self.waits.input.saturating_sub(since.elapsed());
             match self.next(left_of).await {
                 Next::Line(Some(line)) => break line,
                 Next::Line(None) | Next::Gone => return Some(left()),
@@ -242,14 +259,14 @@ impl Desk<'_> {
         let end = {
             let running = self.talk.run(statement, &mut shown);
             tokio::pin!(running);
-            let limit = tokio::time::sleep(Duration::from_secs(STATEMENT_SECONDS));
+            let limit = tokio::time::sleep(self.waits.statement);
             tokio::pin!(limit);
             loop {
                 tokio::select! {
                     end = &mut running => break end,
                     () = gone.gone(), if interrupted.is_none() => {
                         interrupted = Some(Why::Left);
-                        limit.as_mut().reset(tokio::time::Instant::now() + ENDS_WITHIN);
+                        limit.as_mut().reset(tokio::time::Instant::now() + self.waits.end);
                         let _ = interrupter.interrupt().await;
                     }
                     () = &mut limit => {
@@ -257,7 +274,7 @@ impl Desk<'_> {
                             break Err(Error::timed_out("the statement did not end when it was interrupted"));
                         }
                         interrupted = Some(Why::Long);
-                        limit.as_mut().reset(tokio::time::Instant::now() + ENDS_WITHIN);
+                        limit.as_mut().reset(tokio::time::Instant::now() + self.waits.end);
                         let _ = interrupter.interrupt().await;
                     }
                 }
@@ -471,11 +488,14 @@ mod tests {
         serving: tokio::task::JoinHandle<ConsoleEnded>,
     }
 
-    fn room() -> Room {
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn room(waits: Waits) -> Room {
         let (toys, (lines, inbox), (out, heard)) = (Arc::new(Toys::default()), mpsc::channel(8), Out::pair());
         let talk = Box::new(Toy(toys.clone()));
         let serving = tokio::spawn(async move {
-            let mut desk = Desk { name: "shop-1", talk, heard: inbox, interrupts: Arc::default(), out };
+            let mut desk = Desk { name: "shop-1", talk, heard: inbox, interrupts: Arc::default(), out, waits };
             desk.serve().await
         });
         Room { toys, lines, heard, serving }
@@ -496,17 +516,16 @@ mod tests {
         }
     }
 
-    /// Time goes by itself here where nothing else is to be done.
-    #[tokio::test(start_paused = true)]
-    async fn nobody_types_for_a_quarter_of_an_hour() {
-        let mut room = room();
+    #[tokio::test]
+    async fn nobody_types_for_too_long() {
+        let mut room = room(Waits { input: MS(20), ..Waits::default() });
         room.until_prompt().await;
         assert_eq!(room.serving.await.unwrap().code, "idle");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_statement_is_ended_after_its_time_and_one_that_does_not_end_takes_its_connection_along() {
-        let mut room = room();
+        let mut room = room(Waits { input: HOUR, statement: MS(20), end: MS(20) });
         room.until_prompt().await;
         room.lines.send("sleep".into()).await.unwrap();
         let said = room.until_prompt().await;
@@ -516,9 +535,9 @@ mod tests {
         assert_eq!(room.serving.await.unwrap().code, "node_gone");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn whoever_leaves_ends_what_runs() {
-        let mut room = room();
+        let mut room = room(Waits::default());
         room.until_prompt().await;
         room.lines.send("sleep".into()).await.unwrap();
         tokio::task::yield_now().await;
@@ -527,9 +546,9 @@ mod tests {
         assert_eq!(room.toys.interrupted.load(Ordering::Acquire), 1);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn so_much_is_shown_and_the_rest_is_counted() {
-        let mut room = room();
+        let mut room = room(Waits::default());
         room.until_prompt().await;
         room.lines.send("rows 7".into()).await.unwrap();
         let said = room.until_prompt().await;
