@@ -67,7 +67,7 @@ pub struct GroupFound {
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     pub last_good: Option<Time>,
-    /// By schedule, the last one that lies in all its storages: its own, or the cluster's newest where that does.
+    /// By schedule, the last one that lies in all its storages: its own, or one that a person made.
     pub last_whole: HashMap<ScheduleId, Time>,
     /// The newest backup that has ended and has not been removed since, where that is not a completed one.
     pub newest: Option<Backup>,

@@ -139,8 +139,11 @@ impl Known {
         let (passed, failed) = (self.passed.get(cluster).copied(), self.failed.get(cluster).copied());
         let failed = failed.filter(|f| passed.is_none_or(|p| p < *f));
         let newest = self.good.remove(cluster).transpose()?;
-        // Whoever made it: what lies in all of a schedule's storages protects as well as its own would.
-        let covers = |b: &&Backup, s: &Schedule| s.storages.iter().all(|at| b.copies.iter().any(|c| c.storage == *at && c.is_good()));
+        // What a person made in all of a schedule's storages protects as well as its own would; what another
+        // schedule makes is kept by other rules, and hides nothing.
+        let covers = |b: &&Backup, s: &Schedule| {
+            b.schedule.is_none() && s.storages.iter().all(|at| b.copies.iter().any(|c| c.storage == *at && c.is_good()))
+        };
         let mut whole = |s: &Schedule| {
             let other = newest.as_ref().filter(|b| covers(b, s)).map(|b| b.created_at);
             Some((s.id.clone(), self.whole.remove(&s.id).max(other)?))

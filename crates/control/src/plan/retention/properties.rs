@@ -293,20 +293,23 @@ proptest! {
             prop_assert!(plan.going().is_subset(&alone.going()));
         }
         for group in &groups {
-            let mut of = vec![];
+            let (mut of, mut needed) = (vec![], false);
             for (items, plan) in all.iter().zip(&plans) {
                 let waits = plan.brake.is_some() && !confirmed;
                 for item in items.iter().filter(|i| i.group.as_ref() == Some(group)) {
                     let why = plan.keep.iter().find(|(id, _)| id == &item.id).map(|(_, why)| why);
                     of.push((item.lane, why, waits));
+                    let kept = |id: &BackupId| plan.keep.iter().any(|(kept, _)| kept == id);
+                    needed |= items.iter().any(|i| i.parent.as_ref() == Some(&item.id) && kept(&i.id));
                 }
             }
             // Nothing goes while another part stays, be it only until a person was asked.
             let stays = of.iter().any(|(lane, why, waits)| *lane != Lane::Leaving && (why.is_some() || *waits));
             prop_assert!(!stays || of.iter().all(|(_, why, _)| why.is_some()), "{of:?}");
-            // And none stays for the others' sake alone: one of them has a reason of its own.
+            // And none stays for the others' sake alone: one of them has a reason of its own, or one that is kept
+            // needs it, which may be said as its group's sake.
             let own = of.iter().any(|(lane, why, _)| *lane != Lane::Leaving && !matches!(why, None | Some(Kept::PartOf(_))));
-            prop_assert!(!stays || own || !confirmed, "{of:?}");
+            prop_assert!(!stays || own || needed || !confirmed, "{of:?}");
         }
         if confirmed {
             // Carried out in one cluster only, planning again does the rest: what lost a part holds nothing together.
