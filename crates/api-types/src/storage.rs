@@ -107,6 +107,21 @@ pub struct PatchStorage {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     pub parallel: Option<Option<u32>>,
+    /// Of `s3`, with the `secret_key` that belongs to it. What logs in is tried before it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, write_only)]
+    pub secret_key: Option<Secret>,
+    /// Of `s3`: certificates to trust beside the system's, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Of `sftp`, and of `borg` over ssh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, write_only)]
+    pub ssh_key: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
 }
 
 /// Tells `null` from absence.

@@ -7,7 +7,7 @@ pub use rekey::{Plan as RekeyPlan, plan as rekey_plan, rekey};
 pub(crate) use rekey::{new_spec, switch};
 
 use crate::{App, left_behind, tasks::self_backup};
-use mainstay_drivers::storage::{Place, StorageReport, StorageSpec};
+use mainstay_drivers::storage::{BorgPlace, Place, S3Place, SftpPlace, StorageReport, StorageSpec};
 use mainstay_model::{
     Error, Kind, Name, ProjectId, Result, Secret, StorageId,
     backup::{Check, LastCheck},
@@ -119,10 +119,7 @@ pub async fn add(app: &App, project: &ProjectId, new: NewStorage) -> Result<(Sto
     let secret = new.secret.clone();
     let storage = StorageSpec { id: row.id.clone(), name: new.name, place: new.place.clone(), secret, limits: new.limits, edition: 1 };
     let report = app.agent.look(&CheckStorage { storage }).await?;
-    if let Some(bad) = report.rows.iter().find(|r| r.failed()) {
-        let message = format!("the storage fails its check \"{}\": {}", bad.name, bad.detail);
-        return Err(Error::invalid(places::field(&new.place), message).with_code("storage_unwell"));
-    }
+    refuse_unwell(&new.place, &report)?;
     let row = StorageRow { last_check: Some(seen(app, &report)), ..row };
     let mut tx = app.store.begin_write().await?;
     store::storages::insert(&mut tx, &row).await?;
@@ -142,6 +139,61 @@ fn fits(place: &Place, limits: &Limits) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Another way in: what is absent stays. The place itself stays, so that no secret goes to another server.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    pub access_key: Option<String>,
+    pub secret: Option<Secret>,
+    pub ca: Option<String>,
+    pub host_key: Option<String>,
+}
+
+impl Login {
+    fn into(self, place: Place) -> Result<(Place, Option<Secret>)> {
+        let odd = |field: &str, kind: &str| Err(Error::invalid(field, format!("a storage of kind {kind} takes no {field}")));
+        let place = match place {
+            Place::S3(_) if self.host_key.is_some() => return odd("host_key", "s3"),
+            Place::S3(_) if self.access_key.is_some() && self.secret.is_none() => {
+                let why = "another access key comes with its own secret key";
+                return Err(Error::invalid("secret_key", why).with_code("secret_required"));
+            }
+            Place::S3(at) => Place::S3(S3Place { access_key: self.access_key.unwrap_or(at.access_key), ca: self.ca.or(at.ca), ..at }),
+            other if self.access_key.is_some() => return odd("access_key", other.kind()),
+            other if self.ca.is_some() => return odd("ca", other.kind()),
+            Place::Sftp(at) => Place::Sftp(SftpPlace { host_key: self.host_key.unwrap_or(at.host_key), ..at }),
+            Place::Borg(at) => Place::Borg(BorgPlace { host_key: self.host_key.or(at.host_key), ..at }),
+            other => return odd(if self.secret.is_some() { "ssh_key" } else { "host_key" }, other.kind()),
+        };
+        Ok((place, self.secret))
+    }
+}
+
+/// Keeps another login once a look with it finds the storage well; else the old one stays.
+pub async fn set_login(app: &App, row: &StorageRow, login: Login) -> Result<StorageRow> {
+    let old = spec(&app.store, row).await?;
+    let (place, secret) = login.into(old.place)?;
+    let secret = secret.or(old.secret);
+    places::admit(&place, secret.as_ref())?;
+    let storage = StorageSpec { place: place.clone(), secret: secret.clone(), ..spec(&app.store, row).await? };
+    let report = app.agent.look(&CheckStorage { storage }).await?;
+    refuse_unwell(&place, &report)?;
+    let mut tx = app.store.begin_write().await?;
+    let row = store::storages::get(&mut tx, &row.id).await?;
+    let row = StorageRow { place: serde_json::to_value(&place).map_err(Error::internal)?, last_check: Some(seen(app, &report)), ..row };
+    store::storages::update(&mut tx, &row).await?;
+    if let Some(secret) = &secret {
+        store::secrets::put(&mut tx, app.store.sealer(), row.id.as_str(), SECRET, secret).await?;
+    }
+    store::commit(tx).await?;
+    Ok(row)
+}
+
+fn refuse_unwell(place: &Place, report: &StorageReport) -> Result<()> {
+    let Some(bad) = report.rows.iter().find(|r| r.failed()) else { return Ok(()) };
+    let message = format!("the storage fails its check \"{}\": {}", bad.name, bad.detail);
+    Err(Error::invalid(places::field(place), message).with_code("storage_unwell"))
 }
 
 /// What backups may take of it from now on, also those that are under way or wait.

@@ -18,7 +18,7 @@ use axum::{
 use mainstay_api_types as dto;
 use mainstay_control::{
     ops::rekey_storage::RekeyStorage,
-    storages::{self, NewStorage},
+    storages::{self, Login, NewStorage},
 };
 use mainstay_drivers::storage::{BorgPlace, PathStyle, Place, S3Place, SftpPlace};
 use mainstay_model::{Error, Result, backup::Check, error::shown, limits::Limits};
@@ -35,10 +35,10 @@ pub fn routes() -> Noun {
         )
         .route(Endpoint::new(Get, "/storages/{id}", "showStorage", "One storage", VIEWER).reply::<dto::Storage>(), show)
         .route(
-            Endpoint::new(Patch, "/storages/{id}", "limitStorage", "How much of it backups may take", OWNER)
+            Endpoint::new(Patch, "/storages/{id}", "setStorage", "How much of it backups may take, and what logs in there", OWNER)
                 .body::<dto::PatchStorage>()
                 .reply::<dto::Storage>(),
-            limit,
+            set,
         )
         .route(
             Endpoint::new(
@@ -161,7 +161,7 @@ async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id)
     Ok(with_etag(&tag(&row), Json(views::storage(&row))))
 }
 
-async fn limit(
+async fn set(
     State(s): State<Shared>,
     Extension(c): Extension<Caller>,
     Path(id): Path<String>,
@@ -170,6 +170,12 @@ async fn limit(
 ) -> Answer {
     let row = get(&s, &c, &id).await?;
     still(&headers, &[&tag(&row)])?;
+    if b.secret_key.is_some() && b.ssh_key.is_some() {
+        return Err(Error::invalid("ssh_key", "either secret_key or ssh_key").into());
+    }
+    let is_login = b.access_key.is_some() || b.secret_key.is_some() || b.ssh_key.is_some() || b.ca.is_some() || b.host_key.is_some();
+    let login = Login { access_key: b.access_key, secret: b.secret_key.or(b.ssh_key), ca: b.ca, host_key: b.host_key };
+    let row = if is_login { storages::set_login(&s.app, &row, login).await? } else { row };
     let change = |now: Limits| Limits { bandwidth: b.bandwidth.unwrap_or(now.bandwidth), parallel: b.parallel.unwrap_or(now.parallel) };
     let row = storages::set_limits(&s.app, &row, change).await?;
     Ok(with_etag(&tag(&row), Json(views::storage(&row))))

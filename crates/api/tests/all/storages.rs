@@ -2,6 +2,7 @@
 
 use crate::support::{serve, serve_world};
 use mainstay_control::{storages, tasks::doctor};
+use mainstay_model::Error;
 use mainstay_store as store;
 use serde_json::{Value, json};
 
@@ -138,7 +139,43 @@ async fn limits_are_set_changed_and_taken_away() {
     assert_eq!((status, problem["field"].as_str()), (422, Some("bandwidth")), "{problem}");
     let stale = s.send("PATCH", "/storages/disk", Some(&s.admin), Some(json!({ "parallel": 3 })), &[("if-match", "\"old\"")]).await;
     assert_eq!(stale.status(), 412);
-    assert!(s.audit("action=limitStorage").await.iter().any(|r| r[3] == "disk"), "who changed it is known");
+    assert!(s.audit("action=setStorage").await.iter().any(|r| r[3] == "disk"), "who changed it is known");
+}
+
+#[tokio::test]
+async fn what_logs_in_is_changed_and_tried_first() {
+    let s = serve_world().await;
+    let place = json!({ "endpoint": "https://192.0.2.7:9000", "bucket": "b", "access_key": "old", "secret_key": "old secret" });
+    let mut add = place.clone();
+    (add["name"], add["kind"]) = (json!("cloud"), json!("s3"));
+    let (status, added) = s.admin("POST", "/storages", add).await;
+    assert_eq!(status.as_u16(), 201, "{added}");
+    let (status, code, problem) = s.problem("PATCH", "/storages/cloud", json!({ "access_key": "new" })).await;
+    assert_eq!((status, code.as_str(), problem["field"].as_str()), (422, "secret_required", Some("secret_key")));
+    for (storage, body, field) in [
+        ("cloud", json!({ "host_key": "ssh-ed25519 AAAA" }), "host_key"),
+        ("local", json!({ "secret_key": "x" }), "ssh_key"),
+        ("local", json!({ "access_key": "x", "secret_key": "x" }), "access_key"),
+        ("cloud", json!({ "endpoint": "https://192.0.2.8:9000" }), "endpoint"),
+    ] {
+        let (status, _, problem) = s.problem("PATCH", &format!("/storages/{storage}"), body.clone()).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{body} {problem}");
+    }
+    let new = json!({ "access_key": "new", "secret_key": "new secret", "parallel": 3 });
+    s.world.as_ref().unwrap().faults.fail("storage.check", 1, Error::unavailable("away", "it refuses this key"));
+    let (status, _, problem) = s.problem("PATCH", "/storages/cloud", new.clone()).await;
+    assert!(status == 503 && problem["message"].as_str().unwrap().contains("refuses this key"), "{problem}");
+    let login = async || {
+        let row = storages::resolve(&s.app, &s.project.id, "cloud").await.unwrap();
+        let spec = storages::spec(&s.app.store, &row).await.unwrap();
+        (serde_json::to_value(&spec.place).unwrap()["access_key"].clone(), spec.secret.unwrap().reveal().to_string())
+    };
+    assert_eq!(login().await, (json!("old"), "old secret".into()), "the old one stays");
+    let (status, now) = s.admin("PATCH", "/storages/cloud", new).await;
+    assert_eq!((status.as_u16(), &now["parallel"]), (200, &json!(3)), "{now}");
+    assert_eq!(login().await, (json!("new"), "new secret".into()));
+    assert!(!now.to_string().contains("new secret"), "{now}");
+    assert!(!s.get("/audit").await.to_string().contains("new secret"));
 }
 
 #[tokio::test]

@@ -150,7 +150,8 @@ It holds at once, also for what is under way.
 
 Examples:
   mainstay storage set cloud --bandwidth 20MB/s --parallel 2
-  mainstay storage set cloud --bandwidth none")]
+  mainstay storage set cloud --bandwidth none
+  mainstay storage set cloud --access-key AKIA… --secret-key-file ./new.key")]
 pub struct SetStorage {
     /// The storage's name or id
     pub storage: String,
@@ -160,6 +161,21 @@ pub struct SetStorage {
     /// How many backups are written to it at a time; none takes the limit away
     #[arg(long, value_name = "N|none")]
     pub parallel: Option<String>,
+    /// s3: another access key; its secret key comes with it
+    #[arg(long, value_name = "KEY", requires = "secret_key_file")]
+    pub access_key: Option<String>,
+    /// s3: a file that holds the secret access key
+    #[arg(long, value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+    /// s3: certificates to trust beside the system's, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// sftp, and borg over ssh: the other machine's public key
+    #[arg(long, value_name = "KEY")]
+    pub host_key: Option<String>,
+    /// sftp, and borg over ssh: a file that holds the private key that logs in
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

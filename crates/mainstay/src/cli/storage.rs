@@ -75,9 +75,14 @@ async fn set(s: &Session, a: SetStorage) -> Outcome<()> {
     let body = PatchStorage {
         bandwidth: a.bandwidth.as_deref().map(|text| limit(text, rate)).transpose()?,
         parallel: a.parallel.as_deref().map(|text| limit(text, number)).transpose()?,
+        access_key: a.access_key,
+        secret_key: file("--secret-key-file", a.secret_key_file)?.map(|text| Secret::new(text.trim())),
+        ca: file("--ca-file", a.ca_file)?,
+        host_key: a.host_key,
+        ssh_key: file("--ssh-key-file", a.ssh_key_file)?.map(Secret::new),
     };
-    if body.bandwidth.is_none() && body.parallel.is_none() {
-        return Err(Failure::usage("nothing to change: give --bandwidth, --parallel or both"));
+    if serde_json::to_value(&body).is_ok_and(|b| b == serde_json::json!({})) {
+        return Err(Failure::usage("nothing to change: give a limit (--bandwidth, --parallel) or what logs in; see `storage set --help`"));
     }
     if let Some(storage) = s.at_once::<Storage>(Ask::patch(path(&a.storage), &body), &format!("change storage {}", a.storage)).await? {
         s.show(&storage)?;

@@ -56,7 +56,9 @@ pub(crate) fn put_behind(pid: i32) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid) {
         let _ = rustix::process::setpriority_process(Some(pid), LAST);
     }
-    for (file, value) in [("autogroup", LAST.to_string()), ("oom_score_adj", "1000".into())] {
+    // A tenth of what other sessions have: with the very last place nothing would move on a busy machine, and
+    // what does not move is taken to hang.
+    for (file, value) in [("autogroup", "10"), ("oom_score_adj", "1000")] {
         let _ = fs::write(format!("/proc/{pid}/{file}"), value);
     }
 }
