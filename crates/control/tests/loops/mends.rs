@@ -417,7 +417,8 @@ async fn a_dead_primary_is_given_up_only_when_that_is_said_and_comes_back_only_b
         assert!(s.world.rows(&old).contains(&"only here".to_string()), "what it alone holds is still there");
         s.is_sound().await;
 
-        let id = clusters::resync(s.app(), &somebody(), &s.cluster, &[], Some("shop")).await.unwrap();
+        let now = topology(s.app(), "shop").await.unwrap().cluster;
+        let id = clusters::resync(s.app(), &somebody(), &now, &[], Some("shop")).await.unwrap();
         assert_eq!(s.end(&id).await.status, Status::Succeeded);
         let shop = topology(s.app(), "shop").await.unwrap();
         assert!(shop.nodes.iter().all(|n| n.phase.is_none()), "it follows like any other");
