@@ -166,7 +166,7 @@ fn days_to_full(points: &[(f64, f64)]) -> Option<f64> {
     }
     let slope = xy / xx;
     // Less than half of what moves being a trend, it is none.
-    if !(slope > 0.0) || xy * xy < 0.5 * xx * yy {
+    if slope.is_nan() || slope <= 0.0 || xy * xy < 0.5 * xx * yy {
         return None;
     }
     Some((100.0 - last.1) / slope / 86_400.0).filter(|days| *days <= LONGEST_FORECAST_DAYS)

@@ -29,7 +29,7 @@ const PREVIEW: u64 = 5;
 
 pub fn routes() -> Noun {
     let switch = |path, id, summary| Endpoint::new(Post, path, id, summary, ADMIN).reply::<dto::Schedule>().guarded();
-    Noun::new("schedules")
+    of_groups(Noun::new("schedules"))
         .route(
             Endpoint::new(Get, "/schedules", "listSchedules", "Schedules of a project, oldest first", VIEWER)
                 .list::<dto::Schedule>()
@@ -61,36 +61,6 @@ pub fn routes() -> Noun {
                 .query(&[("count", "1 to 100; 5 where absent.")]),
             preview,
         )
-        .route(
-            Endpoint::new(Get, "/groups/{id}/schedules", "listGroupSchedules", "Schedules of a group, oldest first", VIEWER)
-                .list::<dto::Schedule>(),
-            of_group,
-        )
-        .route(
-            Endpoint::new(
-                Post,
-                "/groups/{id}/schedules",
-                "setGroupSchedule",
-                "Make a group's schedule, or change the one of that name; each run is one backup of all members",
-                ADMIN,
-            )
-            .body::<dto::SetSchedule>()
-            .reply::<dto::Schedule>(),
-            set_of_group,
-        )
-        .route(
-            Endpoint::new(
-                Post,
-                "/groups/{id}/schedules/preview",
-                "previewGroupSchedule",
-                "When a group's schedule would run; nothing is set",
-                VIEWER,
-            )
-            .body::<dto::SetSchedule>()
-            .reply::<dto::SchedulePreview>()
-            .query(&[("count", "1 to 100; 5 where absent.")]),
-            preview_of_group,
-        )
         .route(Endpoint::new(Get, "/schedules/{id}", "showSchedule", "One schedule", VIEWER).reply::<dto::Schedule>(), show)
         .route(
             Endpoint::new(Delete, "/schedules/{id}", "removeSchedule", "Remove a schedule; the backups it made stay", ADMIN)
@@ -100,6 +70,41 @@ pub fn routes() -> Noun {
         )
         .route(switch("/schedules/{id}/pause", "pauseSchedule", "Make no backups until it is resumed"), pause)
         .route(switch("/schedules/{id}/resume", "resumeSchedule", "Make backups again; none is made up for"), resume)
+}
+
+/// A group's, which come in one run for all members.
+fn of_groups(noun: Noun) -> Noun {
+    noun.route(
+        Endpoint::new(Get, "/groups/{id}/schedules", "listGroupSchedules", "Schedules of a group, oldest first", VIEWER)
+            .list::<dto::Schedule>(),
+        of_group,
+    )
+    .route(
+        Endpoint::new(
+            Post,
+            "/groups/{id}/schedules",
+            "setGroupSchedule",
+            "Make a group's schedule, or change the one of that name; each run is one backup of all members",
+            ADMIN,
+        )
+        .body::<dto::SetSchedule>()
+        .reply::<dto::Schedule>(),
+        set_of_group,
+    )
+    .route(
+        Endpoint::new(
+            Post,
+            "/groups/{id}/schedules/preview",
+            "previewGroupSchedule",
+            "When a group's schedule would run; nothing is set",
+            VIEWER,
+        )
+        .body::<dto::SetSchedule>()
+        .reply::<dto::SchedulePreview>()
+        .silent()
+        .query(&[("count", "1 to 100; 5 where absent.")]),
+        preview_of_group,
+    )
 }
 
 pub(crate) fn view(v: ScheduleView) -> dto::Schedule {

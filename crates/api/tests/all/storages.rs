@@ -145,7 +145,7 @@ async fn limits_are_set_changed_and_taken_away() {
 #[tokio::test]
 async fn what_logs_in_is_changed_and_tried_first() {
     let s = serve_world().await;
-    let place = json!({ "endpoint": "https://192.0.2.7:9000", "bucket": "b", "access_key": "old", "secret_key": "old secret" });
+    let place = json!({ "endpoint": "https://192.0.2.7:9000", "bucket": "backups", "access_key": "old", "secret_key": "old secret" });
     let mut add = place.clone();
     (add["name"], add["kind"]) = (json!("cloud"), json!("s3"));
     let (status, added) = s.admin("POST", "/storages", add).await;

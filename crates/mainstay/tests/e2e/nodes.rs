@@ -107,13 +107,19 @@ fn plans_say_what_they_come_to() {
     let is = |n: &serde_json::Value, name: &str, value: u64| assert_eq!(n[name].as_u64(), Some(value), "{name}: {n}");
 
     let deleted = numbers(&["cluster", "delete", "pg-one"]);
-    (is(&deleted, "connections_cut", 3), is(&deleted, "backups_left", 3), is(&deleted, "backups_removed", 0));
+    is(&deleted, "connections_cut", 3);
+    is(&deleted, "backups_left", 3);
+    is(&deleted, "backups_removed", 0);
     let erased = numbers(&["cluster", "delete", "pg-one", "--skip-final-backup"]);
-    (is(&erased, "backups_left", 0), is(&erased, "backups_removed", 2));
+    is(&erased, "backups_left", 0);
+    is(&erased, "backups_removed", 2);
     let promoted = numbers(&["node", "promote", "pg-one", "pg-one-2"]);
-    (is(&promoted, "connections_cut", 3), is(&promoted, "bytes_lost", 0), is(&promoted, "replicas_left", 1));
+    is(&promoted, "connections_cut", 3);
+    is(&promoted, "bytes_lost", 0);
+    is(&promoted, "replicas_left", 1);
     let removed = numbers(&["node", "remove", "pg-one", "pg-one-3"]);
-    (is(&removed, "replicas_left", 1), is(&removed, "backups_left", 2));
+    is(&removed, "replicas_left", 1);
+    is(&removed, "backups_left", 2);
     assert!(removed["connections_cut"].is_u64(), "{removed}");
     let (one, all) = (numbers(&["cluster", "resync", "pg-one", "--node", "pg-one-2"]), numbers(&["cluster", "resync", "pg-one"]));
     let bytes = |n: &serde_json::Value| n["bytes_to_copy"].as_u64().unwrap();
