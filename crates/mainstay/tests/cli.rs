@@ -75,6 +75,8 @@ const VERBS: &[&str] = &[
     "schedule remove abc",
     "group create abc one two",
     "group set abc --add three",
+    "group pin gb",
+    "group unpin gb",
     "group list",
     "group show abc",
     "group backups abc",

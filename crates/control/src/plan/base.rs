@@ -109,7 +109,7 @@ mod tests {
         let lost = on(Some(&gone));
         let all = [&lost, &other, &second, &full, &first, &bad, &before].map(Clone::clone);
         assert_eq!(built_on(&all, &bad.id), [first.id.clone(), second.id, lost.id.clone()]);
-        assert_eq!(built_on(&all, &other.id), [lost.id.clone()], "whose base nobody remembers, and was made later");
+        assert_eq!(built_on(&all, &other.id), std::slice::from_ref(&lost.id), "whose base nobody remembers, and was made later");
         assert!(built_on(&all, &lost.id).is_empty() && built_on(&all, &BackupId::new()).is_empty());
     }
 
