@@ -33,9 +33,9 @@ pub struct Span {
 
 pub fn stretches(parts: &[Part]) -> Vec<Stretch<'_>> {
     let mut sorted: Vec<&Part> = parts.iter().collect();
-    sorted.sort_by(|a, b| {
-        (&a.storage, a.line_started_at, &a.line, a.from, a.to).cmp(&(&b.storage, b.line_started_at, &b.line, b.from, b.to))
-    });
+    // A line's own name orders lines by their beginning. When it began may be known less exactly of a part that was
+    // found in a storage than of one that was noted, and a part that has grown comes after what it was.
+    sorted.sort_by(|a, b| (&a.storage, &a.line, a.from, a.to).cmp(&(&b.storage, &b.line, b.from, b.to)));
     let mut all: Vec<Stretch<'_>> = Vec::new();
     for part in sorted {
         match all.last_mut() {
@@ -162,7 +162,12 @@ pub fn choose(bases: &[Backup], parts: &[Part], named: Option<&Backup>, until: T
         found.extend(stretches.iter().filter(|s| s.continues(base) && s.until >= until).map(|s| (base, s)));
     }
     if let Some((base, stretch)) = found.into_iter().max_by_key(|(b, s)| (b.created_at, s.until)) {
-        return Ok(Chosen { base: base.clone(), storage: stretch.storage.clone(), parts: stretch.needed(base, until) });
+        let parts = stretch.needed(base, until);
+        // Less would be replayed without a word: what is missing at the end looks like an end.
+        if parts.iter().all(|p| p.until < until) {
+            return refuse("log_does_not_follow", format!("the parts of the log that were chosen do not reach {until}"));
+        }
+        return Ok(Chosen { base: base.clone(), storage: stretch.storage.clone(), parts });
     }
     let spans = spans(bases, parts);
     let (Some(first), Some(last)) = (spans.first(), spans.last()) else {

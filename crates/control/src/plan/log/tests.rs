@@ -103,6 +103,17 @@ fn a_good_backup_opens_a_window_to_where_the_log_reaches() {
     assert_eq!(spans(&[suspicious], &parts).len(), 1);
 }
 
+/// After a recovery: what is remembered of a part, and what it has become since, found in the storage, with the
+/// line's beginning as its name has it.
+#[test]
+fn a_part_that_has_grown_is_taken_and_not_what_it_was() {
+    let was = Part { line_started_at: Time(590), ..part(&NEAR, "a", 0, 100) };
+    for (parts, moment) in [([was.clone(), part(&NEAR, "a", 0, 200)], 150), ([part(&NEAR, "a", 0, 200), was], 150)] {
+        let chosen = choose(&[base(50)], &parts, None, at(moment), at(2000)).unwrap();
+        assert!(chosen.parts.iter().any(|p| p.to == 200), "{chosen:?}");
+    }
+}
+
 #[test]
 fn a_gap_ends_a_window_and_a_backup_after_it_begins_another() {
     let parts = [part(&NEAR, "a", 0, 100), part(&NEAR, "a", 150, 300)];
