@@ -145,7 +145,7 @@ async fn limits_are_set_changed_and_taken_away() {
 #[tokio::test]
 async fn what_logs_in_is_changed_and_tried_first() {
     let s = serve_world().await;
-    let place = json!({ "endpoint": "https://192.0.2.7:9000", "bucket": "backups", "access_key": "old", "secret_key": "old secret" });
+    let place = json!({ "endpoint": "https://192.0.2.7:9000", "bucket": "backups", "access_key": "old", "secret_key": "old-secret" });
     let mut add = place.clone();
     (add["name"], add["kind"]) = (json!("cloud"), json!("s3"));
     let (status, added) = s.admin("POST", "/storages", add).await;
@@ -161,21 +161,21 @@ async fn what_logs_in_is_changed_and_tried_first() {
         let (status, _, problem) = s.problem("PATCH", &format!("/storages/{storage}"), body.clone()).await;
         assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{body} {problem}");
     }
-    let new = json!({ "access_key": "new", "secret_key": "new secret", "parallel": 3 });
+    let new = json!({ "access_key": "new", "secret_key": "new-secret", "parallel": 3 });
     s.world.as_ref().unwrap().faults.fail("storage.check", 1, Error::unavailable("away", "it refuses this key"));
     let (status, _, problem) = s.problem("PATCH", "/storages/cloud", new.clone()).await;
-    assert!(status == 503 && problem["message"].as_str().unwrap().contains("refuses this key"), "{problem}");
+    assert!(status == 503 && problem["detail"].as_str().unwrap().contains("refuses this key"), "{problem}");
     let login = async || {
         let row = storages::resolve(&s.app, &s.project.id, "cloud").await.unwrap();
         let spec = storages::spec(&s.app.store, &row).await.unwrap();
         (serde_json::to_value(&spec.place).unwrap()["access_key"].clone(), spec.secret.unwrap().reveal().to_string())
     };
-    assert_eq!(login().await, (json!("old"), "old secret".into()), "the old one stays");
+    assert_eq!(login().await, (json!("old"), "old-secret".into()), "the old one stays");
     let (status, now) = s.admin("PATCH", "/storages/cloud", new).await;
     assert_eq!((status.as_u16(), &now["parallel"]), (200, &json!(3)), "{now}");
-    assert_eq!(login().await, (json!("new"), "new secret".into()));
-    assert!(!now.to_string().contains("new secret"), "{now}");
-    assert!(!s.get("/audit").await.to_string().contains("new secret"));
+    assert_eq!(login().await, (json!("new"), "new-secret".into()));
+    assert!(!now.to_string().contains("new-secret"), "{now}");
+    assert!(!s.get("/audit").await.to_string().contains("new-secret"));
 }
 
 #[tokio::test]
