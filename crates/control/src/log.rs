@@ -68,10 +68,14 @@ impl View {
 }
 
 pub async fn view(app: &App, cluster: &Cluster) -> Result<View> {
+    view_of(app, &cluster.id, cluster.log.clone()).await
+}
+
+/// The same of a cluster that may be known by its backups alone.
+pub(crate) async fn view_of(app: &App, cluster: &ClusterId, keeping: Option<Keeping>) -> Result<View> {
     let mut conn = app.store.read().await?;
-    let all = Catalogue::load(&mut conn, &cluster.id).await?;
+    let all = Catalogue::load(&mut conn, cluster).await?;
     let archive = all.archive.unwrap_or_default();
-    let keeping = cluster.log.clone();
     let mut places = Vec::new();
     for storage in keeping.iter().flat_map(|k| &k.storages) {
         let row = store::storages::get(&mut conn, storage).await?;

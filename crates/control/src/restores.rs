@@ -12,10 +12,11 @@ use crate::{
 };
 use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
-    BackupId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result, Time,
+    BackupId, ClusterId, ClusterName, Error, OperationId, ProjectId, RestoreId, Result, Time,
     backup::{Backup, Copy},
     cluster::{Cluster, Mode, Wanted},
     credentials::Accounts,
+    log::Keeping,
     node::Node,
     restore::{Restore, RestoreStatus},
 };
@@ -98,27 +99,37 @@ async fn source(app: &App, project: &ProjectId, request: &RestoreRequest) -> Res
         return Ok(Source { backup, replay: None });
     };
     let until = plan::log::moment(until)?;
-    let cluster = from_cluster(app, project, request, named.as_ref()).await?;
-    let chosen = log::choose(app, &cluster.id, named.as_ref(), until).await?;
+    let (cluster, keeping) = from_cluster(app, project, request, named.as_ref()).await?;
+    let chosen = log::choose(app, &cluster, named.as_ref(), until).await?;
     let bytes = chosen.parts.iter().map(|p| p.bytes).sum();
     let parts = chosen.parts.iter().map(|p| p.snapshot.clone()).collect();
-    let view = log::view(app, &cluster).await?;
+    let view = log::view_of(app, &cluster, keeping).await?;
     Ok(Source { backup: chosen.base, replay: Some(Replayed { until, bytes, parts, view }) })
 }
 
 /// The backup's, or the one that was named, or that into which is restored.
-async fn from_cluster(app: &App, project: &ProjectId, request: &RestoreRequest, named: Option<&Backup>) -> Result<Cluster> {
+async fn from_cluster(
+    app: &App,
+    project: &ProjectId,
+    request: &RestoreRequest,
+    named: Option<&Backup>,
+) -> Result<(ClusterId, Option<Keeping>)> {
     if let Some(backup) = named {
-        let cluster = store::clusters::get(&mut *app.store.read().await?, &backup.cluster).await?;
-        let other = request.from_cluster.as_deref().is_some_and(|c| c != cluster.name.as_str() && c != cluster.id.as_str());
-        if other {
-            return Err(Error::invalid("from_cluster", format!("backup {} is one of {}", backup.id, cluster.name)));
+        let name = &backup.cluster_name;
+        if request.from_cluster.as_deref().is_some_and(|c| c != name.as_str() && c != backup.cluster.as_str()) {
+            return Err(Error::invalid("from_cluster", format!("backup {} is one of {name}", backup.id)));
         }
-        return Ok(cluster);
+        // What was recovered from a storage may be of a cluster that is not here.
+        return match store::clusters::get(&mut *app.store.read().await?, &backup.cluster).await {
+            Ok(cluster) => Ok((cluster.id, cluster.log)),
+            Err(e) if e.kind == mainstay_model::Kind::NotFound => Ok((backup.cluster.clone(), None)),
+            Err(e) => Err(e),
+        };
     }
     let name = request.from_cluster.as_deref().or(request.to.as_deref());
     let missing = || Error::invalid("from_cluster", "say whose moment it is: a backup, or the cluster's name");
-    clusters::resolve(app, project, name.ok_or_else(missing)?).await.map_err(|e| e.with_field("from_cluster"))
+    let cluster = clusters::resolve(app, project, name.ok_or_else(missing)?).await.map_err(|e| e.with_field("from_cluster"))?;
+    Ok((cluster.id, cluster.log))
 }
 
 async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: Option<&str>) -> Result<Copy> {
