@@ -4,7 +4,7 @@
 
 use crate::{
     servers::{Bucket, SshHost},
-    support::{BIN, Mainstay, Said, lose, said, until},
+    support::{BIN, Mainstay, Said, lose, said, until, until_within},
 };
 use serde_json::{Value, json};
 use std::{
@@ -189,7 +189,7 @@ fn moment(m: &Mainstay, cluster: &str) -> String {
 
 fn reaches(m: &Mainstay, cluster: &str, moment: &str) {
     let wanted: jiff::Timestamp = moment.parse().unwrap();
-    until("the window reaches the moment", || {
+    until_within(300, "the window reaches the moment", || {
         let window = m.cli(&["cluster", "pitr", "show", cluster]);
         window["to"].as_str().is_some_and(|to| to.parse::<jiff::Timestamp>().unwrap() >= wanted)
     });

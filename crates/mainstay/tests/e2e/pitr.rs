@@ -51,12 +51,8 @@ impl Canary {
 }
 
 /// A backup, its check and perhaps a drill lie on the way, on a machine that has other things to do.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(300);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within five minutes: {what}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+fn until(what: &str, holds: impl FnMut() -> bool) {
+    crate::support::until_within(300, what, holds);
 }
 
 fn text(micros: i64) -> String {

@@ -385,10 +385,15 @@ pub fn lose(m: &mut Mainstay) {
     std::fs::remove_dir_all(m.data()).unwrap();
 }
 
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+pub fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(60, what, holds);
+}
+
+/// For what `borg` on a busy machine takes part in: each of its starts takes seconds there.
+pub fn until_within(seconds: u64, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     while !holds() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
