@@ -8,7 +8,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Writes a row every tenth of a second through the endpoint; the server's own clock says when. What is
