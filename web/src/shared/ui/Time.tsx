@@ -24,13 +24,15 @@ export function Time({ at, as = 'moment', none = 'Not known' }: Props) {
   const clock = { hour12 };
   const text =
     as === 'age' ? age(then, now, clock) : as === 'moment' ? moment(then, now, clock) : wall(then, clock, as === 'seconds');
-  const written = (
-    <time dateTime={new Date(then).toISOString()} style={{ whiteSpace: 'nowrap' }} onPointerEnter={near ? undefined : () => setNear(true)}>
-      {text}
-    </time>
+  // A list has a thousand of them: what is shown from near is made when somebody comes near. The element stays the
+  // same one then: a click that begins on one and ends on another is none.
+  return (
+    <Tooltip label={near ? `${exact(then)} · ${age(then, now, clock)}` : ''}>
+      <time dateTime={new Date(then).toISOString()} style={{ whiteSpace: 'nowrap' }} onPointerEnter={near ? undefined : () => setNear(true)}>
+        {text}
+      </time>
+    </Tooltip>
   );
-  // A list has a thousand of them: what is shown from near is made when somebody comes near.
-  return near ? <Tooltip label={`${exact(then)} · ${age(then, now, clock)}`}>{written}</Tooltip> : written;
 }
 
 /** What is not known is a dash with its reason, never a zero. */

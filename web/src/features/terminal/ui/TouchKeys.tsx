@@ -9,7 +9,7 @@ const KEYS: [string, string, string][] = [
   ['→', '\u001b[C', 'Right'],
   ['↑', '\u001b[A', 'The line before'],
   ['↓', '\u001b[B', 'The line after'],
-  ['Home', '\u001b[H', 'Beginning of the line'],
+  ['Home', '\u001b[H', 'Home, the beginning of the line'],
   ['End', '\u001b[F', 'End of the line'],
 ];
 
