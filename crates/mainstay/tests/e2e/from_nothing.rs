@@ -237,7 +237,9 @@ fn any_moment_before_the_end(m: Mainstay, flags: Vec<String>) {
         assert_eq!(m.psql(name, "select string_agg(i::text, ',' order by i) from t"), rows, "{moment}");
     }
     // What was between the end and the restore is shown as what it is.
-    until("a new window begins", || m.cli(&["cluster", "pitr", "show", "pg-one"])["gaps"].as_array().is_some_and(|g| g.len() == 1));
+    until_within(300, "a new window begins", || {
+        m.cli(&["cluster", "pitr", "show", "pg-one"])["gaps"].as_array().is_some_and(|g| g.len() == 1)
+    });
 }
 
 #[test]
