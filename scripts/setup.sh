@@ -40,6 +40,7 @@ fi
 if [ "$level" = test ]; then
   command -v restic >/dev/null || want restic
   command -v borg >/dev/null || want borgbackup
+  command -v strace >/dev/null || want strace
   command -v ssh >/dev/null || want openssh-client
   [ -x /usr/sbin/sshd ] || want openssh-server
   command -v redis-server >/dev/null || want redis-server
