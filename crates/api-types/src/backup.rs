@@ -5,6 +5,7 @@ use mainstay_model::{
     backup::{BackupKind, BackupStatus, Check, Drill, Proof, ReadFrom},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -58,6 +59,17 @@ pub struct BackupCopy {
     pub locked_until: Option<Time>,
     /// Why it is not locked though its storage can.
     pub lock_error: Option<String>,
+    /// From when on this copy may go though its backup stays; absent where it stays as long as that.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub expires_at: Option<Time>,
+    /// Until when its removal can be undone.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    pub deleting_until: Option<Time>,
+    /// Of one whose own time is over: why it is still there, or that it went.
+    #[serde(default)]
+    pub keep_reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -77,6 +89,10 @@ pub struct CreateBackup {
     /// Into storages of two regions at least: those that are named, or two that have labels.
     #[serde(default)]
     pub dual_region: bool,
+    /// Days the copies in some of the storages are kept, by name or id. It only shortens, and in one storage at least
+    /// copies stay as long as the backup.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copy_retention: BTreeMap<String, i64>,
 }
 
 /// Where a backup gets one more copy.
@@ -147,4 +163,7 @@ pub struct Announced {
     pub cluster: String,
     /// How many backups; each can be brought back until its `deleting_until`.
     pub backups: u64,
+    /// How many single copies of backups that stay.
+    #[serde(default)]
+    pub copies: u64,
 }

@@ -7,6 +7,7 @@ use mainstay_model::{
     schedule::{RunStatus, Weekday},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -28,6 +29,10 @@ pub struct Schedule {
     pub time_zone: String,
     pub retention: Retention,
     pub storages: Vec<String>,
+    /// Days the copies in some of the storages are kept, by the storages' names, where that is shorter than the
+    /// backups are. In the others copies stay as long as their backup.
+    #[serde(default)]
+    pub copy_retention: BTreeMap<String, i64>,
     /// The next five; none while it is paused.
     #[schema(value_type = Vec<String>, format = DateTime)]
     pub next_runs: Vec<Time>,
@@ -88,6 +93,10 @@ pub struct SetSchedule {
     /// Names or ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storages: Option<Vec<String>>,
+    /// Days the copies in some of the storages are kept, by name or id: all of it, and none where it is empty. It only
+    /// shortens, and in one storage at least copies stay as long as their backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_retention: Option<BTreeMap<String, i64>>,
 }
 
 /// When a schedule would run. Nothing is set.

@@ -103,6 +103,8 @@ fn backup(cluster: &Cluster, schedule: &Schedule, storage: &StorageRow, created_
         tries: 0,
         tried_at: None,
         lock: None,
+        expires_at: None,
+        deleting_until: None,
     };
     Backup {
         part_of: None,
@@ -169,6 +171,7 @@ fn schedule(app: &App, cluster: &Cluster, storage: &StorageRow, timing: &Timing)
         timing: timing.clone(),
         retention: Retention::days(400),
         storages: vec![storage.id.clone()],
+        copy_retention: Default::default(),
         done_until: app.now(),
         next_at: None,
         waiting: None,

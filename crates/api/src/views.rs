@@ -12,7 +12,7 @@ use mainstay_control::{
 use mainstay_drivers::storage::Place;
 use mainstay_drivers::storage::{FoundBackup, FoundRepository};
 use mainstay_model::{
-    AuditEntry, BackupId,
+    AuditEntry, BackupId, StorageId,
     backup::{Backup, BackupKind},
     cluster::SocketAddress,
     group::Part,
@@ -160,12 +160,15 @@ pub fn backup(b: Backup, why: Explained) -> dto::Backup {
         pinned: b.pinned,
         group_backup: b.part_of.map(|g| g.to_string()),
         error: b.error,
-        copies: b.copies.into_iter().map(copy).collect(),
+        copies: b.copies.into_iter().map(|c| copy(c, &why.copies)).collect(),
     }
 }
 
-fn copy(c: mainstay_model::backup::Copy) -> dto::BackupCopy {
+fn copy(c: mainstay_model::backup::Copy, why: &BTreeMap<StorageId, String>) -> dto::BackupCopy {
     dto::BackupCopy {
+        expires_at: c.expires_at,
+        deleting_until: c.deleting_until,
+        keep_reason: why.get(&c.storage).cloned(),
         storage: c.storage_name,
         status: c.status,
         added_bytes: c.added_bytes,

@@ -31,6 +31,7 @@ fn cluster(now: Time, storage: &StorageId) -> (Policy, Vec<Item>) {
             group: None,
             rules: if manual { Rules::of(&Retention::days(7), created_at) } else { Rules::of(&rules, created_at) },
             storages: vec![storage.clone()],
+            places: vec![],
         }
     };
     let items = (0..EACH).map(item).collect();

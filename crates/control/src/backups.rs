@@ -30,6 +30,7 @@ use mainstay_rpc::{
     verbs::{DownloadSnapshot, ManualCommands, Party, RemoveRepository},
 };
 use mainstay_store::{self as store, Page, Paging, backups::BackupFilter};
+use std::collections::BTreeMap;
 
 /// What `backup create` was given.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +44,8 @@ pub struct NewBackup {
     pub storages: Vec<String>,
     /// Into storages of two regions at least.
     pub dual_region: bool,
+    /// Days the copies in some of the storages are kept, by name or id.
+    pub copy_retention: BTreeMap<String, i64>,
 }
 
 /// Days a manual backup is kept where nothing was said.
@@ -63,7 +66,7 @@ impl NewBackup {
 /// The row of a backup that a person asked for, with a copy for each storage that was named.
 pub(crate) async fn wanted(app: &App, cluster: &Cluster, new: &NewBackup) -> Result<Backup> {
     new.check()?;
-    let mut copies = Vec::new();
+    let (mut copies, mut rows) = (Vec::new(), Vec::new());
     for name in &copies::places(app, &cluster.project, &new.storages, new.dual_region).await? {
         let row = storages::resolve(app, &cluster.project, name).await.map_err(|e| e.with_field("storage"))?;
         storages::takes_backups(&row)?;
@@ -71,9 +74,12 @@ pub(crate) async fn wanted(app: &App, cluster: &Cluster, new: &NewBackup) -> Res
             return Err(Error::invalid("storage", format!("storage {} is named twice", row.name)));
         }
         copies.push(copy(&row));
+        rows.push(row);
     }
     let mut backup = row(app, cluster, BackupKind::Manual, new.description.clone(), new.retention_days, copies);
     backup.retention = (!new.by_policy).then(|| Retention { days: new.retention_days, ..Retention::default() });
+    let shorter = copies::shorter(&rows.iter().collect::<Vec<_>>(), &new.copy_retention, backup.retention.as_ref())?;
+    copies::lapse(&mut backup, &shorter);
     Ok(backup)
 }
 
@@ -119,6 +125,10 @@ pub(crate) async fn scheduled(app: &App, tx: &mut Tx, cluster: &Cluster, schedul
     let description = format!("schedule {}", schedule.name);
     let mut backup = row(app, cluster, BackupKind::Scheduled, description, schedule.retention.days, copies);
     (backup.schedule, backup.retention) = (Some(schedule.id.clone()), Some(schedule.retention.clone()));
+    // By their places: a storage may have been followed by another one since.
+    for (copy, storage) in backup.copies.iter_mut().zip(&schedule.storages) {
+        copy.expires_at = schedule.copy_retention.get(storage).map(|days| backup.created_at.plus_days(*days));
+    }
     Ok(backup)
 }
 
@@ -184,6 +194,8 @@ pub(crate) fn copy(row: &store::storages::StorageRow) -> Copy {
         tries: 0,
         tried_at: None,
         lock: None,
+        expires_at: None,
+        deleting_until: None,
     }
 }
 
@@ -288,6 +300,9 @@ pub async fn set_pinned(app: &App, backup: &Backup, pinned: bool) -> Result<Back
 pub(crate) async fn pin_in(tx: &mut Tx, mut row: Backup, pinned: bool) -> Result<Backup> {
     staying(&row)?;
     row.pinned = pinned;
+    if pinned {
+        row.bring_copies_back();
+    }
     store::backups::update(tx, &row).await?;
     Ok(row)
 }

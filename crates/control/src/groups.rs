@@ -3,13 +3,13 @@
 use crate::{
     Actor, App,
     backups::{self, NewBackup},
-    clusters,
+    clusters, copies,
     ops::{self, back_up_group, restore_group},
     plan::overdue::GroupFound,
     restores::{self, Planned, RestoreRequest},
 };
 use mainstay_model::{
-    ClusterId, Error, GroupBackupId, GroupId, Kind, Name, OperationId, ProjectId, RestoreId, Result,
+    ClusterId, Error, GroupBackupId, GroupId, Kind, Name, OperationId, ProjectId, RestoreId, Result, StorageId,
     backup::{Backup, BackupKind, BackupStatus},
     cluster::Cluster,
     group::{Group, GroupBackup, GroupBackupStatus, MOST_MEMBERS, Part},
@@ -155,7 +155,7 @@ pub async fn delete(app: &App, group: &Group) -> Result<()> {
 /// Backs up all members at one point. All are taken at once, or the one that is busy is named.
 pub async fn back_up(app: &App, by: &Actor, group: &Group, new: NewBackup) -> Result<(GroupBackup, OperationId)> {
     let mut whole = row(app, group, new.description);
-    (whole.retention_days, whole.storages) = (new.retention_days, new.storages);
+    (whole.retention_days, whole.storages, whole.copy_retention) = (new.retention_days, new.storages, new.copy_retention);
     let rows = rows(app, group, &whole).await?;
     let mut tx = app.store.begin_write().await?;
     let operation = begin(app, &mut tx, &mut whole, rows, &by.name).await?;
@@ -170,6 +170,7 @@ pub(crate) async fn begin_scheduled(app: &App, tx: &mut Tx, group: &GroupId, sch
     let mut whole = row(app, &group, format!("schedule {}", schedule.name));
     (whole.schedule, whole.retention) = (Some(schedule.id.clone()), Some(schedule.retention.clone()));
     (whole.retention_days, whole.storages) = (schedule.retention.days, schedule.storages.iter().map(ToString::to_string).collect());
+    whole.copy_retention = schedule.copy_retention.iter().map(|(id, days)| (id.to_string(), *days)).collect();
     let mut rows = vec![];
     for cluster in members(tx, &group).await? {
         let backup = backups::scheduled(app, tx, &cluster, schedule).await?;
@@ -195,6 +196,7 @@ fn row(app: &App, group: &Group, description: String) -> GroupBackup {
         retention: None,
         schedule: None,
         storages: vec![],
+        copy_retention: Default::default(),
         met: false,
         error: None,
     }
@@ -213,7 +215,12 @@ async fn begin(app: &App, tx: &mut Tx, whole: &mut GroupBackup, rows: Vec<(Clust
 /// What is begun for each member.
 async fn rows(app: &App, group: &Group, whole: &GroupBackup) -> Result<Vec<(Cluster, Backup)>> {
     let storages = whole.storages.clone();
-    let new = NewBackup { description: whole.description.clone(), retention_days: whole.retention_days, storages, ..NewBackup::default() };
+    let mut new =
+        NewBackup { description: whole.description.clone(), retention_days: whole.retention_days, storages, ..NewBackup::default() };
+    // What a schedule says was looked at against all of its retention, when it was set.
+    if whole.schedule.is_none() {
+        new.copy_retention.clone_from(&whole.copy_retention);
+    }
     let members = members(&mut *app.store.read().await?, group).await?;
     let mut rows = vec![];
     for cluster in members {
@@ -240,9 +247,11 @@ async fn begin_parts(app: &App, tx: &mut Tx, whole: &mut GroupBackup, rows: Vec<
 pub(crate) async fn begin_anew(app: &App, whole: &GroupBackup, by: &str) -> Result<GroupBackup> {
     let group = store::groups::get(&mut *app.store.read().await?, &whole.group).await?;
     let mut rows = rows(app, &group, whole).await?;
+    let by_storage = whole.copy_retention.iter().filter_map(|(id, days)| Some((StorageId::parse(id)?, *days))).collect();
     for (_, backup) in rows.iter_mut().filter(|_| whole.schedule.is_some()) {
         (backup.kind, backup.schedule) = (BackupKind::Scheduled, whole.schedule.clone());
         backup.retention.clone_from(&whole.retention);
+        copies::lapse(backup, &by_storage);
     }
     let mut whole = GroupBackup { round: whole.round + 1, ..whole.clone() };
     let mut tx = app.store.begin_write().await?;

@@ -5,7 +5,7 @@
 use crate::App;
 use mainstay_model::{
     BackupId, ClusterId, Result, StorageId, Time,
-    backup::{Backup, Check},
+    backup::{Backup, BackupStatus, Check},
     left_behind::LeftBehind,
     log::Part,
 };
@@ -33,6 +33,17 @@ pub(crate) async fn forget(tx: &mut Tx, backup: &Backup, stays: &Stays, now: Tim
         }
     }
     store::backups::delete(tx, &backup.id).await
+}
+
+/// Forgets what lay in one storage of a backup that stays, but not what stays of it there.
+pub(crate) async fn forget_copy(tx: &mut Tx, backup: &mut Backup, storage: &StorageId, stays: &Stays, now: Time) -> Result<()> {
+    let Some(at) = backup.copies.iter().position(|c| &c.storage == storage && c.status == BackupStatus::Deleting) else { return Ok(()) };
+    if let (Some(snapshot), Some(why)) = (&backup.copies[at].snapshot, stays.get(storage)) {
+        store::left_behind::put(tx, &of_backup(backup, storage, snapshot, why, now)).await?;
+    }
+    let copy = &mut backup.copies[at];
+    (copy.status, copy.snapshot, copy.lock, copy.deleting_until) = (BackupStatus::Expired, None, None, None);
+    Ok(())
 }
 
 fn of_backup(backup: &Backup, storage: &StorageId, snapshot: &str, why: &str, now: Time) -> LeftBehind {

@@ -209,7 +209,13 @@ async fn lost(tx: &mut Tx, mut backup: Backup, seen: &HashMap<StorageId, Lying>)
         (copy.status, copy.verified_at, copy.error) = (BackupStatus::Failed, None, Some(why.into()));
         count += 1;
     }
-    if count > 0 {
+    // What removed it went with the operation: it is announced once more, and its time is over.
+    let mut resumed = 0;
+    for copy in backup.copies.iter_mut().filter(|c| c.status == BackupStatus::Deleting && c.deleting_until.is_none()) {
+        copy.deleting_until = copy.expires_at;
+        resumed += usize::from(copy.expires_at.is_some());
+    }
+    if count > 0 || resumed > 0 {
         back_up::settle(&mut backup);
         store::backups::update(tx, &backup).await?;
     }

@@ -158,7 +158,11 @@ async fn choose_copy(app: &App, project: &ProjectId, backup: &Backup, storage: O
             let why = format!("no copy of backup {} can be read now: {}", backup.id, unreadable.join("; "));
             Error::unavailable("no_readable_copy", format!("{why}; `storage check` says more, or choose another backup"))
         }
-        Some(name) => Error::invalid("storage", format!("backup {} has no good copy in storage {name}", backup.id)),
+        Some(name) => {
+            let let_go = |c: &Copy| wanted.as_ref() == Some(&c.storage) && c.is_let_go();
+            let why = if backup.copies.iter().any(let_go) { ": its time there was over" } else { "" };
+            Error::invalid("storage", format!("backup {} has no good copy in storage {name}{why}", backup.id))
+        }
         None => backups::not_restorable(backup),
     })
 }

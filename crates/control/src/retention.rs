@@ -2,23 +2,24 @@
 //! means for people. The decision itself is [`crate::plan::retention`]'s.
 
 mod catalogue;
+mod copies;
 
 pub use catalogue::Catalogue;
 
 use crate::{
     App, backups, groups,
-    plan::retention::{self as plan, Clock, Kept, Plan},
+    plan::retention::{self as plan, Clock, CopyPlan, Kept, Plan},
 };
 use catalogue::rules;
 use mainstay_model::{
     BackupId, ClusterId, Error, GroupBackupId, Kind, Result, StorageId, Time,
-    backup::{Backup, BackupStatus, Deleting},
+    backup::{Backup, BackupStatus, Copy, Deleting},
     cluster::Cluster,
     retention::BackupPolicy,
 };
 use mainstay_operations::Tx;
 use mainstay_store::{self as store, retention::Notes};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long the deletion of a backup by a policy can be undone.
 pub const GRACE_SECONDS: i64 = 72 * 3600;
@@ -31,6 +32,8 @@ pub struct Explained {
     pub keep_reason: String,
     pub expires_at: Option<Time>,
     pub deleting_until: Option<Time>,
+    /// Of copies whose own time is over, by storage: why they are still there, or that they went.
+    pub copies: BTreeMap<StorageId, String>,
 }
 
 impl Explained {
@@ -43,7 +46,8 @@ impl Explained {
             (false, Some(t)) => format!("kept at least until {t}, unless its cluster's policy says otherwise"),
             (false, None) => "kept as its cluster's rules say".into(),
         };
-        Explained { keep_reason, expires_at: b.expires_at, deleting_until: b.deleting.as_ref().map(|d| d.until) }
+        let deleting_until = b.deleting.as_ref().map(|d| d.until);
+        Explained { keep_reason, expires_at: b.expires_at, deleting_until, copies: copies::explained(b, None) }
     }
 }
 
@@ -74,23 +78,26 @@ pub async fn explain(app: &App, all: &[Backup]) -> Result<Vec<Explained>> {
         let found = b.checks.iter().any(|c| c.name == backups::ADOPTED);
         let keep_reason =
             if found { "kept until it is deleted: found in a storage, of a cluster that is not here" } else { "kept until it is deleted" };
-        Explained { keep_reason: keep_reason.into(), expires_at: b.expires_at, deleting_until: None }
+        Explained { keep_reason: keep_reason.into(), expires_at: b.expires_at, deleting_until: None, copies: BTreeMap::new() }
     };
     Ok(all.iter().map(|b| said.remove(&b.id).unwrap_or_else(|| unknown(b))).collect())
 }
 
 fn explained(catalogue: &Catalogue, now: Time) -> Vec<(BackupId, Explained)> {
     let plan = catalogue.plan(Clock { now, last: Some(now) });
+    let copies = catalogue.copies(&catalogue.policy, &plan, Clock { now, last: Some(now) });
     let waits = if plan.brake.is_some() { "a person has to confirm that so much goes at once" } else { "the next run of retention" };
     let kept = plan.keep.iter().map(|(id, why)| (id, kept_words(catalogue, id, why)));
     let gone = plan.delete.iter().map(|(id, why)| (id, format!("to be deleted: {why}; waits for {waits}")));
-    kept.chain(gone).filter_map(|(id, keep_reason)| Some((id.clone(), of_backup(catalogue, catalogue.get(id)?, keep_reason)))).collect()
+    let of = |(id, keep_reason): (&BackupId, String)| Some((id.clone(), of_backup(catalogue, catalogue.get(id)?, keep_reason, &copies)));
+    kept.chain(gone).filter_map(of).collect()
 }
 
-fn of_backup(catalogue: &Catalogue, b: &Backup, keep_reason: String) -> Explained {
+fn of_backup(catalogue: &Catalogue, b: &Backup, keep_reason: String, going: &CopyPlan) -> Explained {
     let in_bin = catalogue.cluster.bin.as_ref().filter(|_| !catalogue.is_held()).and_then(|bin| bin.until);
     let expires_at = in_bin.or(rules(b, &catalogue.policy).until);
-    Explained { keep_reason, expires_at, deleting_until: b.deleting.as_ref().map(|d| d.until) }
+    let deleting_until = b.deleting.as_ref().map(|d| d.until);
+    Explained { keep_reason, expires_at, deleting_until, copies: copies::explained(b, Some(going)) }
 }
 
 fn leaving(b: &Backup) -> String {
@@ -113,6 +120,14 @@ fn kept_words(catalogue: &Catalogue, id: &BackupId, why: &Kept) -> String {
 pub struct Preview {
     pub deletes: Vec<(Backup, String)>,
     pub of: usize,
+    /// Single copies that would go of backups that stay.
+    pub copies: Vec<(Backup, Copy)>,
+}
+
+impl Preview {
+    pub fn is_empty(&self) -> bool {
+        self.deletes.is_empty() && self.copies.is_empty()
+    }
 }
 
 /// What `policy` would delete in its next run that the policy of today would not wait for.
@@ -120,13 +135,18 @@ pub async fn preview(app: &App, cluster: &ClusterId, policy: &BackupPolicy) -> R
     let catalogue = Catalogue::load(&mut *app.store.read().await?, cluster, app.now()).await?;
     let now = app.now();
     let plan = catalogue.plan_under(policy, Clock { now, last: Some(now) });
-    Ok(previewed(&catalogue, plan))
+    let copies = catalogue.copies(policy, &plan, Clock { now, last: Some(now) });
+    Ok(previewed(&catalogue, plan, copies))
 }
 
-fn previewed(catalogue: &Catalogue, plan: Plan) -> Preview {
+fn previewed(catalogue: &Catalogue, plan: Plan, copies: CopyPlan) -> Preview {
     let of = catalogue.backups.iter().filter(|b| b.is_good()).count();
     let deletes = plan.delete.iter().filter_map(|(id, why)| Some((catalogue.get(id)?.clone(), why.to_string()))).collect();
-    Preview { deletes, of }
+    let copy = |(id, storage): &plan::Spot| {
+        let backup = catalogue.get(id)?;
+        Some((backup.clone(), backup.copies.iter().find(|c| &c.storage == storage)?.clone()))
+    };
+    Preview { deletes, of, copies: copies.delete.iter().filter_map(copy).collect() }
 }
 
 pub async fn policy(app: &App, cluster: &ClusterId) -> Result<BackupPolicy> {
@@ -163,8 +183,8 @@ pub async fn set_policy(app: &App, cluster: &Cluster, policy: &BackupPolicy) -> 
     Ok(())
 }
 
-/// Announces what the rules no longer keep, however much it is. Returns how many.
-pub async fn apply(app: &App, cluster: &Cluster) -> Result<usize> {
+/// Announces what the rules no longer keep, however much it is.
+pub async fn apply(app: &App, cluster: &Cluster) -> Result<Marked> {
     crate::tasks::expire::confirmed(app, &cluster.id).await
 }
 
@@ -176,26 +196,41 @@ pub async fn due(app: &App, cluster: &ClusterId) -> Result<Preview> {
 
 // ---- marking ----
 
+/// What was announced as going, of one cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marked {
+    pub backups: usize,
+    /// Single copies of backups that stay.
+    pub copies: usize,
+    /// Where that held all.
+    pub brake: Option<plan::Brake>,
+    /// Where that held all copies.
+    pub copies_brake: Option<(StorageId, plan::Brake)>,
+}
+
+/// What the storages said that matters for what may go.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Doubts {
+    /// By cluster.
+    pub suspended: BTreeMap<ClusterId, BTreeMap<StorageId, String>>,
+    pub silent: BTreeSet<StorageId>,
+}
+
 /// Marks what the plan lets go, and with parts of group backups the others, in one write that decides
-/// again: what was pinned, or begun to be restored, a moment ago stays. `suspended` is by cluster. Returns how
-/// many of the cluster were marked, and the brake where that held all.
-pub(crate) async fn mark(
-    app: &App,
-    cluster: &ClusterId,
-    suspended: &BTreeMap<ClusterId, BTreeMap<StorageId, String>>,
-    clock: Clock,
-    confirmed: bool,
-) -> Result<(usize, Option<plan::Brake>)> {
+/// again: what was pinned, or begun to be restored, a moment ago stays.
+pub(crate) async fn mark(app: &App, cluster: &ClusterId, doubts: &Doubts, clock: Clock, confirmed: bool) -> Result<Marked> {
     let mut tx = app.store.begin_write().await?;
     let mut catalogue = Catalogue::load(&mut tx, cluster, app.now()).await?;
-    catalogue.suspend(suspended);
+    catalogue.suspend(&doubts.suspended);
+    catalogue.silence(doubts.silent.iter().cloned());
     if !catalogue.is_settled() {
-        return Ok((0, None));
+        return Ok(Marked::default());
     }
     let going = match catalogue.going(clock, confirmed) {
         Ok(going) => going,
-        Err(brake) => return Ok((0, Some(brake))),
+        Err(brake) => return Ok(Marked { brake: Some(brake), ..Marked::default() }),
     };
+    let (copies, copies_brake) = copies::mark(&mut tx, &catalogue, clock, confirmed).await?;
     let own = going.iter().filter(|(b, _)| &b.cluster == cluster).count();
     for (mut backup, reason) in going {
         let until = clock.now.plus_seconds(GRACE_SECONDS);
@@ -204,15 +239,20 @@ pub(crate) async fn mark(
         store::backups::update(&mut tx, &backup).await?;
     }
     store::commit(tx).await?;
-    Ok((own, None))
+    Ok(Marked { backups: own, copies, brake: None, copies_brake })
 }
 
 /// Takes back a deletion by a policy, of a part of a group backup with the other parts. It is pinned then:
-/// the policy would only mark it again.
+/// the policy would only mark it again. Of a backup that stays the copies that were announced: those stay as
+/// long as it does then.
 pub async fn undelete(app: &App, backup: &Backup) -> Result<Backup> {
     let mut tx = app.store.begin_write().await?;
     let row = store::backups::get(&mut tx, &backup.id).await?;
     let Some(row) = take_back(app, &mut tx, row.clone()).await? else {
+        if let Some(row) = copies::take_back(app, &mut tx, row.clone()).await? {
+            store::commit(tx).await?;
+            return Ok(row);
+        }
         let why = if row.status == BackupStatus::Deleting {
             "the time in which its deletion could be undone is over"
         } else {
@@ -230,6 +270,7 @@ pub async fn undelete(app: &App, backup: &Backup) -> Result<Backup> {
 async fn take_back(app: &App, tx: &mut Tx, mut row: Backup) -> Result<Option<Backup>> {
     let Some(deleting) = row.deleting.take().filter(|d| d.until > app.now()) else { return Ok(None) };
     (row.status, row.pinned) = (deleting.was, true);
+    row.bring_copies_back();
     store::backups::update(tx, &row).await?;
     Ok(Some(row))
 }

@@ -3,7 +3,7 @@
 //! A change of days, hours or zone begins afresh: what was due by the old ones and has not begun is
 //! not made up for. Backups that were made stay as they are, whatever becomes of their schedule.
 
-use crate::{App, clusters, groups, plan, storages};
+use crate::{App, clusters, copies, groups, plan, storages};
 use jiff::tz::TimeZone;
 use mainstay_model::{
     BackupId, ClusterId, Error, Kind, Name, ProjectId, Result, ScheduleId, StorageId, Time,
@@ -14,7 +14,7 @@ use mainstay_model::{
 };
 use mainstay_operations::Tx;
 use mainstay_store::{self as store, Page, Paging};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a schedule is called where nothing was said, and the one a new cluster gets.
 pub const DEFAULT: &str = "default";
@@ -40,6 +40,8 @@ pub struct SetSchedule {
     pub keep_last: Option<u32>,
     /// Names or ids.
     pub storages: Option<Vec<String>>,
+    /// All of it; where it is absent what there is goes on, as far as it still says something.
+    pub copy_retention: Option<BTreeMap<String, i64>>,
 }
 
 /// A schedule as it looks now.
@@ -48,6 +50,8 @@ pub struct ScheduleView {
     pub schedule: Schedule,
     /// Names; one that is gone is shown by its id.
     pub storages: Vec<String>,
+    /// Days by the storages' names.
+    pub copy_retention: BTreeMap<String, i64>,
     pub next_runs: Vec<Time>,
     /// Newest first, each with the state of the backup it began.
     pub last_runs: Vec<(ScheduleRun, Option<BackupStatus>)>,
@@ -98,6 +102,7 @@ pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, clus
     for source in store::schedules::of_cluster(tx, from).await? {
         let mut copy = row(app, &cluster.project, cluster.into(), source.name, source.storages);
         (copy.enabled, copy.timing, copy.retention) = (false, source.timing, source.retention);
+        copy.copy_retention = source.copy_retention;
         store::schedules::insert(tx, &copy).await?;
     }
     match store::assertions::of_cluster(tx, from).await? {
@@ -116,6 +121,7 @@ fn row(app: &App, project: &ProjectId, owner: Owner, name: Name, storages: Vec<S
         timing: default_timing(),
         retention: Retention::days(DEFAULT_DAYS_KEPT),
         storages,
+        copy_retention: BTreeMap::new(),
         done_until: app.now(),
         next_at: None,
         waiting: None,
@@ -197,12 +203,31 @@ async fn merged(app: &App, tx: &mut Tx, project: &ProjectId, owner: Owner, wish:
     schedule.retention.days = wish.retention_days.or(schedule.retention.days);
     schedule.retention.keep_last = wish.keep_last.or(schedule.retention.keep_last);
     check(&schedule.retention)?;
+    schedule.copy_retention = shorter(tx, &schedule, wish.copy_retention).await?;
     // Read also where nothing changed: a zone may have left the database.
     plan::schedule::zone(&schedule.timing.time_zone)?;
     if is_new || schedule.timing != before {
         plan::schedule::afresh(&mut schedule, app.now(), rules(app))?;
     }
     Ok((schedule, is_new))
+}
+
+/// Where copies are kept for less than the backups are.
+async fn shorter(tx: &mut Tx, of: &Schedule, wish: Option<BTreeMap<String, i64>>) -> Result<BTreeMap<StorageId, i64>> {
+    let mut places = vec![];
+    for id in &of.storages {
+        match store::storages::get(tx, id).await {
+            Err(e) if e.kind == Kind::NotFound => {}
+            found => places.push(found?),
+        }
+    }
+    let named = wish.unwrap_or_else(|| {
+        // What no longer says something, since the storages or the retention changed, goes by itself.
+        let says =
+            |(id, days): &(&StorageId, &i64)| of.storages.contains(id) && copies::at_most(&of.retention).is_none_or(|most| **days < most);
+        of.copy_retention.iter().filter(says).map(|(id, days)| (id.to_string(), *days)).collect()
+    });
+    copies::shorter(&places.iter().collect::<Vec<_>>(), &named, Some(&of.retention))
 }
 
 async fn ids(tx: &mut Tx, project: &ProjectId, named: &[String]) -> Result<Vec<StorageId>> {
@@ -292,13 +317,15 @@ pub async fn list(app: &App, project: &ProjectId, owner: Option<&Owner>, paging:
 
 pub async fn view(app: &App, schedule: Schedule) -> Result<ScheduleView> {
     let mut conn = app.store.read().await?;
-    let mut names = Vec::new();
+    let (mut names, mut copy_retention) = (Vec::new(), BTreeMap::new());
     for id in &schedule.storages {
-        names.push(match store::storages::get(&mut conn, id).await {
+        let name = match store::storages::get(&mut conn, id).await {
             Ok(row) => row.name.to_string(),
             Err(e) if e.kind == Kind::NotFound => id.to_string(),
             Err(e) => return Err(e),
-        });
+        };
+        copy_retention.extend(schedule.copy_retention.get(id).map(|days| (name.clone(), *days)));
+        names.push(name);
     }
     let mut last_runs = Vec::new();
     for run in store::schedules::runs(&mut conn, &schedule.id, LAST).await? {
@@ -310,7 +337,7 @@ pub async fn view(app: &App, schedule: Schedule) -> Result<ScheduleView> {
         true => plan::schedule::upcoming(&schedule.timing, app.now(), NEXT).unwrap_or_default(),
         false => vec![],
     };
-    Ok(ScheduleView { schedule, storages: names, next_runs, last_runs })
+    Ok(ScheduleView { schedule, storages: names, copy_retention, next_runs, last_runs })
 }
 
 /// What became of the backup that a run began, where it began one that is still known of.

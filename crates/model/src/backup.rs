@@ -219,6 +219,12 @@ pub struct Copy {
     /// How it is locked, where its storage can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<CopyLock>,
+    /// From when on it may go though its backup stays; without it, it stays as long as that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// While its removal can still be undone. A copy that is `deleting` without this is past that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleting_until: Option<Time>,
 }
 
 /// A copy in a storage with object lock.
@@ -256,7 +262,16 @@ impl Backup {
         }
         let said = self.retention.as_ref().and_then(|r| r.days).map(|d| self.created_at.plus_days(d));
         let failed = (self.status == BackupStatus::Failed).then(|| self.created_at.plus_days(FAILED_DAYS));
-        [said, self.expires_at].into_iter().flatten().min().or(failed)
+        let own = [said, self.expires_at].into_iter().flatten().min().or(failed);
+        self.copies.iter().filter_map(Copy::lapses_at).chain(own).min()
+    }
+    /// Brings back the copies whose removal was only announced; whether there were any.
+    pub fn bring_copies_back(&mut self) -> bool {
+        let mut any = false;
+        for copy in self.copies.iter_mut().filter(|c| c.deleting_until.is_some()) {
+            (copy.status, copy.deleting_until, any) = (BackupStatus::Completed, None, true);
+        }
+        any
     }
     /// Whether it counts as "last good": restorable and not suspicious.
     pub fn is_good(&self) -> bool {
@@ -267,5 +282,13 @@ impl Backup {
 impl Copy {
     pub fn is_good(&self) -> bool {
         self.status == BackupStatus::Completed && self.snapshot.is_some() && self.verified_at.is_some()
+    }
+    /// Whether it was let go, or is being: that it is not there says nothing against its backup.
+    pub fn is_let_go(&self) -> bool {
+        matches!(self.status, BackupStatus::Deleting | BackupStatus::Expired)
+    }
+    /// When it is worth asking whether it may go.
+    fn lapses_at(&self) -> Option<Time> {
+        self.deleting_until.or(self.expires_at.filter(|_| self.is_good()))
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     retention::Retention,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Most members of a group: each is a backup that runs beside the others and waits for them.
 pub const MOST_MEMBERS: usize = 8;
@@ -55,6 +56,9 @@ pub struct GroupBackup {
     pub schedule: Option<ScheduleId>,
     /// Names or ids.
     pub storages: Vec<String>,
+    /// Days the copies in some of those are kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copy_retention: BTreeMap<String, i64>,
     /// All parts came to one point. What each of them is worth may still change: a copy is made good for, a
     /// drill fails.
     #[serde(default)]

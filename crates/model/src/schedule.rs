@@ -8,7 +8,7 @@ use crate::{
     cluster::Cluster, group::Group, retention::Retention,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -152,6 +152,10 @@ pub struct Schedule {
     pub retention: Retention,
     /// Never empty.
     pub storages: Vec<StorageId>,
+    /// Days the copies in some of them are kept, where that is shorter than the backups are. In one of them at
+    /// least they stay as long.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copy_retention: BTreeMap<StorageId, i64>,
     /// Every run up to this instant was made, or written down as missed or skipped.
     pub done_until: Time,
     /// When to look at it again; `None` while it is paused.
@@ -209,6 +213,8 @@ mod tests {
         });
         let of_cluster: Schedule = serde_json::from_value(doc.clone()).unwrap();
         assert_eq!(of_cluster.owner.to_string(), "cluster shop");
+        let shorter = Schedule { copy_retention: [(of_cluster.storages[0].clone(), 7)].into(), ..of_cluster.clone() };
+        assert_eq!(serde_json::from_value::<Schedule>(serde_json::to_value(&shorter).unwrap()).unwrap(), shorter);
         assert_eq!(serde_json::to_value(&of_cluster).unwrap()["cluster"], doc["cluster"]);
         let fields = doc.as_object_mut().unwrap();
         fields.retain(|name, _| !name.starts_with("cluster"));

@@ -54,6 +54,7 @@ fn schedule(cluster: &Cluster, name: &str, next_at: Option<Time>) -> Schedule {
         timing: Timing::new(Timing::every_day(), [3].into(), "UTC").unwrap(),
         retention: Retention::days(7),
         storages: vec![],
+        copy_retention: Default::default(),
         done_until: at(0),
         next_at,
         waiting: None,

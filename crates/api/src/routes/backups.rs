@@ -96,7 +96,7 @@ async fn get(s: &Shared, c: &Caller, id: &str) -> Result<Backup> {
 
 /// Of what a decision about a backup rests on.
 fn tag(b: &Backup) -> String {
-    let copies: Vec<_> = b.copies.iter().map(|c| (&c.storage, c.status, &c.snapshot)).collect();
+    let copies: Vec<_> = b.copies.iter().map(|c| (&c.storage, c.status, &c.snapshot, c.expires_at)).collect();
     etag(&(&b.id, b.status, b.proof, b.pinned, b.expires_at, copies))
 }
 
@@ -133,7 +133,8 @@ pub(super) fn new_backup(b: dto::CreateBackup) -> Result<NewBackup> {
     }
     let by_policy = !b.keep && b.retention_days.is_none();
     let retention_days = if b.keep { None } else { Some(b.retention_days.unwrap_or(DEFAULT_RETENTION_DAYS)) };
-    Ok(NewBackup { description: b.description, retention_days, by_policy, storages: b.storages, dual_region: b.dual_region })
+    let (description, storages, dual_region, copy_retention) = (b.description, b.storages, b.dual_region, b.copy_retention);
+    Ok(NewBackup { description, retention_days, by_policy, storages, dual_region, copy_retention })
 }
 
 async fn create(

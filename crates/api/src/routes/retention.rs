@@ -87,15 +87,23 @@ async fn show(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id)
 /// The plan of what has no steps: backups that go, one sentence each.
 fn planned(summary: String, preview: &Preview) -> Answer {
     let going = preview.deletes.iter().map(|(b, why)| format!("{} of {} goes: {why}", b.id, b.created_at));
-    let summary = std::iter::once(summary).chain(going).collect();
-    let warnings =
-        if preview.deletes.is_empty() { vec![] } else { vec!["each can be brought back for 72 hours, with `backup undelete`".into()] };
+    let copies = preview.copies.iter().map(|(b, c)| {
+        let over = c.expires_at.map(|t| format!(" {t}")).unwrap_or_default();
+        format!("the copy of {} in storage {} goes: its time there ended{over}; the backup stays elsewhere", b.id, c.storage_name)
+    });
+    let summary = std::iter::once(summary).chain(going).chain(copies).collect();
+    let warnings = if preview.is_empty() { vec![] } else { vec!["each can be brought back for 72 hours, with `backup undelete`".into()] };
     Ok(Json(dto::Plan { kind: "backup_policy".into(), summary, steps: vec![], warnings, numbers: Default::default() }).into_response())
 }
 
 fn how_many(preview: &Preview) -> String {
     let good = preview.deletes.iter().filter(|(b, _)| b.is_good()).count();
-    format!("{} backups go, {good} of the {} good ones", preview.deletes.len(), preview.of)
+    let copies = match preview.copies.len() {
+        0 => String::new(),
+        1 => ", and 1 copy of another one".into(),
+        n => format!(", and {n} copies of others"),
+    };
+    format!("{} backups go, {good} of the {} good ones{copies}", preview.deletes.len(), preview.of)
 }
 
 async fn set(
@@ -117,7 +125,7 @@ async fn set(
     if q.is_true("dry_run") {
         return planned(format!("{}: with this {}", cluster.name, how_many(&preview)), &preview);
     }
-    if !preview.deletes.is_empty() {
+    if !preview.is_empty() {
         confirmed(b.confirm.as_deref(), "name", cluster.name.as_str())?;
     }
     retention::set_policy(&s.app, &cluster, &policy).await?;
@@ -137,8 +145,9 @@ async fn apply(
         return planned(format!("{}: {}", cluster.name, how_many(&preview)), &preview);
     }
     confirmed(b.confirm.as_deref(), "name", cluster.name.as_str())?;
-    let backups = retention::apply(&s.app, &cluster).await? as u64;
-    Ok(Json(dto::Announced { cluster: cluster.name.to_string(), backups }).into_response())
+    let marked = retention::apply(&s.app, &cluster).await?;
+    let (backups, copies) = (marked.backups as u64, marked.copies as u64);
+    Ok(Json(dto::Announced { cluster: cluster.name.to_string(), backups, copies }).into_response())
 }
 
 async fn deleted(s: &Shared, c: &Caller, id: &str) -> Result<Cluster> {

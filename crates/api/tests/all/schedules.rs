@@ -93,6 +93,8 @@ async fn what_makes_no_sense_is_refused() {
         (json!({ "keep_last": 0 }), "keep_last"),
         (json!({ "storages": ["nowhere"] }), "storages"),
         (json!({ "storages": [] }), "storages"),
+        (json!({ "copy_retention": { "local": 3 } }), "copy_retention"),
+        (json!({ "copy_retention": { "nowhere": 3 } }), "copy_retention"),
         (json!({ "name": "A b" }), "name"),
         (json!({ "enabled": false }), "enabled"),
         (json!({ "cluster": "other" }), "cluster"),
@@ -102,6 +104,33 @@ async fn what_makes_no_sense_is_refused() {
         assert!((400..500).contains(&status) && problem["field"] == field, "{body}: {problem}");
     }
     assert_eq!(s.get("/clusters/shop/schedules").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_with_a_time_of_their_own() {
+    let s = serve_world().await;
+    s.does("POST", "/clusters", json!({ "name": "shop", "engine": "memo" })).await;
+    assert_eq!(s.admin("POST", "/storages", json!({ "name": "second", "kind": "local", "path": "/srv/second" })).await.0, 201);
+    let both = json!({ "storages": ["local", "second"], "retention_days": 90, "copy_retention": { "local": 7 } });
+    let (status, made) = s.admin("POST", "/clusters/shop/schedules", both.clone()).await;
+    assert_eq!((status.as_u16(), &made["storages"], &made["copy_retention"]), (200, &json!(["local", "second"]), &json!({ "local": 7 })));
+    let (_, same) = s.admin("POST", "/clusters/shop/schedules", json!({ "hours": [4] })).await;
+    assert_eq!(same["copy_retention"], json!({ "local": 7 }));
+    let (_, none) = s.admin("POST", "/clusters/shop/schedules", json!({ "copy_retention": {} })).await;
+    assert_eq!(none["copy_retention"], json!({}));
+
+    s.does("POST", "/clusters/shop/backups", both.clone()).await;
+    let backup = s.get("/clusters/shop/backups").await["items"][0].clone();
+    let day = |t: &Value| Time::parse(t.as_str().unwrap()).unwrap();
+    let copies = &backup["copies"];
+    assert_eq!(day(&copies[0]["expires_at"]), day(&backup["created_at"]).plus_days(7), "{backup}");
+    let open = [&copies[1]["expires_at"], &copies[0]["deleting_until"], &copies[0]["keep_reason"]];
+    assert!(open.iter().all(|v| v.is_null()), "{backup}");
+    let longer = json!({ "storages": ["local", "second"], "retention_days": 5, "copy_retention": { "local": 7 } });
+    let refused = s.problem("POST", "/clusters/shop/backups", longer).await;
+    assert_eq!((refused.0, refused.2["field"].as_str()), (422, Some("copy_retention")));
+    let everywhere = json!({ "storages": ["local", "second"], "copy_retention": { "local": 3, "second": 3 } });
+    assert_eq!(s.problem("POST", "/clusters/shop/backups", everywhere).await.2["field"], "copy_retention");
 }
 
 #[tokio::test(flavor = "multi_thread")]

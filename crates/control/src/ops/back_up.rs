@@ -308,14 +308,19 @@ pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {
 
 /// The backup's status from its copies': a partial success is not a success. One that is being deleted
 /// goes on being deleted, and would become that again. What failed its drill stays failed, however well
-/// its copies read: only a drill that passes takes that back.
+/// its copies read: only a drill that passes takes that back. Copies that were let go count neither way; where
+/// no other is good any more, those that were only announced come back.
 pub(crate) fn settle(backup: &mut Backup) {
+    if !backup.copies.iter().any(Copy::is_good) {
+        backup.bring_copies_back();
+    }
     let good = backup.copies.iter().filter(|c| c.is_good()).count();
+    let counted = backup.copies.iter().filter(|c| !c.is_let_go()).count();
     let condemned = backup.drill.as_ref().is_some_and(|d| !d.ok);
     let status = match good {
         _ if condemned => BackupStatus::Failed,
         0 => BackupStatus::Failed,
-        n if n == backup.copies.len() => BackupStatus::Completed,
+        n if n == counted => BackupStatus::Completed,
         _ => BackupStatus::Partial,
     };
     match (backup.status, &mut backup.deleting) {

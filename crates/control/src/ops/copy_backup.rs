@@ -49,9 +49,9 @@ impl Operation for CopyBackup {
         }
     }
 
-    async fn db(&self, step: &str, _cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
+    async fn db(&self, step: &str, cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
         match step {
-            "reserve" => reserve(tx, s).await,
+            "reserve" => reserve(cx, tx, s).await,
             "record" => record(tx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
@@ -84,11 +84,15 @@ impl Operation for CopyBackup {
     }
 }
 
-async fn reserve(tx: &mut Tx, s: &mut State) -> Result<()> {
+async fn reserve(cx: &Cx<App>, tx: &mut Tx, s: &mut State) -> Result<()> {
     let mut backup = store::backups::get(tx, &s.backup).await?;
     let row = store::storages::get(tx, &s.storage).await?;
     copies::may_add(&backup, &row)?;
-    let running = backups::copy(&row);
+    let mut running = backups::copy(&row);
+    // What makes good for one that failed lapses as that would have. One that was let go and is asked for
+    // again stays as long as its backup.
+    let failed = backup.copies.iter().find(|c| c.storage == s.storage && c.status == BackupStatus::Failed);
+    running.expires_at = failed.and_then(|c| c.expires_at).filter(|t| *t > cx.world.now());
     match backup.copies.iter_mut().find(|c| c.storage == s.storage) {
         Some(old) => s.before = Some(std::mem::replace(old, running)),
         None => backup.copies.push(running),

@@ -156,8 +156,8 @@ async fn catalogue(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
         match store::backups::get(tx, &row.id).await {
             Err(e) if e.kind == Kind::NotFound => store::backups::insert(tx, &row).await?,
             Err(e) => return Err(e),
-            // Known already; at most that it lies here too is news.
-            Ok(known) if known.copies.iter().any(|c| c.storage == storage.id && c.is_good()) => {}
+            // Known already; at most that it lies here too is news. What was let go here is none that came back.
+            Ok(known) if known.copies.iter().any(|c| c.storage == storage.id && (c.is_good() || c.is_let_go())) => {}
             Ok(mut known) => {
                 known.copies.retain(|c| c.storage != storage.id);
                 known.copies.extend(row.copies);

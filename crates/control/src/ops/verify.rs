@@ -82,7 +82,7 @@ async fn read_back(cx: &Cx<App>, s: &mut State) -> Result<()> {
     s.tries += 1;
     // What an earlier try read is not read again for the sake of the others.
     s.results.retain(|(_, result, _)| says_something(result));
-    for (copy, snapshot) in backup.copies.iter().filter_map(|c| Some((c, c.snapshot.clone()?))) {
+    for (copy, snapshot) in backup.copies.iter().filter(|c| !c.is_let_go()).filter_map(|c| Some((c, c.snapshot.clone()?))) {
         if !s.asks_for(copy) || s.results.iter().any(|(storage, ..)| *storage == copy.storage) {
             continue;
         }
@@ -123,7 +123,8 @@ async fn record(tx: &mut Tx, s: &State) -> Result<()> {
     let stays: Vec<Check> = backup.checks.iter().filter(other).cloned().collect();
     backup.checks = stays;
     for (storage, result, at) in &s.results {
-        let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage) else { continue };
+        // One that was let go meanwhile is judged no more.
+        let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage && !c.is_let_go()) else { continue };
         if !says_something(result) {
             let why = result.as_ref().err().map(|e| e.message.clone()).unwrap_or_default();
             backup.checks.push(Check::absent("verify", format!("{}: it could not be read: {why}", copy.storage_name)));

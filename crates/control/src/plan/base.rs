@@ -76,6 +76,8 @@ mod tests {
             tries: 0,
             tried_at: None,
             lock: None,
+            expires_at: None,
+            deleting_until: None,
         };
         made.copies = storages.iter().map(copy).collect();
         made

@@ -40,9 +40,12 @@ pub fn backup(b: &Backup, end: End<'_>) -> Option<Draft> {
     let ended = reason(end)?;
     let name = &b.cluster_name;
     let good = b.copies.iter().filter(|c| c.is_good()).count();
-    let copies = format!("{good} of {} copies stored and read back", b.copies.len());
+    let copies = format!("{good} of {} copies stored and read back", b.copies.iter().filter(|c| !c.is_let_go()).count());
     let missing = || {
-        b.copies.iter().filter(|c| !c.is_good()).map(|c| format!("\n{}: {}", c.storage_name, c.error.as_deref().unwrap_or("not stored")))
+        b.copies
+            .iter()
+            .filter(|c| !c.is_good() && !c.is_let_go())
+            .map(|c| format!("\n{}: {}", c.storage_name, c.error.as_deref().unwrap_or("not stored")))
     };
     let (kind, fine, title, text) = match (ended, b.status) {
         (Ok(()), BackupStatus::Completed) if b.proof == Proof::Suspicious => {
@@ -182,6 +185,8 @@ mod tests {
             tries: 0,
             tried_at: None,
             lock: None,
+            expires_at: None,
+            deleting_until: None,
         };
         let text = serde_json::json!({
             "id": BackupId::new(), "project": mainstay_model::ProjectId::new(), "cluster": mainstay_model::ClusterId::new(),
@@ -243,6 +248,7 @@ mod tests {
             retention: None,
             schedule: None,
             storages: vec![],
+            copy_retention: Default::default(),
             met: true,
             error: error.map(Into::into),
         };

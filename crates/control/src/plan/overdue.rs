@@ -422,6 +422,8 @@ mod tests {
                 tries: 0,
                 tried_at: None,
                 lock: None,
+                expires_at: None,
+                deleting_until: None,
             })
             .collect();
         b

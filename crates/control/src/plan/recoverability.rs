@@ -45,7 +45,7 @@ pub fn recoverability(newest_good: Option<&Backup>, drills: &Drills, storages: &
     let drill = drills.passed.as_ref();
     let to = newest_good.and_then(recovery_point).max(moment);
     let verified = newest_good.map_or(0, |b| b.copies.iter().filter(|c| c.is_good()).count() as u32);
-    let copies = newest_good.map_or(0, |b| b.copies.len() as u32);
+    let copies = newest_good.map_or(0, |b| b.copies.iter().filter(|c| !c.is_let_go()).count() as u32);
     Recoverability {
         to,
         copies_verified: verified,

@@ -13,10 +13,12 @@
 //! The parts of a group backup stay or go together ([`together`]): where one of them stays in its cluster,
 //! the others stay in theirs.
 
+mod copies;
 mod rules;
 mod together;
 mod words;
 
+pub use copies::{CopyItem, CopyKept, CopyPlan, Spot, copies};
 pub use rules::{Class, Item, Lane, Rules};
 pub use together::{Asked, together};
 pub use words::{Gone, Kept, Period};
@@ -33,6 +35,8 @@ pub struct Policy {
     /// Everything from here on shall be restorable to at any moment: the newest good full backup that is
     /// not younger stays, and where all are younger the oldest, for the window to grow.
     pub window_from: Option<Time>,
+    /// Where the log for that lies.
+    pub log_storages: BTreeSet<StorageId>,
     /// The cluster lies in the recycle bin until then.
     pub bin: Option<Bin>,
 }
@@ -50,7 +54,7 @@ pub struct ScheduleFacts {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { min_keep: MIN_KEEP, schedules: BTreeMap::new(), window_from: None, bin: None }
+        Policy { min_keep: MIN_KEEP, schedules: BTreeMap::new(), window_from: None, log_storages: BTreeSet::new(), bin: None }
     }
 }
 
@@ -62,6 +66,8 @@ pub struct Pins {
     pub held: BTreeMap<BackupId, Hold>,
     /// Storages whose contents are not what the catalogue says, and why.
     pub suspended: BTreeMap<StorageId, String>,
+    /// Storages that did not say what they hold: nothing relies on what lies there.
+    pub silent: BTreeSet<StorageId>,
     /// The newest drill of the cluster failed: older backups may be all that restores.
     pub frozen: bool,
     /// Group backups of which a part stays in another cluster.
@@ -328,6 +334,8 @@ impl Plan {
     }
 }
 
+#[cfg(test)]
+mod copies_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -5,12 +5,15 @@ use crate::{
     groups,
     plan::{
         drill::frozen,
-        retention::{self as plan, Asked, Bin, Class, Clock, Hold, Item, Kept, Lane, Pins, Plan, Policy, Rules, ScheduleFacts},
+        retention::{
+            self as plan, Asked, Bin, Class, Clock, CopyItem, CopyPlan, Hold, Item, Kept, Lane, Pins, Plan, Policy, Rules, ScheduleFacts,
+        },
     },
 };
+use mainstay_drivers::storage::SNAPSHOT;
 use mainstay_model::{
     BackupId, ClusterId, GroupBackupId, Kind, Result, StorageId, Time,
-    backup::{Backup, BackupKind, BackupStatus, Proof},
+    backup::{Backup, BackupKind, BackupStatus, Copy, Proof},
     cluster::{Cluster, Wanted},
     retention::BackupPolicy,
     schedule::Schedule,
@@ -58,15 +61,17 @@ impl Catalogue {
         let policy = store::retention::policy(conn, id).await?;
         let backups = store::backups::of_cluster(conn, id).await?;
         let mut held: BTreeMap<BackupId, Hold> = BTreeMap::new();
+        held.extend(backups.iter().filter_map(|b| Some((b.id.clone(), Hold::Locked(b.locked_until(now)?)))));
+        // What is in use holds every copy, a lock only its own.
         held.extend(store::restores::in_use(conn).await?.into_iter().map(|b| (b, Hold::InUse)));
         let copied = |b: &&Backup| b.copies.iter().any(|c| c.status == BackupStatus::Running);
         held.extend(backups.iter().filter(copied).map(|b| (b.id.clone(), Hold::InUse)));
-        held.extend(backups.iter().filter_map(|b| Some((b.id.clone(), Hold::Locked(b.locked_until(now)?)))));
         held.extend(backups.iter().filter(|b| b.pinned).map(|b| (b.id.clone(), Hold::Pinned)));
         let facts = Policy {
             min_keep: policy.min_keep,
             schedules: schedules(conn, id, &backups).await?,
             window_from: None,
+            log_storages: cluster.log.iter().flat_map(|k| k.storages.iter().cloned()).collect(),
             bin: cluster.bin.as_ref().and_then(|b| b.until).map(|until| Bin(Some(until))),
         };
         let failed = store::drills::failed_since(conn, id).await?;
@@ -98,6 +103,11 @@ impl Catalogue {
         }
     }
 
+    /// Notes which storages did not answer.
+    pub fn silence(&mut self, silent: impl IntoIterator<Item = StorageId>) {
+        self.pins.silent.extend(silent);
+    }
+
     pub fn plan(&self, clock: Clock) -> Plan {
         self.plan_under(&self.policy, clock)
     }
@@ -115,6 +125,12 @@ impl Catalogue {
 
     pub fn plan_under(&self, policy: &BackupPolicy, clock: Clock) -> Plan {
         self.plans(policy, clock, false).swap_remove(0)
+    }
+
+    /// What goes of single copies, where `plan` says what goes as a whole.
+    pub fn copies(&self, policy: &BackupPolicy, plan: &Plan, clock: Clock) -> CopyPlan {
+        let (facts, items, pins) = self.desk(policy, clock);
+        plan::copies(&facts, &items, &pins, plan, clock)
     }
 
     /// Its own plan, and those of the clusters it shares group backups with.
@@ -224,7 +240,7 @@ async fn schedules(conn: &mut Tx, id: &ClusterId, backups: &[Backup]) -> Result<
 /// Whether a group backup may be held together for the sake of this part of it.
 fn counts(part: &Backup) -> bool {
     let was = part.deleting.as_ref().map_or(part.status, |d| d.was);
-    matches!(was, BackupStatus::Completed | BackupStatus::Partial) && part.copies.iter().any(mainstay_model::backup::Copy::is_good)
+    matches!(was, BackupStatus::Completed | BackupStatus::Partial) && part.copies.iter().any(Copy::is_good)
 }
 
 fn item(b: &Backup, policy: &BackupPolicy) -> Item {
@@ -239,6 +255,18 @@ fn item(b: &Backup, policy: &BackupPolicy) -> Item {
         group: None,
         rules: rules(b, policy),
         storages: b.copies.iter().filter(|c| c.snapshot.is_some()).map(|c| c.storage.clone()).collect(),
+        places: b.copies.iter().filter(|c| c.is_good() || c.deleting_until.is_some()).map(place).collect(),
+    }
+}
+
+fn place(c: &Copy) -> CopyItem {
+    CopyItem {
+        storage: c.storage.clone(),
+        good: c.snapshot.is_some() && c.verified_at.is_some(),
+        leaving: c.deleting_until,
+        until: c.expires_at,
+        locked: c.lock.as_ref().and_then(|l| l.until),
+        beside: c.kind == SNAPSHOT,
     }
 }
 

@@ -92,6 +92,9 @@ pub(crate) async fn switch(app: &App, tx: &mut Tx, old: &StorageId, new: &Storag
     let mut concerned = std::collections::BTreeSet::new();
     for mut schedule in store::schedules::of_storage(tx, &row.project, old).await? {
         schedule.storages.iter_mut().filter(|s| *s == old).for_each(|s| *s = new.clone());
+        if let Some(days) = schedule.copy_retention.remove(old) {
+            schedule.copy_retention.insert(new.clone(), days);
+        }
         match &schedule.owner {
             Owner::Cluster { cluster, .. } => drop(concerned.insert(cluster.clone())),
             Owner::Group { group, .. } => concerned.extend(store::groups::get(tx, group).await?.members),

@@ -55,7 +55,8 @@ async fn look(app: &Arc<App>, backup: &Backup) -> Result<()> {
 
 fn is_due(copy: &Copy, ended: Time, now: Time, first_seconds: i64) -> bool {
     let wait = first_seconds * 4_i64.pow(copy.tries.min(TRIES));
-    let open = copy.status == BackupStatus::Failed && copy.snapshot.is_none() && copy.tries < TRIES;
+    let wanted = copy.expires_at.is_none_or(|t| t > now);
+    let open = wanted && copy.status == BackupStatus::Failed && copy.snapshot.is_none() && copy.tries < TRIES;
     open && now.seconds_since(copy.tried_at.unwrap_or(ended)) >= wait as f64
 }
 
@@ -104,6 +105,8 @@ mod tests {
             tries,
             tried_at,
             lock: None,
+            expires_at: None,
+            deleting_until: None,
         }
     }
 

@@ -9,14 +9,14 @@ use crate::{
     ops::{expire_backups, purge_cluster},
     plan::{
         drift::{Drift, Held, drift},
-        retention::{Brake, Clock, Plan},
+        retention::{Clock, Plan, Spot},
     },
-    retention::{self, Catalogue},
+    retention::{self, Catalogue, Doubts, Marked},
 };
 use mainstay_drivers::storage::LOG;
 use mainstay_model::{
     BackupId, ClusterId, Error, Kind, Result, StorageId, Time,
-    backup::{Backup, BackupStatus},
+    backup::{Backup, BackupStatus, Copy},
     cluster::Cluster,
 };
 use mainstay_operations::{Lock, Operation, Status};
@@ -113,7 +113,7 @@ async fn some(app: &App, clusters: BTreeSet<ClusterId>) -> Result<Clock> {
 }
 
 /// One cluster now, at a person's word: the brake is off and the clock is believed.
-pub(crate) async fn confirmed(app: &App, cluster: &ClusterId) -> Result<usize> {
+pub(crate) async fn confirmed(app: &App, cluster: &ClusterId) -> Result<Marked> {
     let now = app.now();
     one(app, cluster, Clock { now, last: Some(now) }, true).await
 }
@@ -130,42 +130,59 @@ async fn look_at_clock(app: &App) -> Result<Clock> {
 }
 
 /// Marks, removes, compares and notes for one cluster. `confirmed` lifts the brake.
-async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result<usize> {
+async fn one(app: &App, id: &ClusterId, clock: Clock, confirmed: bool) -> Result<Marked> {
     let (catalogue, last_notes) = {
         let mut conn = app.store.read().await?;
         match Catalogue::load(&mut conn, id, app.now()).await {
             Ok(catalogue) => (catalogue, store::retention::notes(&mut conn, id).await?),
-            Err(e) if e.kind == Kind::NotFound => return Ok(0),
+            Err(e) if e.kind == Kind::NotFound => return Ok(Marked::default()),
             Err(e) => return Err(e),
         }
     };
     if !catalogue.is_settled() {
-        return Ok(0);
+        return Ok(Marked::default());
     }
     let plan = if confirmed { catalogue.plan_confirmed(clock) } else { catalogue.plan(clock) };
+    let copies = catalogue.copies(&catalogue.policy, &plan, clock);
     let stands = clock.doubt().is_some() || catalogue.frozen.is_some();
-    let due = if stands { vec![] } else { due(&catalogue, clock.now) };
+    let due = if stands { Due::default() } else { due(&catalogue, copies.due, clock.now) };
     let compare = is_due(&last_notes, clock.now);
     let quiet = last_notes.warnings.is_empty() && catalogue.frozen.is_none();
-    if plan.delete.is_empty() && due.is_empty() && !compare && quiet {
-        return Ok(0);
+    if plan.delete.is_empty() && copies.delete.is_empty() && due.is_empty() && !compare && quiet {
+        return Ok(Marked::default());
     }
     let found = survey(app, &catalogue).await?;
     record_missing(app, &found).await?;
     let suspended = suspended(app, &catalogue, &plan, &found).await?;
-    let (marked, brake) = retention::mark(app, id, &suspended, clock, confirmed).await?;
+    let doubts = Doubts { suspended, silent: found.silent.keys().cloned().collect() };
+    let marked = retention::mark(app, id, &doubts, clock, confirmed).await?;
     let gone = remove(app, &catalogue.cluster, due, &found).await?;
-    let told = found.warnings(brake, catalogue.cluster.name.as_str());
+    let told = found.warnings(&marked, &catalogue);
     let warnings = catalogue.frozen.into_iter().chain(told).chain(gone).collect();
     retention::note(app, id, warnings).await?;
     Ok(marked)
 }
 
 /// Those whose deletion can no longer be undone.
-fn due(catalogue: &Catalogue, now: Time) -> Vec<Backup> {
+#[derive(Default)]
+struct Due {
+    backups: Vec<Backup>,
+    /// Single copies of backups that stay.
+    copies: Vec<(Backup, StorageId)>,
+}
+
+impl Due {
+    fn is_empty(&self) -> bool {
+        self.backups.is_empty() && self.copies.is_empty()
+    }
+}
+
+fn due(catalogue: &Catalogue, copies: Vec<Spot>, now: Time) -> Due {
     let over = |b: &&Backup| b.status == BackupStatus::Deleting && b.deleting.as_ref().is_some_and(|d| d.until <= now);
     let free = |b: &&Backup| !catalogue.pins.held.contains_key(&b.id) && catalogue.others_let_go(&b.id);
-    catalogue.backups.iter().filter(over).filter(free).take(BATCH).cloned().collect()
+    let backups = catalogue.backups.iter().filter(over).filter(free).take(BATCH).cloned().collect();
+    let copy = |(id, storage)| Some((catalogue.get(&id)?.clone(), storage));
+    Due { backups, copies: copies.into_iter().take(BATCH).filter_map(copy).collect() }
 }
 
 /// What is suspended of this cluster, and of those that lose parts of its group backups with it.
@@ -186,13 +203,17 @@ struct Survey {
 }
 
 impl Survey {
-    fn warnings(&self, brake: Option<Brake>, cluster: &str) -> Vec<String> {
-        let stopped = brake.map(|b| {
-            format!(
-                "retention would delete {} of {} good backups at once; nothing is deleted until `mainstay cluster backup-policy {cluster} --apply` confirms it",
-                b.going, b.of
-            )
+    fn warnings(&self, marked: &Marked, of: &Catalogue) -> Vec<String> {
+        let until = format!("until `mainstay cluster backup-policy {} --apply` confirms it", of.cluster.name);
+        let stopped = marked
+            .brake
+            .map(|b| format!("retention would delete {} of {} good backups at once; nothing is deleted {until}", b.going, b.of));
+        let copies = marked.copies_brake.as_ref().map(|(storage, b)| {
+            let known = of.backups.iter().flat_map(|b| &b.copies).find(|c| &c.storage == storage);
+            let name = known.map_or(storage.as_str(), |c| c.storage_name.as_str());
+            format!("retention would remove {} of {} good copies from storage {name} at once; no copy is removed {until}", b.going, b.of)
         });
+        let stopped = stopped.into_iter().chain(copies);
         self.suspended.values().chain(self.silent.values()).cloned().chain(stopped).collect()
     }
 
@@ -257,12 +278,13 @@ fn count(n: usize) -> String {
 /// By storage: its name, and the snapshots that must be in it.
 fn expected(backups: &[Backup]) -> BTreeMap<StorageId, (String, Vec<Held>)> {
     let mut places: BTreeMap<StorageId, (String, Vec<Held>)> = BTreeMap::new();
-    // What is being removed for good may be there or not.
+    // What is being removed for good may be there or not, as a whole or a single copy.
+    let removed = |c: &Copy| c.status == BackupStatus::Deleting && c.deleting_until.is_none();
     for backup in backups.iter().filter(|b| b.status != BackupStatus::Deleting || b.deleting.is_some()) {
         for copy in &backup.copies {
             let Some(snapshot) = copy.snapshot.clone() else { continue };
             let place = places.entry(copy.storage.clone()).or_insert_with(|| (copy.storage_name.clone(), vec![]));
-            if copy.status != BackupStatus::Failed {
+            if copy.status != BackupStatus::Failed && !removed(copy) {
                 place.1.push((snapshot, backup.id.clone()));
             }
         }
@@ -282,9 +304,17 @@ async fn record_missing(app: &App, found: &Survey) -> Result<()> {
             Err(e) if e.kind == Kind::NotFound => continue,
             Err(e) => return Err(e),
         };
+        let others = backup.copies.iter().any(|c| &c.storage != storage && c.is_good());
         let Some(copy) = backup.copies.iter_mut().find(|c| &c.storage == storage) else { continue };
-        copy.status = BackupStatus::Failed;
-        copy.error = Some("its snapshot is not in the storage any more".into());
+        copy.deleting_until = None;
+        // Its time there was over and it stays elsewhere: a control plane that was recovered may not remember
+        // that it removed it.
+        if others && copy.expires_at.is_some_and(|t| t <= app.now()) {
+            (copy.status, copy.snapshot) = (BackupStatus::Expired, None);
+        } else {
+            copy.status = BackupStatus::Failed;
+            copy.error = Some("its snapshot is not in the storage any more".into());
+        }
         ops::back_up::settle(&mut backup);
         backups::update(&mut tx, &backup).await?;
     }
@@ -292,24 +322,24 @@ async fn record_missing(app: &App, found: &Survey) -> Result<()> {
 }
 
 /// Submits the removal of what is due and stands in no doubt; says what waits.
-async fn remove(app: &App, cluster: &Cluster, due: Vec<Backup>, found: &Survey) -> Result<Vec<String>> {
-    let (waiting, going): (Vec<Backup>, Vec<Backup>) = due.into_iter().partition(|b| found.stands_back(b));
-    let told = (!waiting.is_empty()).then(|| {
-        format!(
-            "{} to be removed; it is tried again every hour",
-            if waiting.len() == 1 { "1 backup waits".into() } else { format!("{} backups wait", waiting.len()) }
-        )
-    });
-    if !going.is_empty() {
+async fn remove(app: &App, cluster: &Cluster, due: Due, found: &Survey) -> Result<Vec<String>> {
+    let (waiting, going): (Vec<Backup>, Vec<Backup>) = due.backups.into_iter().partition(|b| found.stands_back(b));
+    let (copies_waiting, copies): (Vec<_>, Vec<_>) = due.copies.into_iter().partition(|(b, _)| found.stands_back(b));
+    let told = [wait(waiting.len(), "backup", "backups"), wait(copies_waiting.len(), "copy", "copies")];
+    if !going.is_empty() || !copies.is_empty() {
         let state = expire_backups::State {
-            cluster: cluster.id.clone(),
             backups: going.into_iter().map(|b| b.id).collect(),
-            taken: vec![],
-            stays: Default::default(),
+            copies: copies.into_iter().map(|(b, storage)| (b.id, storage)).collect(),
+            ..expire_backups::State::of(&cluster.id)
         };
         submit::<expire_backups::ExpireBackups>(app, cluster, &format!("retention/{}", cluster.id), &state).await?;
     }
-    Ok(told.into_iter().collect())
+    Ok(told.into_iter().flatten().collect())
+}
+
+fn wait(count: usize, one: &str, many: &str) -> Option<String> {
+    let who = if count == 1 { format!("1 {one} waits") } else { format!("{count} {many} wait") };
+    (count > 0).then(|| format!("{who} to be removed; it is tried again every hour"))
 }
 
 /// One that is stuck from an earlier time is tried again instead.

@@ -120,7 +120,11 @@ fn due(backup: &Backup, copy: &Copy, now: Time) -> Option<Due> {
     if !settled || !copy.is_good() {
         return None;
     }
-    match backup.expires_at.filter(|t| *t > now) {
+    // One whose own time is over stays for others' sake only, and not by a lock.
+    if copy.expires_at.is_some_and(|t| t <= now) {
+        return None;
+    }
+    match copy.expires_at.or(backup.expires_at.filter(|t| *t > now)) {
         Some(until) => is_due(copy.lock.as_ref(), until, now).then_some(Due { until, has_day: true }),
         None => {
             let least = now.plus_seconds(RENEW_SECONDS);
@@ -213,8 +217,34 @@ async fn lock_part(app: &App, cluster: &Cluster, part: &Part, until: Time) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_model::backup::Facts;
 
     const HOUR: i64 = 3_600_000_000;
+
+    #[test]
+    fn a_copy_with_a_time_of_its_own_is_locked_until_then_and_not_beyond() {
+        let mut backup = crate::plan::suspicious::tests::backup(1, Facts::default());
+        (backup.status, backup.expires_at) = (BackupStatus::Completed, Some(Time(2000 * HOUR)));
+        let mut copy = Copy {
+            storage: StorageId::new(),
+            storage_name: "far".into(),
+            kind: "s3".into(),
+            status: BackupStatus::Completed,
+            snapshot: Some("x".into()),
+            added_bytes: None,
+            verified_at: Some(Time(0)),
+            error: None,
+            tries: 0,
+            tried_at: None,
+            lock: None,
+            expires_at: None,
+            deleting_until: None,
+        };
+        let until = |copy: &Copy, now| due(&backup, copy, Time(now * HOUR)).map(|d| (d.until.0 / HOUR, d.has_day));
+        assert_eq!(until(&copy, 100), Some((2000, true)));
+        copy.expires_at = Some(Time(500 * HOUR));
+        assert_eq!((until(&copy, 100), until(&copy, 500)), (Some((500, true)), None));
+    }
 
     fn locked(wanted: i64) -> CopyLock {
         CopyLock { until: Some(Time(wanted)), wanted: Time(wanted), tried_at: Time(0), error: None }

@@ -146,7 +146,7 @@ impl Story for Expire {
         let shop = cluster(app, "shop").await?;
         let backups = mainstay_store::backups::of_cluster(&mut *app.store.read().await?, &shop.id).await?;
         let going = backups.into_iter().filter(|b| b.status == BackupStatus::Deleting).map(|b| b.id).collect();
-        let state = expire_backups::State { cluster: shop.id.clone(), backups: going, taken: vec![], stays: Default::default() };
+        let state = expire_backups::State { backups: going, ..expire_backups::State::of(&shop.id) };
         let key = ops::subject_of(&shop.project, "shop", &format!("retention/{}", shop.id));
         app.runner.submit(ops::submission::<ExpireBackups>(&state, Some(key), Lock::Exclusive, "test")?).await
     }

@@ -15,6 +15,7 @@ mod rekey;
 mod restores;
 mod scene;
 mod settings;
+mod short_copies;
 mod soak;
 mod turns;
 mod year;
@@ -62,6 +63,7 @@ loops! {
     backup_create_single: backups::BackUp(LEDGER);
     backup_delete: backups::Delete(MEMO);
     backup_expire: backups::Expire(MEMO);
+    backup_expire_copies: short_copies::Expire(MEMO);
     backup_drill: backups::Drill(LEDGER);
     backup_verify: backups::Verify(LEDGER);
     group_backup: groups::BackUp;

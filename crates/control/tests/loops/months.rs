@@ -261,7 +261,7 @@ async fn much_at_once_waits_for_a_person() {
     assert_eq!(s.all().await.iter().filter(|b| b.is_good()).count(), 8);
     let said = s.warnings().await;
     assert!(said[0].contains("6 of 8 good backups at once") && said[0].contains("--apply"), "{said:?}");
-    assert_eq!(retention::apply(s.app(), &s.shop).await.unwrap(), 6);
+    assert_eq!(retention::apply(s.app(), &s.shop).await.unwrap().backups, 6);
     assert_eq!(s.all().await.iter().filter(|b| b.is_good()).count(), 2);
 }
 
@@ -319,7 +319,7 @@ async fn a_failed_drill_is_told_replaced_at_once_and_freezes_until_one_passes() 
     assert!(s.all().await.iter().all(|b| b.deleting.is_none()), "all that might restore stays");
     let said = s.warnings().await;
     assert!(said.len() == 1 && said[0].contains("until a drill passes"), "{said:?}");
-    assert_eq!(retention::apply(s.app(), &s.shop).await.unwrap(), 0, "not even at a person's word");
+    assert_eq!(retention::apply(s.app(), &s.shop).await.unwrap().backups, 0, "not even at a person's word");
 
     s.drill(&new, Status::Succeeded).await;
     s.clock.pass(HOUR);

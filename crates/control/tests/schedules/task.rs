@@ -274,6 +274,22 @@ async fn what_is_set_is_checked_and_changed_by_name() {
         let e = schedules::set(&world.app, &cluster, wish).await.unwrap_err();
         assert_eq!(e.field.as_deref(), Some(field), "{e:?}");
     }
+    let short = |days: &[(&str, i64)]| SetSchedule {
+        copy_retention: Some(days.iter().map(|(name, days)| (name.to_string(), *days)).collect()),
+        retention: Some(Retention::days(90)),
+        ..SetSchedule::default()
+    };
+    for (days, why) in [
+        (&[("local", 7)][..], "in one storage at least"),
+        (&[("none", 7)], "none of those"),
+        (&[("local", 0)], "1 to 36500"),
+        (&[("local", 91)], "kept 90 days"),
+    ] {
+        let e = schedules::set(&world.app, &cluster, short(days)).await.unwrap_err();
+        assert!(e.field.as_deref() == Some("copy_retention") && e.message.contains(why), "{e:?}");
+    }
+    let same = schedules::set(&world.app, &cluster, short(&[("local", 90)])).await.unwrap();
+    assert!(same.copy_retention.is_empty(), "as long as the backup is nothing of its own");
     let mut gone = clusters::resolve(&world.app, &cluster.project, "shop").await.unwrap();
     world.want(&cluster, Wanted::Deleted).await;
     gone.wanted = Wanted::Deleted;

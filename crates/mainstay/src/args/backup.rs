@@ -81,6 +81,7 @@ Examples:
   mainstay backup create shop
   mainstay backup create shop --description \"before the migration\" --retention-days 30
   mainstay backup create shop --keep --storage local --storage second
+  mainstay backup create shop --retention-days 90 --storage local --storage far --copy-retention local=7
   mainstay backup create shop --dual-region")]
 pub struct Create {
     /// The cluster's name or id
@@ -100,6 +101,16 @@ pub struct Create {
     /// Into storages of two regions at least: those named, else two that have different labels
     #[arg(long)]
     pub dual_region: bool,
+    /// Days to keep the copies in one storage, where that is shorter; may be repeated
+    #[arg(long = "copy-retention", value_name = "STORAGE=DAYS", value_parser = copy_days)]
+    pub copy_retention: Vec<(String, i64)>,
+}
+
+/// `local=7`: a storage, and how many days the copies in it are kept.
+pub fn copy_days(text: &str) -> Result<(String, i64), String> {
+    const KNOWN: &str = "expected is STORAGE=DAYS, such as local=7";
+    let (storage, days) = text.rsplit_once('=').filter(|(storage, _)| !storage.is_empty()).ok_or(KNOWN)?;
+    Ok((storage.into(), days.parse().map_err(|_| KNOWN)?))
 }
 
 /// Keep a copy of a backup in one storage more

@@ -106,6 +106,9 @@ pub struct Backup {
     /// Where to; may be repeated [default: local]
     #[arg(long = "storage", value_name = "STORAGE")]
     pub storages: Vec<String>,
+    /// Days to keep the copies in one storage, where that is shorter; may be repeated
+    #[arg(long = "copy-retention", value_name = "STORAGE=DAYS", value_parser = super::backup::copy_days)]
+    pub copy_retention: Vec<(String, i64)>,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ Examples:
   mainstay schedule set shop --name office --days mon,tue,wed,thu,fri --hours 9,13,17 --retention-days 2
   mainstay schedule set shop --name hourly --days every --hours every --retention-days 1 --keep-last 48
   mainstay schedule set shop --retention-days none --gfs daily=7,weekly=4,monthly=12
+  mainstay schedule set shop --retention-days 90 --storage local --storage far --copy-retention local=7
   mainstay schedule set --group store --days every --hours 2 --time-zone Europe/Berlin --retention-days 14")]
     Set(Set),
     /// A schedule, its next runs, and what became of the last ones
@@ -100,6 +101,12 @@ pub struct Set {
     /// Where to; may be repeated
     #[arg(long = "storage", value_name = "STORAGE")]
     pub storages: Vec<String>,
+    /// Days to keep the copies in one storage, where that is shorter; may be repeated
+    #[arg(long = "copy-retention", value_name = "STORAGE=DAYS", value_parser = super::backup::copy_days)]
+    pub copy_retention: Vec<(String, i64)>,
+    /// Keep every copy as long as its backup
+    #[arg(long, conflicts_with = "copy_retention")]
+    pub no_copy_retention: bool,
 }
 
 /// Rules of retention. A backup stays as long as any of them keeps it; one that is not named stays as it is.

@@ -64,6 +64,7 @@ async fn create(s: &Session, a: Create) -> Outcome {
         keep: a.keep,
         storages: a.storages,
         dual_region: a.dual_region,
+        copy_retention: a.copy_retention.into_iter().collect(),
     };
     let ask = Ask::post(format!("{}/backups", cluster::path(&a.cluster)), &body);
     let Some(o) = s.perform(ask).await? else { return Ok(Exit::Done) };
@@ -85,7 +86,7 @@ async fn copy(s: &Session, a: Copy) -> Outcome {
 }
 
 fn copies_at_fault(b: &Backup) -> String {
-    let bad = b.copies.iter().filter(|c| c.status != BackupStatus::Completed);
+    let bad = b.copies.iter().filter(|c| !matches!(c.status, BackupStatus::Completed | BackupStatus::Deleting | BackupStatus::Expired));
     bad.map(|c| format!("storage {}: {}", c.storage, c.error.as_deref().unwrap_or("not completed"))).collect::<Vec<_>>().join("; ")
 }
 
@@ -161,7 +162,7 @@ impl Show for Backup {
         fields.extend(self.error.clone().map(|e| ("error", e)));
         let copy = |c: &mainstay_api_types::BackupCopy| {
             let unlocked = c.lock_error.as_ref().map(|e| format!("; not locked: {e}")).unwrap_or_default();
-            let why = c.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default() + &unlocked;
+            let why = c.error.as_ref().or(c.keep_reason.as_ref()).map(|e| format!(": {e}")).unwrap_or_default() + &unlocked;
             let status = format!("{}{why}", word(&c.status));
             let snapshot = c.snapshot.as_deref().map_or("-".into(), |s| s.chars().take(12).collect());
             vec![
@@ -170,10 +171,12 @@ impl Show for Backup {
                 or_dash(c.added_bytes, bytes),
                 or_dash(c.verified_at, local),
                 or_dash(c.locked_until, local),
+                or_dash(c.expires_at, local),
                 snapshot,
             ]
         };
-        let copies = grid(&["copy in", "status", "added", "verified", "locked until", "snapshot"], self.copies.iter().map(copy));
+        let copies =
+            grid(&["copy in", "status", "added", "verified", "locked until", "kept until", "snapshot"], self.copies.iter().map(copy));
         let check = |c: &mainstay_model::backup::Check| vec![c.name.clone(), yes_no(c.ok), c.detail.clone()];
         let checks = if self.checks.is_empty() {
             String::new()

@@ -116,8 +116,9 @@ impl Show for Policy {
 
 impl Show for Announced {
     fn people(&self) -> String {
+        let copies = if self.copies > 0 { format!(", and {} copies of others,", self.copies) } else { String::new() };
         format!(
-            "{} backups of {} are announced as deleted; `mainstay backup undelete` brings one back for 72 hours",
+            "{} backups of {}{copies} are announced as deleted; `mainstay backup undelete` brings one back for 72 hours",
             self.backups, self.cluster
         )
     }

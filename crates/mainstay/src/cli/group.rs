@@ -81,6 +81,7 @@ async fn back_up(s: &Session, a: args::Backup) -> Outcome {
         retention_days: a.retention_days,
         keep: a.keep,
         storages: a.storages,
+        copy_retention: a.copy_retention.into_iter().collect(),
         ..Default::default()
     };
     let Some(o) = s.perform(Ask::post(format!("{}/backups", path(&a.group)), &body)).await? else { return Ok(Exit::Done) };

@@ -90,6 +90,8 @@ fn without_retention(a: &Set) -> SetSchedule {
     }
     body.time_zone = a.time_zone.clone();
     body.storages = (!a.storages.is_empty()).then(|| a.storages.clone());
+    let named = !a.copy_retention.is_empty() || a.no_copy_retention;
+    body.copy_retention = named.then(|| a.copy_retention.iter().cloned().collect());
     body
 }
 
@@ -146,6 +148,16 @@ fn kept(r: &Retention) -> String {
     if rules.is_empty() { "until they are deleted".into() } else { rules.join(", ") }
 }
 
+/// `local (7 days), far`: where copies are kept for less than their backup, how long.
+fn places(s: &Schedule) -> String {
+    let place = |name: &String| match s.copy_retention.get(name) {
+        Some(1) => format!("{name} (1 day)"),
+        Some(days) => format!("{name} ({days} days)"),
+        None => name.clone(),
+    };
+    s.storages.iter().map(place).collect::<Vec<_>>().join(", ")
+}
+
 impl Row for Schedule {
     const NONE: &'static str = "no schedules; make one with `mainstay schedule set CLUSTER`";
     const HEADER: &'static [&'static str] = &["of", "name", "on", "when", "kept", "storages", "next run", "last run"];
@@ -156,7 +168,7 @@ impl Row for Schedule {
             yes_no(self.enabled),
             timing(self),
             kept(&self.retention),
-            self.storages.join(", "),
+            places(self),
             or_dash(self.next_runs.first().copied(), local),
             or_dash(self.last_runs.first(), became),
         ]
@@ -178,7 +190,7 @@ impl Show for Schedule {
             ("on", yes_no(self.enabled)),
             ("when", timing(self)),
             ("kept", kept(&self.retention)),
-            ("storages", self.storages.join(", ")),
+            ("storages", places(self)),
             ("next runs", self.next_runs.iter().map(|t| local(*t)).collect::<Vec<_>>().join(", ")),
         ];
         fields.extend(self.waiting.clone().map(|why| ("waiting", why)));

@@ -209,6 +209,8 @@ pub fn backup(cluster: &Cluster, created_at: Time, storages: &[&StorageRow]) -> 
         tries: 0,
         tried_at: None,
         lock: None,
+        expires_at: None,
+        deleting_until: None,
     };
     Backup {
         id: BackupId::new(),

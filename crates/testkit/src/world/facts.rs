@@ -9,7 +9,7 @@ use mainstay_control::{
 use mainstay_drivers::runtime::InstanceId;
 use mainstay_model::{
     NodeId, Result,
-    backup::{Backup, BackupStatus},
+    backup::{Backup, BackupStatus, Copy},
     cluster::{Cluster, Wanted},
     node::Node,
     restore::RestoreStatus,
@@ -124,7 +124,11 @@ impl Scrutiny<'_> {
         let published = self.world.outside.storages.published().values().flatten().filter(|b| *b == backup.id.as_str()).count();
         match backup.status {
             BackupStatus::Completed => {
-                self.must(backup.is_restorable() && published == backup.copies.len(), || format!("{name} is not restorable: {backup:?}"));
+                // A copy that was let go is there until its removal can no longer be undone.
+                let there = backup.copies.iter().filter(|c| c.is_good() || c.deleting_until.is_some()).count();
+                self.must(backup.is_restorable() && published == there, || format!("{name} is not restorable: {backup:?}"));
+                let left = |c: &Copy| c.status == BackupStatus::Deleting && c.deleting_until.is_none();
+                self.must(!backup.copies.iter().any(left), || format!("a copy of {name} is left being removed: {backup:?}"));
                 self.must(backup.error.is_none() && backup.finished_at.is_some(), || format!("{name} has an error: {backup:?}"));
             }
             BackupStatus::Partial => self.must(backup.is_restorable(), || format!("{name} is not restorable")),

@@ -33,6 +33,8 @@ fn base(stop: u64) -> Backup {
         tries: 0,
         tried_at: None,
         lock: None,
+        expires_at: None,
+        deleting_until: None,
     };
     let facts = Facts { stop: Some(position(stop)), stopped_at: Some(time), ..Facts::default() };
     Backup {

@@ -74,7 +74,22 @@ fn item() -> impl Strategy<Value = (Item, Option<prop::sample::Index>)> {
     let parent = option::weighted(0.25, any::<prop::sample::Index>());
     (made, parent).prop_map(|((class, lane, drilled, hour, bytes, rules, storages), parent)| {
         let created_at = Time::from_micros(START + hour * HOUR);
-        (Item { id: BackupId::new(), class, lane, drilled, created_at, bytes, parent: None, rules, group: None, storages }, parent)
+        (
+            Item {
+                id: BackupId::new(),
+                class,
+                lane,
+                drilled,
+                created_at,
+                bytes,
+                parent: None,
+                rules,
+                group: None,
+                storages,
+                places: vec![],
+            },
+            parent,
+        )
     })
 }
 

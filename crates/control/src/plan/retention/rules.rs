@@ -1,6 +1,9 @@
 //! One lane of one class: the rules, asked from the newest down.
 
-use super::words::{Gone, Kept, Period};
+use super::{
+    copies::CopyItem,
+    words::{Gone, Kept, Period},
+};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use mainstay_model::{
     BackupId, GroupBackupId, ScheduleId, StorageId, Time,
@@ -93,7 +96,10 @@ pub struct Item {
     /// The group backup it is a part of, where that can still be restored as a whole.
     pub group: Option<GroupBackupId>,
     pub rules: Rules,
+    /// Those with a snapshot of it.
     pub storages: Vec<StorageId>,
+    /// Its copies that are good, or announced as going.
+    pub places: Vec<CopyItem>,
 }
 
 impl Item {

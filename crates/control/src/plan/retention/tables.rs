@@ -20,6 +20,7 @@ fn made(text: &str, class: Class, retention: &Retention) -> Item {
         group: None,
         rules: Rules::of(retention, created_at),
         storages: vec![],
+        places: vec![],
     }
 }
 
