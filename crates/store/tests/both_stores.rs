@@ -293,6 +293,13 @@ async fn backup_queries(p: Place) {
     drop(conn);
 
     write!(p.store, |tx| {
+        // A copy that may go before its backup.
+        let mut short = good.clone();
+        short.copies[0].expires_at = Some(at(0));
+        backups::update(&mut tx, &short).await.unwrap();
+        assert_eq!(backups::get(&mut tx, &good.id).await.unwrap(), short);
+        assert_eq!(backups::lapsed(&mut tx, at(0)).await.unwrap(), std::slice::from_ref(&cluster.id));
+        backups::update(&mut tx, &good).await.unwrap();
         newer.copies[0].status = BackupStatus::Failed;
         newer.drill = Some(Drill { at: at(4), ok: true, seconds: 1.5 });
         backups::update(&mut tx, &newer).await.unwrap();

@@ -3,7 +3,7 @@
 use super::{Catalogue, GRACE_SECONDS};
 use crate::{
     App, backups,
-    plan::retention::{Brake, Clock, CopyPlan},
+    plan::retention::{Brake, Clock, CopyPlan, Spot},
 };
 use mainstay_model::{
     Result, StorageId,
@@ -54,7 +54,7 @@ pub(super) fn explained(backup: &Backup, plan: Option<&CopyPlan>) -> BTreeMap<St
 }
 
 fn words(backup: &Backup, copy: &Copy, plan: Option<&CopyPlan>) -> Option<String> {
-    let is_this = |(id, storage): &(_, _)| *id == backup.id && *storage == copy.storage;
+    let is_this = |(id, storage): &Spot| *id == backup.id && *storage == copy.storage;
     let kept = plan.and_then(|p| p.keep.iter().find(|(spot, _)| is_this(spot))).map(|(_, why)| why);
     Some(match (copy.status, copy.deleting_until, copy.expires_at) {
         (BackupStatus::Expired, ..) => "removed when its time in this storage was over; the backup stays elsewhere".into(),

@@ -181,7 +181,7 @@ fn due(catalogue: &Catalogue, copies: Vec<Spot>, now: Time) -> Due {
     let over = |b: &&Backup| b.status == BackupStatus::Deleting && b.deleting.as_ref().is_some_and(|d| d.until <= now);
     let free = |b: &&Backup| !catalogue.pins.held.contains_key(&b.id) && catalogue.others_let_go(&b.id);
     let backups = catalogue.backups.iter().filter(over).filter(free).take(BATCH).cloned().collect();
-    let copy = |(id, storage)| Some((catalogue.get(&id)?.clone(), storage));
+    let copy = |(id, storage): Spot| Some((catalogue.get(&id)?.clone(), storage));
     Due { backups, copies: copies.into_iter().take(BATCH).filter_map(copy).collect() }
 }
 

@@ -208,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn how_long_copies_stay_as_it_is_typed() {
+        use crate::args::backup::copy_days;
+        assert_eq!(copy_days("local=7"), Ok(("local".into(), 7)));
+        for bad in ["", "local", "=7", "local=", "local=week", "7"] {
+            assert!(copy_days(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn days_and_hours_as_they_are_typed() {
         assert_eq!(days("every"), Ok(Each::Every));
         assert_eq!(days("mon,Wed"), Ok(Each::Of(vec![Weekday::Mon, Weekday::Wed])));

@@ -169,7 +169,7 @@ impl Desk<'_> {
 fn floors<'a>(policy: &Policy, items: &[&'a Item]) -> HashMap<(&'a BackupId, &'a StorageId), CopyKept> {
     let mut floors = HashMap::new();
     let mut there: BTreeMap<&StorageId, Vec<&Item>> = BTreeMap::new();
-    for item in items.iter().filter(|i| i.is_full()) {
+    for item in items.iter().copied().filter(|i| i.is_full()) {
         for place in item.places.iter().filter(|p| p.good) {
             there.entry(&place.storage).or_default().push(item);
         }
@@ -202,7 +202,7 @@ fn floors<'a>(policy: &Policy, items: &[&'a Item]) -> HashMap<(&'a BackupId, &'a
 
 /// The schedule that made it, where that is off or gone.
 fn idle_schedule<'a>(policy: &Policy, item: &'a Item) -> Option<&'a ScheduleId> {
-    item.class.schedule().filter(|s| !policy.schedules.get(s).is_some_and(|f| f.enabled))
+    item.class.schedule().filter(|s| !policy.schedules.get(*s).is_some_and(|f| f.enabled))
 }
 
 /// Where the log lies: from when on it shall be restorable to any moment, and how old the oldest copy is

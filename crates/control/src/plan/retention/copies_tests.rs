@@ -133,7 +133,7 @@ fn an_announced_one_is_due_at_its_time_and_waits_while_the_other_copy_is_in_doub
     let plan = run(&policy(2), &items, &Pins::default());
     assert_eq!((plan.due, plan.delete), (vec![spot(&items[2], 0)], vec![]));
     let pins = Pins { silent: [storages()[1].clone()].into(), ..Pins::default() };
-    assert_eq!(run(&policy(2), &items, &pins).due, []);
+    assert!(run(&policy(2), &items, &pins).due.is_empty());
 }
 
 fn some_place() -> impl Strategy<Value = (bool, Option<i64>, Option<i64>, Option<i64>, bool)> {
