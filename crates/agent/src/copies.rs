@@ -8,6 +8,7 @@
 use crate::{
     locks::cancelled,
     relay::{self, Unread},
+    room,
     tee::{Line, Storing, Tee, View},
 };
 use futures::future::join_all;
@@ -196,6 +197,20 @@ impl Copies {
             one.result = Some(copied);
         }
         true
+    }
+
+    /// Does without the storages that have less room than the backup is expected to take: `expected` of each by
+    /// what earlier ones took, `data` bytes are to be read. One that does not say is tried.
+    pub async fn leave_out_full(&mut self, expected: &[Option<u64>], data: u64) {
+        for (n, one) in self.each.iter_mut().enumerate().filter(|(_, one)| one.result.is_none()) {
+            let Some(storage) = &one.storage else { continue };
+            let needed = room::needed(expected.get(n).copied().flatten(), data, storage.keeps_files());
+            match within(self.patience, storage.free()).await {
+                Ok(Some(free)) if free < needed => one.result = Some(Err(room::full(&one.name, free, needed))),
+                Ok(_) => {}
+                Err(e) => tracing::info!(storage = one.name, "how much room there is is not known: {e}"),
+            }
+        }
     }
 
     /// What is known of an earlier backup in the storages that wait for the new one: what all of them

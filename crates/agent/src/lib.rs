@@ -32,6 +32,7 @@ pub mod recovery;
 mod registry;
 mod relay;
 mod restores;
+mod room;
 mod sinks;
 mod spool;
 mod swap;

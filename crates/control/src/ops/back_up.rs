@@ -91,7 +91,10 @@ impl Operation for BackUp {
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
-            "choose_source" => choose_source(cx, s).await,
+            "choose_source" => {
+                plan::before::clock_is_sane(cx.world.now(), last_good(cx, s).await?.as_ref())?;
+                choose_source(cx, s).await
+            }
             "capture" => capture(cx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
@@ -131,6 +134,10 @@ impl Operation for BackUp {
     fn output(&self, s: &State) -> serde_json::Value {
         serde_json::json!({ "backup": s.backup })
     }
+}
+
+async fn last_good(cx: &Cx<App>, s: &State) -> Result<Option<Backup>> {
+    store::backups::last_good(&mut *cx.world.store.read().await?, &s.cluster).await
 }
 
 async fn choose_source(cx: &Cx<App>, s: &mut State) -> Result<()> {
@@ -195,13 +202,13 @@ async fn read_once(
     for storage in storages {
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
-    let made = match s.full {
-        true => vec![],
-        false => store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?,
-    };
+    let made = store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?;
+    let expected = storages.iter().map(|storage| plan::before::expected(&made, storage)).collect();
     let giving_way = giving_way(cx, topology, &plan)?;
-    let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
-    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base, giving_way })).await
+    let base = if s.full { None } else { plan::base::choose(&made, storages, &plan.name) };
+    let base = base.map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
+    let (label, party) = (backups::label(backup), s.party.clone());
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label, party, base, giving_way, expected })).await
 }
 
 /// A primary has to bear it: there is nobody behind whom it could fall.
