@@ -27,6 +27,7 @@ mod nodes;
 mod owner;
 mod pipe;
 mod proof;
+mod pulse;
 mod ready;
 pub mod recovery;
 mod registry;

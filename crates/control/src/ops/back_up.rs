@@ -242,16 +242,19 @@ async fn or_cancelled<T>(cx: &Cx<App>, work: impl Future<Output = Result<T>>) ->
     }
 }
 
-/// A storage that does not answer is tried again, and in the end given up for this backup where
-/// another one has it. What was stuck was so for long, and is not waited for more than three times.
+/// A storage that is not to be had is tried again, and in the end given up for this backup where
+/// another one has it. What was stuck was so for long, and is not waited for more than three times; one
+/// that was asked and said nothing for a minute is not asked again.
 fn verdict(s: &State) -> Result<()> {
+    let passes = |e: &Error| e.is_transient() && e.code != "storage_silent";
     let errors: Vec<&Error> = s.results.iter().filter_map(|(_, r)| r.as_ref().err()).collect();
     let none = errors.len() == s.results.len();
-    match errors.iter().find(|e| e.is_transient()).or(errors.first()) {
+    match errors.iter().find(|e| passes(e)).or(errors.first()) {
+        Some(e) if e.code == "storage_silent" && none => Err(Error::failed("storage_silent", e.message.clone())),
         Some(e) if e.code == "storage_stuck" && none && s.tries >= TRIES => {
             Err(Error::failed("storage_stuck", format!("{}, {TRIES} times", e.message)))
         }
-        Some(e) if none || e.is_transient() && s.tries < TRIES => Err((*e).clone()),
+        Some(e) if none || passes(e) && s.tries < TRIES => Err((*e).clone()),
         _ => Ok(()),
     }
 }
