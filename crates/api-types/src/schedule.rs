@@ -4,7 +4,7 @@ use mainstay_model::{
     Time,
     backup::BackupStatus,
     retention::Retention,
-    schedule::{RunStatus, Weekday},
+    schedule::{Overlap, RunStatus, Weekday},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +28,8 @@ pub struct Schedule {
     pub time_zone: String,
     pub retention: Retention,
     pub storages: Vec<String>,
+    /// What becomes of a time that comes while the backup of the time before is still being made.
+    pub overlap: Overlap,
     /// The next five; none while it is paused.
     #[schema(value_type = Vec<String>, format = DateTime)]
     pub next_runs: Vec<Time>,
@@ -88,6 +90,10 @@ pub struct SetSchedule {
     /// Names or ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storages: Option<Vec<String>>,
+    /// What becomes of a time that comes while the backup of the time before is still being made; a new one
+    /// leaves it out (`skip`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
 }
 
 /// When a schedule would run. Nothing is set.

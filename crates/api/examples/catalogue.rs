@@ -171,6 +171,7 @@ fn schedule(app: &App, cluster: &Cluster, storage: &StorageRow, timing: &Timing)
         storages: vec![storage.id.clone()],
         done_until: app.now(),
         next_at: None,
+        overlap: Default::default(),
         waiting: None,
         created_at: app.now().plus_days(-400),
     })

@@ -56,6 +56,7 @@ fn schedule(cluster: &Cluster, name: &str, next_at: Option<Time>) -> Schedule {
         storages: vec![],
         done_until: at(0),
         next_at,
+        overlap: Default::default(),
         waiting: None,
         created_at: at(0),
     }

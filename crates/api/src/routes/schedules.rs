@@ -131,6 +131,7 @@ pub(crate) fn view(v: ScheduleView) -> dto::Schedule {
         time_zone: timing.time_zone.clone(),
         retention: v.schedule.retention,
         storages: v.storages,
+        overlap: v.schedule.overlap,
         next_runs: v.next_runs,
         last_runs: v.last_runs.into_iter().map(run).collect(),
         waiting: v.schedule.waiting,
@@ -146,7 +147,7 @@ fn owned(s: &Schedule) -> (Option<String>, Option<String>) {
 
 /// Of what was set, not of what has run since.
 fn tag(s: &Schedule) -> String {
-    etag(&(&s.id, &s.timing, &s.retention, &s.storages, s.enabled))
+    etag(&(&s.id, &s.timing, &s.retention, &s.storages, s.overlap, s.enabled))
 }
 
 fn shown(v: ScheduleView) -> axum::response::Response {
@@ -195,7 +196,8 @@ fn wish(b: dto::SetSchedule) -> Result<SetSchedule> {
         return Err(Error::invalid("retention", "either retention, or retention_days and keep_last"));
     }
     let (retention, retention_days, keep_last) = (b.retention, b.retention_days, b.keep_last);
-    Ok(SetSchedule { name: b.name, days, hours, time_zone: b.time_zone, retention, retention_days, keep_last, storages: b.storages })
+    let (name, time_zone, storages, overlap) = (b.name, b.time_zone, b.storages, b.overlap);
+    Ok(SetSchedule { name, days, hours, time_zone, retention, retention_days, keep_last, storages, overlap })
 }
 
 async fn set(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, Body(b): Body<dto::SetSchedule>) -> Answer {

@@ -6,7 +6,7 @@
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
-use crate::{App, app::act, backups, left_behind, plan, tasks::observe, topology::Topology, turns};
+use crate::{App, app::act, backups, left_behind, plan, schedules, tasks::observe, topology::Topology, turns};
 use async_trait::async_trait;
 use mainstay_drivers::{
     engine::NodePlan,
@@ -128,7 +128,8 @@ impl Operation for BackUp {
             (copy.status, copy.snapshot) = (BackupStatus::Failed, None);
             copy.error.get_or_insert(why.clone());
         }
-        store::backups::update(tx, &backup).await
+        store::backups::update(tx, &backup).await?;
+        let_go(cx, tx, &backup).await
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
@@ -303,7 +304,13 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     }
     settle(&mut backup);
     backup.finished_at = Some(cx.world.now());
-    store::backups::update(tx, &backup).await
+    store::backups::update(tx, &backup).await?;
+    let_go(cx, tx, &backup).await
+}
+
+/// Its schedule may have a time that waits for this one. Those of a group wait for the whole.
+async fn let_go(cx: &Cx<App>, tx: &mut Tx, backup: &Backup) -> Result<()> {
+    schedules::let_go(&cx.world, tx, backup.schedule.as_ref().filter(|_| backup.part_of.is_none())).await
 }
 
 pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {

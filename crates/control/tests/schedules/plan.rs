@@ -29,6 +29,7 @@ pub fn schedule(timing: Timing, now: Time) -> Schedule {
         timing,
         retention: Retention::days(7),
         storages: vec![StorageId::new()],
+        overlap: Default::default(),
         done_until: now,
         next_at: None,
         waiting: None,

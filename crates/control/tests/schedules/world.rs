@@ -145,5 +145,6 @@ pub fn wish(name: &str, timing: &mainstay_model::schedule::Timing) -> schedules:
         retention_days: None,
         keep_last: None,
         storages: Some(vec![storages::DEFAULT.into()]),
+        overlap: None,
     }
 }
