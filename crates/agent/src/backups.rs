@@ -6,10 +6,13 @@ use crate::{
     Agent,
     brake::{Brake, Braked, EVERY},
     copies::{Copies, PATIENCE, moving, within},
+    disk::blocking,
     dispatch::Act,
+    looks::tree_bytes,
     meeting::{self, Met},
     nodes::refuse_past,
     relay, text,
+    volumes::DATA,
 };
 use mainstay_drivers::{
     engine::{Backups, NodePlan},
@@ -47,11 +50,23 @@ impl Agent {
             Some(_) => None,
         };
         let mut copies = Copies::find(&*self.parts.storages, &verb.repositories, &verb.label, &act.progress).await;
-        if !copies.complete_from_a_good_one(&verb.label, &act.progress).await && copies.has_open() {
-            self.read(&verb, &mut copies, act).await?;
+        if !copies.complete_from_a_good_one(&verb.label, &act.progress).await {
+            copies.leave_out_full(&verb.expected, self.data_bytes(&verb).await?).await;
+            if copies.has_open() {
+                self.read(&verb, &mut copies, act).await?;
+            }
         }
         let arguments = serde_json::to_string(&verb).map_err(Error::internal)?;
         Ok(copies.results().into_iter().map(|result| result.map_err(|e| told(e, &arguments))).collect())
+    }
+
+    /// What a first backup is measured by; where there is none the directory need not be walked.
+    async fn data_bytes(&self, verb: &Capture) -> Result<u64> {
+        if verb.expected.iter().flatten().count() == verb.repositories.len() {
+            return Ok(0);
+        }
+        let data = self.volumes.root_path(&verb.plan.id).join(DATA);
+        blocking(move || Ok(tree_bytes(&data))).await
     }
 
     /// Reads the engine into all storages, built on an earlier backup where that is possible. Should

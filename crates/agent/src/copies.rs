@@ -7,15 +7,17 @@
 
 use crate::{
     locks::cancelled,
+    pulse::{Pulse, Watched},
     relay::{self, Unread},
+    room,
     tee::{Line, Storing, Tee, View},
 };
 use futures::future::join_all;
 use mainstay_drivers::{
     progress::{Progress, Snapshot},
-    storage::{Base, Entry, Keeper, Known, RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
+    storage::{Base, Known, RepositoryRef, SnapshotLabel, Source, Storage, Storages, Stored},
 };
-use mainstay_model::{Error, Result, backup::Facts};
+use mainstay_model::{Error, Result};
 use mainstay_rpc::verbs::BuildOn;
 use std::{
     sync::Arc,
@@ -198,6 +200,20 @@ impl Copies {
         true
     }
 
+    /// Does without the storages that have less room than the backup is expected to take: `expected` of each by
+    /// what earlier ones took, `data` bytes are to be read. One that does not say is tried.
+    pub async fn leave_out_full(&mut self, expected: &[Option<u64>], data: u64) {
+        for (n, one) in self.each.iter_mut().enumerate().filter(|(_, one)| one.result.is_none()) {
+            let Some(storage) = &one.storage else { continue };
+            let needed = room::needed(expected.get(n).copied().flatten(), data, storage.keeps_files());
+            match within(self.patience, storage.free()).await {
+                Ok(Some(free)) if free < needed => one.result = Some(Err(room::full(&one.name, free, needed))),
+                Ok(_) => {}
+                Err(e) => tracing::info!(storage = one.name, "how much room there is is not known: {e}"),
+            }
+        }
+    }
+
     /// What is known of an earlier backup in the storages that wait for the new one: what all of them
     /// that hold it agree on.
     pub async fn known(&mut self, on: &BuildOn, lists: &[&str]) -> Option<Known> {
@@ -236,9 +252,9 @@ impl Copies {
         let storages: Vec<_> = open.iter().filter_map(|one| Some((one.name.clone(), one.storage.clone()?))).collect();
         let bases: Vec<_> = open.iter().map(|one| one.base.clone()).collect();
         let results = match &storages[..] {
-            [(_, only)] => {
-                let source = Box::new(Based { source, base: bases.into_iter().next().flatten() });
-                vec![moving(progress, only.put(label, source, progress)).await]
+            [(name, only)] => {
+                let base = bases.into_iter().next().flatten();
+                vec![put_alone(name, &**only, label, source, base, progress, self.patience).await]
             }
             all => match one_pass(all, label, source, bases, progress, self.patience).await {
                 Err(e) if OF_THE_BASE.contains(&e.code.as_ref()) => storages.iter().map(|_| Err(e.clone())).collect(),
@@ -271,27 +287,28 @@ fn narrow(base: &mut Base, other: &Base) {
     });
 }
 
-/// A source for the one storage there is.
-struct Based {
+/// The one storage there is reads the source itself.
+async fn put_alone(
+    name: &str,
+    storage: &dyn Storage,
+    label: &SnapshotLabel,
     source: Box<dyn Source>,
     base: Option<String>,
-}
-
-impl Source for Based {
-    fn next(&mut self) -> Option<Result<Entry>> {
-        self.source.next()
-    }
-    fn finish(&mut self) -> Result<Facts> {
-        self.source.finish()
-    }
-    fn expected_bytes(&self) -> Option<u64> {
-        self.source.expected_bytes()
-    }
-    fn offer(&mut self, keeper: Arc<dyn Keeper>) {
-        self.source.offer(keeper);
-    }
-    fn base(&self) -> Option<&str> {
-        self.base.as_deref()
+    progress: &Progress,
+    patience: Duration,
+) -> Result<Stored> {
+    let pulse = Arc::<Pulse>::default();
+    let watched = Box::new(Watched { source, base, pulse: pulse.clone() });
+    tokio::select! {
+        stored = moving(progress, storage.put(label, watched, progress)) => stored,
+        () = left_lying(|| pulse.idle(), storage, patience) => {
+            pulse.close();
+            let sentence = format!(
+                "storage {name} took nothing for {} s and was given up; look at it with `storage check {name}`, or choose another one",
+                patience.as_secs()
+            );
+            Err(Error::failed("storage_stalled", sentence))
+        }
     }
 }
 
@@ -335,7 +352,7 @@ async fn put(
 ) -> Result<Stored> {
     let result = tokio::select! {
         stored = moving(own, storage.put(label, Box::new(view), own)) => stored,
-        () = left_lying(line, storage, patience) => {
+        () = left_lying(|| line.idle(), storage, patience) => {
             let sentence = format!("storage {name} took nothing for {} s and was done without", patience.as_secs());
             Err(Error::failed("storage_stalled", sentence))
         }
@@ -346,9 +363,9 @@ async fn put(
 }
 
 /// A storage that moves what it was given before is slow, or held to a bandwidth, and not dead.
-async fn left_lying(line: &Line, storage: &dyn Storage, patience: Duration) {
+async fn left_lying(idle: impl Fn() -> Option<Duration>, storage: &dyn Storage, patience: Duration) {
     let (mut moved, mut since) = (storage.moved(), Instant::now());
-    while line.idle().is_none_or(|idle| idle.min(since.elapsed()) < patience) {
+    while idle().is_none_or(|idle| idle.min(since.elapsed()) < patience) {
         tokio::time::sleep(LOOK).await;
         let now = storage.moved();
         if now != moved {

@@ -88,7 +88,7 @@ impl Agent {
 }
 
 /// Bytes on the disk below `dir`. What vanishes meanwhile counts nothing; links are not followed.
-fn tree_bytes(dir: &Path) -> u64 {
+pub(crate) fn tree_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let size = |entry: std::fs::DirEntry| match entry.metadata() {

@@ -8,7 +8,11 @@ use mainstay_drivers::{
     progress::Progress,
     runtime::InstanceId,
 };
-use mainstay_model::{Error, Kind, Result, assertion::Assertion, backup::Check};
+use mainstay_model::{
+    Error, Kind, Result,
+    assertion::Assertion,
+    backup::{Check, Facts},
+};
 use mainstay_rpc::verbs::{Assert, Drill};
 use std::time::Duration;
 
@@ -30,10 +34,17 @@ impl Agent {
         self.assertions(&node, &verb.assertions, &act.progress).await
     }
 
-    pub(crate) async fn prove(&self, node: &Node, instance: &InstanceId, drill: &Drill, progress: &Progress) -> Result<Vec<Check>> {
+    pub(crate) async fn prove(
+        &self,
+        node: &Node,
+        instance: &InstanceId,
+        facts: &Facts,
+        drill: &Drill,
+        progress: &Progress,
+    ) -> Result<Vec<Check>> {
         progress.say("looking through the restored data with the engine's own tools");
         let mut proof = vec![self.apart(instance).await?];
-        proof.extend(self.backups(&node.plan.engine)?.prove(node).await?);
+        proof.extend(self.backups(&node.plan.engine)?.prove(node, facts).await?);
         proof.extend(self.assertions(node, &drill.assertions, progress).await?);
         Ok(proof)
     }
@@ -79,6 +90,17 @@ impl Agent {
             None => Check::new(NAME, true, format!("nothing of damage in {} lines of its log", lines.len())),
             Some(first) => Check::new(NAME, false, format!("{} lines speak of damage, the first: {first}", alarms.len())),
         })
+    }
+}
+
+impl Agent {
+    /// What it means that an instance could not be asked to the end. Where its log says that it broke down over its
+    /// data, that is an answer; else nobody knows.
+    pub(crate) async fn broke_off(&self, engine: &str, instance: &InstanceId, e: Error) -> Error {
+        match self.read_log(engine, instance).await {
+            Ok(log) if log.failed() => Error::integrity(format!("{}; its log: {}", e.message, log.detail)),
+            _ => e,
+        }
     }
 }
 

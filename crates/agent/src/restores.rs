@@ -221,9 +221,15 @@ impl Agent {
         self.wait_until(&awaited, is_ready).await?;
         let start_seconds = begun.elapsed().as_secs_f64();
         progress.say("checking the restored database");
+        // Once the log is replayed, where the backup ended and what was counted there is no longer so.
+        let gone_on = Facts { exact: Default::default(), estimates: Default::default(), stop: None, ..facts.clone() };
+        let facts = if beside.verb.replay.is_some() { &gone_on } else { facts };
         let checks = self.checked(beside, facts).await?;
         let mut proof = match &beside.verb.drill {
-            Some(drill) => self.prove(&beside.node, &beside.instance, drill, progress).await?,
+            Some(drill) => match self.prove(&beside.node, &beside.instance, facts, drill, progress).await {
+                Ok(proof) => proof,
+                Err(e) => return Err(self.broke_off(&beside.verb.plan.engine, &beside.instance, e).await),
+            },
             None => vec![],
         };
         self.parts.runtime.stop(&beside.instance, StopMode::Graceful).await?;
@@ -238,9 +244,7 @@ impl Agent {
         let backups = self.backups(&beside.verb.plan.engine)?;
         let Some(replay) = &beside.verb.replay else { return good(backups.check(&beside.node, facts).await?) };
         let mut checks = good(vec![self.segments(&beside.verb.plan.engine)?.replayed(&beside.node, replay.until).await?])?;
-        // What was counted at the backup is no longer so.
-        let uncounted = Facts { exact: Default::default(), estimates: Default::default(), ..facts.clone() };
-        checks.extend(good(backups.check(&beside.node, &uncounted).await?)?);
+        checks.extend(good(backups.check(&beside.node, facts).await?)?);
         Ok(checks)
     }
 

@@ -4,7 +4,7 @@ use mainstay_model::{
     Time,
     backup::BackupStatus,
     retention::Retention,
-    schedule::{RunStatus, Weekday},
+    schedule::{Overlap, RunStatus, Weekday},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub struct Schedule {
     /// backups are. In the others copies stay as long as their backup.
     #[serde(default)]
     pub copy_retention: BTreeMap<String, i64>,
+    /// What becomes of a time that comes while the backup of the time before is still being made.
+    pub overlap: Overlap,
     /// The next five; none while it is paused.
     #[schema(value_type = Vec<String>, format = DateTime)]
     pub next_runs: Vec<Time>,
@@ -97,6 +99,10 @@ pub struct SetSchedule {
     /// shortens, and in one storage at least copies stay as long as their backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_retention: Option<BTreeMap<String, i64>>,
+    /// What becomes of a time that comes while the backup of the time before is still being made; a new one
+    /// leaves it out (`skip`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
 }
 
 /// When a schedule would run. Nothing is set.

@@ -174,6 +174,7 @@ fn schedule(app: &App, cluster: &Cluster, storage: &StorageRow, timing: &Timing)
         copy_retention: Default::default(),
         done_until: app.now(),
         next_at: None,
+        overlap: Default::default(),
         waiting: None,
         created_at: app.now().plus_days(-400),
     })

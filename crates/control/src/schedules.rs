@@ -10,7 +10,7 @@ use mainstay_model::{
     backup::BackupStatus,
     cluster::Cluster,
     retention::{Gfs, Retention},
-    schedule::{Owner, Schedule, ScheduleRun, Timing, Weekday},
+    schedule::{Overlap, Owner, Schedule, ScheduleRun, Timing, Weekday},
 };
 use mainstay_operations::Tx;
 use mainstay_store::{self as store, Page, Paging};
@@ -42,6 +42,7 @@ pub struct SetSchedule {
     pub storages: Option<Vec<String>>,
     /// All of it; where it is absent what there is goes on, as far as it still says something.
     pub copy_retention: Option<BTreeMap<String, i64>>,
+    pub overlap: Option<Overlap>,
 }
 
 /// A schedule as it looks now.
@@ -101,7 +102,7 @@ pub(crate) async fn insert_copies(app: &App, tx: &mut Tx, from: &ClusterId, clus
     }
     for source in store::schedules::of_cluster(tx, from).await? {
         let mut copy = row(app, &cluster.project, cluster.into(), source.name, source.storages);
-        (copy.enabled, copy.timing, copy.retention) = (false, source.timing, source.retention);
+        (copy.enabled, copy.timing, copy.retention, copy.overlap) = (false, source.timing, source.retention, source.overlap);
         copy.copy_retention = source.copy_retention;
         store::schedules::insert(tx, &copy).await?;
     }
@@ -122,6 +123,7 @@ fn row(app: &App, project: &ProjectId, owner: Owner, name: Name, storages: Vec<S
         retention: Retention::days(DEFAULT_DAYS_KEPT),
         storages,
         copy_retention: BTreeMap::new(),
+        overlap: Overlap::default(),
         done_until: app.now(),
         next_at: None,
         waiting: None,
@@ -197,6 +199,7 @@ async fn merged(app: &App, tx: &mut Tx, project: &ProjectId, owner: Owner, wish:
         wish.hours.unwrap_or_else(|| before.hours.clone()),
         wish.time_zone.as_deref().unwrap_or(&before.time_zone),
     )?;
+    schedule.overlap = wish.overlap.unwrap_or(schedule.overlap);
     if let Some(retention) = wish.retention {
         schedule.retention = retention;
     }
@@ -293,6 +296,22 @@ pub async fn remove(app: &App, schedule: &Schedule) -> Result<()> {
     let mut tx = app.store.begin_write().await?;
     store::schedules::delete(&mut tx, &schedule.id).await?;
     store::commit(tx).await
+}
+
+/// A backup of the schedule has come to an end, within the write that says so: a time that waits for that is
+/// looked at now. That it also ends for the task, which is told before the write is done, is for the task to see to.
+pub(crate) async fn let_go(app: &App, tx: &mut Tx, of: Option<&ScheduleId>) -> Result<()> {
+    let Some(id) = of else { return Ok(()) };
+    let mut schedule = match store::schedules::get(tx, id).await {
+        Err(e) if e.kind == Kind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if schedule.overlap == Overlap::Queue && schedule.waiting.is_some() && schedule.next_at.is_some_and(|at| at > app.now()) {
+        schedule.next_at = Some(app.now());
+        store::schedules::update(tx, &schedule).await?;
+        app.schedules_changed.notify_one();
+    }
+    Ok(())
 }
 
 // ---- looks ----

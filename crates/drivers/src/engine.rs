@@ -261,8 +261,8 @@ pub trait Backups: Send + Sync {
 
     /// In a throw-away instance only, after [`Self::check`]: whatever more the engine's own tools can say
     /// of the data. They may write into it; it is thrown away. A tool that is not installed is an absent
-    /// check, not an error.
-    async fn prove(&self, _node: &Node) -> Result<Vec<Check>> {
+    /// check, not an error. `facts` as in [`Self::check`].
+    async fn prove(&self, _node: &Node, _facts: &Facts) -> Result<Vec<Check>> {
         Ok(vec![])
     }
 

@@ -409,6 +409,11 @@ pub trait Storage: Send + Sync {
 
     async fn usage(&self) -> Result<StorageUsage>;
 
+    /// Bytes that may still be written there; `None` where the place does not say.
+    async fn free(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Bytes that went to and from the storage since this process began, whoever moved them. As long as it
     /// grows the storage is alive, however slow.
     fn moved(&self) -> u64 {

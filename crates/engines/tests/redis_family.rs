@@ -173,6 +173,7 @@ impl Bed {
             checks.extend(self.backups().check(&beside, facts).await.unwrap());
             let again = self.backups().check(&beside, facts).await.unwrap();
             assert!(checks.ends_with(&again), "a second check finds the same");
+            checks.extend(self.backups().prove(&beside, facts).await.unwrap());
             self.stop(&beside).await;
             self.backups().settle(&beside).await.unwrap();
             std::fs::rename(&beside.paths.data, &node.paths.data).unwrap();
@@ -492,7 +493,8 @@ async fn replicas_empty_ones_and_several_databases_are_backed_up() {
         let mut lossy = facts.clone();
         lossy.exact.insert("keys.db5".into(), 9);
         let (_, checks) = bed.restore(&taken, &lossy, "lossy").await;
-        assert_eq!(failed(&checks).len(), 2, "{checks:?}");
+        assert_eq!(failed(&checks).len(), 3, "{checks:?}");
+        assert!(failed(&checks).iter().any(|c| c.name == "values" && c.detail.contains("of db5 2 values were read")), "{checks:?}");
     }
 }
 

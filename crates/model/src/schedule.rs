@@ -139,6 +139,27 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// What becomes of a time that comes while the backup of the time before is still being made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It is left out, and written down as that.
+    #[default]
+    Skip,
+    /// It waits, and is used when that backup has ended, if that is soon enough. Of several that came meanwhile
+    /// only the newest waits.
+    Queue,
+}
+
+impl Overlap {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Overlap::Skip => "skip",
+            Overlap::Queue => "queue",
+        }
+    }
+}
+
 /// The stored schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
@@ -156,6 +177,8 @@ pub struct Schedule {
     /// least they stay as long.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub copy_retention: BTreeMap<StorageId, i64>,
+    #[serde(default)]
+    pub overlap: Overlap,
     /// Every run up to this instant was made, or written down as missed or skipped.
     pub done_until: Time,
     /// When to look at it again; `None` while it is paused.

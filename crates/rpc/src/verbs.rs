@@ -114,6 +114,7 @@ verbs! {
     /// Giving way, reading pauses while the node is too far behind its primary, and ends with
     /// `source_behind` where that lasts.
     /// With a base only what changed since is read, where storages, node and engine are able to.
+    /// A storage that says it has less room than it is expected to take is done without, before the engine is asked.
     Capture {
         plan: NodePlan,
         repositories: Vec<RepositoryRef>,
@@ -121,6 +122,8 @@ verbs! {
         party: Option<Party>,
         #[serde(default)] base: Option<BuildOn>,
         #[serde(default)] giving_way: Option<GivingWay>,
+        /// Bytes it is expected to add to each of the repositories, by what earlier ones added there.
+        #[serde(default)] expected: Vec<Option<u64>>,
     } -> Vec<Result<Stored, Error>>;
     /// Another copy of a backup: the same point, label and facts, of whatever kinds the two are.
     CopySnapshot { from: RepositoryRef, snapshot: String, to: RepositoryRef, backup: BackupId } -> Stored;

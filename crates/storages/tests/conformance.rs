@@ -220,6 +220,7 @@ async fn deletes(storage: &dyn Storage) {
     let all = storage.list().await.unwrap();
     let ids: Vec<_> = all.iter().map(|s| s.id.clone()).collect();
     assert_eq!(storage.usage().await.unwrap().snapshots, ids.len() as u64);
+    assert!(storage.free().await.unwrap().is_none_or(|bytes| bytes > 0), "it says how much room there is, or nothing");
     storage.delete(&ids[..1]).await.unwrap();
     storage.delete(&ids[..1]).await.unwrap();
     assert_eq!(storage.list().await.unwrap(), all[1..]);

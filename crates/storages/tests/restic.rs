@@ -450,6 +450,7 @@ async fn a_full_disk_is_an_error_that_says_so() {
     };
     let reference = reference(&mount, PAGES);
     let storage = OpenStorages::new().open(&reference, true).await.unwrap();
+    assert!(storage.free().await.unwrap().is_some_and(|free| (16 << 20..=24 << 20).contains(&free)));
     let small = storage.put(&label(), list([file("a", noise(1, 1 << 20))]), &quiet()).await.unwrap();
     let error = storage.put(&label(), list([file("b", noise(2, 60 << 20)), file("c", noise(3, 1 << 20))]), &quiet()).await.unwrap_err();
     assert!(error.kind == Kind::NoSpace && error.message.contains(mount.to_str().unwrap()), "{error:?}");

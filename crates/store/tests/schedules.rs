@@ -57,6 +57,7 @@ fn schedule(cluster: &Cluster, name: &str, next_at: Option<Time>) -> Schedule {
         copy_retention: Default::default(),
         done_until: at(0),
         next_at,
+        overlap: Default::default(),
         waiting: None,
         created_at: at(0),
     }

@@ -64,7 +64,8 @@ struct FakeStorage {
     faults: Faults,
     /// The storage it lies in: `storage.gone.<name>`, `storage.stalls.<name>`, `storage.breaks.<name>`
     /// and `storage.append_only.<name>` are switches for one storage among others; with `storage.crawls.<name>` it
-    /// says that it moves, whatever else it does, and with `storage.locks.<name>` it can lock what it has.
+    /// says that it moves, whatever else it does, with `storage.locks.<name>` it can lock what it has, and with
+    /// `storage.full.<name>` it has a mebibyte left.
     name: String,
     looked: AtomicU64,
     repository: Arc<Repository>,
@@ -453,6 +454,11 @@ impl Storage for FakeStorage {
     async fn usage(&self) -> Result<StorageUsage> {
         let snapshots = lock(&self.repository.snapshots);
         Ok(StorageUsage { repository_bytes: snapshots.values().map(|k| k.stored.data_bytes).sum(), snapshots: snapshots.len() as u64 })
+    }
+
+    async fn free(&self) -> Result<Option<u64>> {
+        self.faults.before("storage.free").await?;
+        Ok(Some(if self.faults.is_on(&format!("storage.full.{}", self.name)) { 1 << 20 } else { 100 << 30 }))
     }
 
     fn moved(&self) -> u64 {

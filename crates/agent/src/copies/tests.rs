@@ -218,6 +218,33 @@ fn what_moves_nothing_for_a_quarter_of_an_hour_is_stuck_and_what_crawls_is_not()
     assert!(!stillness.is_stuck(progress.look(), at(last + 30)) && stillness.is_stuck(progress.look(), at(last + 46)));
 }
 
+/// One storage reads the source itself; that it hangs is known all the same, and a late one publishes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_storage_is_given_up_too_when_it_takes_nothing() {
+    let mut bench = Bench::new();
+    bench.repositories.truncate(1);
+    bench.faults.switch("storage.stalls.a", true);
+    let (begun, results) = (Instant::now(), bench.capture(Dies::Never, 1).await.unwrap());
+    let e = results[0].as_ref().unwrap_err();
+    assert!(e.code == "storage_stalled" && !e.is_transient() && e.message.contains("storage a took nothing for 1 s"), "{e:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    bench.faults.switch("storage.stalls.a", false);
+    while bench.gone.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.held().await, vec![None]);
+
+    // One that only crawls is waited for.
+    ["stalls", "crawls"].iter().for_each(|how| bench.faults.switch(&format!("storage.{how}.a"), true));
+    let well_again = async {
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        bench.faults.switch("storage.stalls.a", false);
+    };
+    let (results, ()) = tokio::join!(bench.capture(Dies::Never, 1), well_again);
+    assert!(results.unwrap()[0].is_ok());
+    assert_eq!(bench.held().await, vec![Some(whole())]);
+}
+
 /// What it was given may take longer to move than the patience lasts, over a slow line or at a bandwidth.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_that_moves_is_waited_for() {

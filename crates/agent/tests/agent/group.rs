@@ -20,7 +20,15 @@ async fn two(host: &Host) -> [NodePlan; 2] {
 fn part(host: &Host, plan: &NodePlan) -> Capture {
     let party = Some(Party { id: "gb_1".into(), members: 2, gather_ms: 2_000, hold_ms: 10_000 });
     let repositories = vec![host.world.repository(&plan.cluster)];
-    Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party, base: None, giving_way: None }
+    Capture {
+        plan: plan.clone(),
+        repositories,
+        label: host.world.label(&plan.cluster),
+        party,
+        base: None,
+        giving_way: None,
+        expected: vec![],
+    }
 }
 
 async fn captured(host: &Host, operation: &str, verb: &Capture) -> Result<Stored> {

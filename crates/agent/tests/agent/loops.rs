@@ -48,7 +48,15 @@ async fn story(host: &mut Host, engine: &str, point: Option<&str>) -> Result<(No
     host.world.engine(engine).write(&one.id, "a")?;
     does(host, point, JoinNode { plan: two.clone(), upstream: first.clone() }).await?;
     let (repository, label) = (host.world.repository(&host.cluster), host.world.label(&host.cluster));
-    let capture = Capture { plan: two.clone(), repositories: vec![repository.clone()], label, party: None, base: None, giving_way: None };
+    let capture = Capture {
+        plan: two.clone(),
+        repositories: vec![repository.clone()],
+        label,
+        party: None,
+        base: None,
+        giving_way: None,
+        expected: vec![],
+    };
     let stored = match stored(does(host, point, capture.clone()).await?) {
         // The trouble was the copy's own; what the caller does is to ask again.
         Err(e) if ["fault", "reply_lost"].contains(&e.code.as_str()) => stored(does(host, None, capture).await?)?,

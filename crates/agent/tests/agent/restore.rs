@@ -12,8 +12,15 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 pub async fn backed_up(host: &Host, plan: &NodePlan) -> Stored {
     let repositories = vec![host.world.repository(&plan.cluster)];
-    let capture =
-        Capture { plan: plan.clone(), repositories, label: host.world.label(&plan.cluster), party: None, base: None, giving_way: None };
+    let capture = Capture {
+        plan: plan.clone(),
+        repositories,
+        label: host.world.label(&plan.cluster),
+        party: None,
+        base: None,
+        giving_way: None,
+        expected: vec![],
+    };
     stored(host.does(capture).await.unwrap()).unwrap()
 }
 
@@ -267,6 +274,7 @@ async fn a_backup_is_made_once_and_a_failed_one_is_invisible() {
         party: None,
         base: None,
         giving_way: None,
+        expected: vec![],
     };
     host.world.faults.switch("source.fails", true);
     stored(host.does(capture.clone()).await.unwrap()).unwrap_err();
@@ -401,6 +409,7 @@ async fn a_backup_gives_way_to_the_replica_it_reads_from() {
         party: None,
         base: None,
         giving_way: Some(way.clone()),
+        expected: vec![],
     };
     host.world.faults.switch("engine.replication_stopped", true);
     host.world.ledger.write(&one.id, "c").unwrap();

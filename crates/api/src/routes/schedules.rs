@@ -132,6 +132,7 @@ pub(crate) fn view(v: ScheduleView) -> dto::Schedule {
         retention: v.schedule.retention,
         storages: v.storages,
         copy_retention: v.copy_retention,
+        overlap: v.schedule.overlap,
         next_runs: v.next_runs,
         last_runs: v.last_runs.into_iter().map(run).collect(),
         waiting: v.schedule.waiting,
@@ -147,7 +148,7 @@ fn owned(s: &Schedule) -> (Option<String>, Option<String>) {
 
 /// Of what was set, not of what has run since.
 fn tag(s: &Schedule) -> String {
-    etag(&(&s.id, &s.timing, &s.retention, &s.storages, &s.copy_retention, s.enabled))
+    etag(&(&s.id, &s.timing, &s.retention, &s.storages, &s.copy_retention, s.overlap, s.enabled))
 }
 
 fn shown(v: ScheduleView) -> axum::response::Response {
@@ -196,8 +197,8 @@ fn wish(b: dto::SetSchedule) -> Result<SetSchedule> {
         return Err(Error::invalid("retention", "either retention, or retention_days and keep_last"));
     }
     let (retention, retention_days, keep_last) = (b.retention, b.retention_days, b.keep_last);
-    let (storages, copy_retention) = (b.storages, b.copy_retention);
-    Ok(SetSchedule { name: b.name, days, hours, time_zone: b.time_zone, retention, retention_days, keep_last, storages, copy_retention })
+    let (name, time_zone, storages, copy_retention, overlap) = (b.name, b.time_zone, b.storages, b.copy_retention, b.overlap);
+    Ok(SetSchedule { name, days, hours, time_zone, retention, retention_days, keep_last, storages, copy_retention, overlap })
 }
 
 async fn set(State(s): State<Shared>, Extension(c): Extension<Caller>, Path(id): Path<String>, Body(b): Body<dto::SetSchedule>) -> Answer {

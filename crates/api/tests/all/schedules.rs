@@ -13,7 +13,7 @@ async fn a_new_cluster_has_one() {
     let one = s.get("/clusters/shop/schedules").await["items"][0].clone();
     let expected = json!({ "name": "default", "cluster": "shop", "enabled": true, "every_day": true, "every_hour": false, "hours": [3],
         "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "retention": { "days": 7 }, "storages": ["local"],
-        "last_runs": [], "waiting": null });
+        "last_runs": [], "waiting": null, "overlap": "skip" });
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&one[field], value, "{field}");
     }
@@ -34,9 +34,12 @@ async fn set_shown_paused_and_removed() {
     let kept = (&made["days"], &made["hours"], &made["retention"]);
     assert_eq!(kept, (&json!(["mon", "wed"]), &json!([3, 15]), &json!({ "days": 2, "keep_last": 4 })));
     // Changed by its name; what is left out stays.
-    let (_, changed) = s.admin("POST", "/clusters/shop/schedules", json!({ "name": "office", "every_hour": true })).await;
-    let kept = (&changed["id"], &changed["days"], &changed["every_hour"], &changed["retention"]);
-    assert_eq!(kept, (&made["id"], &json!(["mon", "wed"]), &json!(true), &made["retention"]));
+    let (_, changed) =
+        s.admin("POST", "/clusters/shop/schedules", json!({ "name": "office", "every_hour": true, "overlap": "queue" })).await;
+    let kept = (&changed["id"], &changed["days"], &changed["every_hour"], &changed["retention"], &changed["overlap"]);
+    assert_eq!(kept, (&made["id"], &json!(["mon", "wed"]), &json!(true), &made["retention"], &json!("queue")));
+    let (status, _) = s.admin("POST", "/clusters/shop/schedules", json!({ "name": "office", "overlap": "twice" })).await;
+    assert!(status == 400 || status == 422, "{status}");
     let names =
         |list: &Value| list["items"].as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap().to_string()).collect::<Vec<_>>();
     assert_eq!(names(&s.get("/clusters/shop/schedules").await), ["default", "office"]);

@@ -6,7 +6,7 @@
 //! The backup's row is written together with the operation and always ends as something: completed
 //! when every copy was read back, partial when some were, failed with the reason otherwise.
 
-use crate::{App, app::act, backups, left_behind, plan, tasks::observe, topology::Topology, turns};
+use crate::{App, app::act, backups, left_behind, plan, schedules, tasks::observe, topology::Topology, turns};
 use async_trait::async_trait;
 use mainstay_drivers::{
     engine::NodePlan,
@@ -91,7 +91,10 @@ impl Operation for BackUp {
 
     async fn effect(&self, step: &str, cx: &Cx<App>, s: &mut State) -> Result<()> {
         match step {
-            "choose_source" => choose_source(cx, s).await,
+            "choose_source" => {
+                plan::before::clock_is_sane(cx.world.now(), last_good(cx, s).await?.as_ref())?;
+                choose_source(cx, s).await
+            }
             "capture" => capture(cx, s).await,
             _ => Err(unknown_step(Self::KIND, step)),
         }
@@ -125,12 +128,17 @@ impl Operation for BackUp {
             (copy.status, copy.snapshot) = (BackupStatus::Failed, None);
             copy.error.get_or_insert(why.clone());
         }
-        store::backups::update(tx, &backup).await
+        store::backups::update(tx, &backup).await?;
+        let_go(cx, tx, &backup).await
     }
 
     fn output(&self, s: &State) -> serde_json::Value {
         serde_json::json!({ "backup": s.backup })
     }
+}
+
+async fn last_good(cx: &Cx<App>, s: &State) -> Result<Option<Backup>> {
+    store::backups::last_good(&mut *cx.world.store.read().await?, &s.cluster).await
 }
 
 async fn choose_source(cx: &Cx<App>, s: &mut State) -> Result<()> {
@@ -195,13 +203,13 @@ async fn read_once(
     for storage in storages {
         repositories.push(backups::repository(&cx.world, &topology.cluster, storage).await?);
     }
-    let made = match s.full {
-        true => vec![],
-        false => store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?,
-    };
+    let made = store::backups::of_cluster(&mut *cx.world.store.read().await?, &s.cluster).await?;
+    let expected = storages.iter().map(|storage| plan::before::expected(&made, storage)).collect();
     let giving_way = giving_way(cx, topology, &plan)?;
-    let base = plan::base::choose(&made, storages, &plan.name).map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
-    or_cancelled(cx, act(cx, Capture { plan, repositories, label: backups::label(backup), party: s.party.clone(), base, giving_way })).await
+    let base = if s.full { None } else { plan::base::choose(&made, storages, &plan.name) };
+    let base = base.map(|c| BuildOn { backup: c.backup, snapshots: c.snapshots });
+    let (label, party) = (backups::label(backup), s.party.clone());
+    or_cancelled(cx, act(cx, Capture { plan, repositories, label, party, base, giving_way, expected })).await
 }
 
 /// A primary has to bear it: there is nobody behind whom it could fall.
@@ -235,16 +243,19 @@ async fn or_cancelled<T>(cx: &Cx<App>, work: impl Future<Output = Result<T>>) ->
     }
 }
 
-/// A storage that does not answer is tried again, and in the end given up for this backup where
-/// another one has it. What was stuck was so for long, and is not waited for more than three times.
+/// A storage that is not to be had is tried again, and in the end given up for this backup where
+/// another one has it. What was stuck was so for long, and is not waited for more than three times; one
+/// that was asked and said nothing for a minute is not asked again.
 fn verdict(s: &State) -> Result<()> {
+    let passes = |e: &Error| e.is_transient() && e.code != "storage_silent";
     let errors: Vec<&Error> = s.results.iter().filter_map(|(_, r)| r.as_ref().err()).collect();
     let none = errors.len() == s.results.len();
-    match errors.iter().find(|e| e.is_transient()).or(errors.first()) {
+    match errors.iter().find(|e| passes(e)).or(errors.first()) {
+        Some(e) if e.code == "storage_silent" && none => Err(Error::failed("storage_silent", e.message.clone())),
         Some(e) if e.code == "storage_stuck" && none && s.tries >= TRIES => {
             Err(Error::failed("storage_stuck", format!("{}, {TRIES} times", e.message)))
         }
-        Some(e) if none || e.is_transient() && s.tries < TRIES => Err((*e).clone()),
+        Some(e) if none || passes(e) && s.tries < TRIES => Err((*e).clone()),
         _ => Ok(()),
     }
 }
@@ -293,7 +304,13 @@ async fn record(cx: &Cx<App>, tx: &mut Tx, s: &State) -> Result<()> {
     }
     settle(&mut backup);
     backup.finished_at = Some(cx.world.now());
-    store::backups::update(tx, &backup).await
+    store::backups::update(tx, &backup).await?;
+    let_go(cx, tx, &backup).await
+}
+
+/// Its schedule may have a time that waits for this one. Those of a group wait for the whole.
+async fn let_go(cx: &Cx<App>, tx: &mut Tx, backup: &Backup) -> Result<()> {
+    schedules::let_go(&cx.world, tx, backup.schedule.as_ref().filter(|_| backup.part_of.is_none())).await
 }
 
 pub(super) fn record_copy(copy: &mut Copy, result: &Result<Stored, Error>) {

@@ -6,7 +6,7 @@
 //! of the whole.
 
 use super::together;
-use crate::{App, groups};
+use crate::{App, groups, schedules};
 use async_trait::async_trait;
 use futures::future::{select_all, try_join_all};
 use mainstay_model::{
@@ -141,5 +141,6 @@ async fn settle(cx: &Cx<App>, tx: &mut Tx, s: &State, why: Option<String>) -> Re
     (whole.status, whole.finished_at) = (GroupBackupStatus::Failed, Some(cx.world.now()));
     (whole.met, whole.error) = (why.is_none(), why);
     let whole = groups::judged(tx, whole).await?.whole;
-    store::groups::update_backup(tx, &whole).await
+    store::groups::update_backup(tx, &whole).await?;
+    schedules::let_go(&cx.world, tx, whole.schedule.as_ref()).await
 }

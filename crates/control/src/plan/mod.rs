@@ -1,6 +1,7 @@
 //! Pure decisions: data in, data out, time as an argument. No async, no clock, no I/O.
 
 pub mod base;
+pub mod before;
 pub mod candidate;
 pub mod delivery;
 pub mod drift;

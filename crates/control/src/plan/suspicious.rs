@@ -70,7 +70,7 @@ fn total(facts: &Facts) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use mainstay_model::*;
 

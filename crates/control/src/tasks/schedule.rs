@@ -8,7 +8,7 @@ use mainstay_model::{
     Error, Kind, Result, ScheduleId, Time,
     backup::BackupStatus,
     cluster::Wanted,
-    schedule::{Owner, RunStatus, Schedule, ScheduleRun},
+    schedule::{Overlap, Owner, RunStatus, Schedule, ScheduleRun},
 };
 use mainstay_operations::Tx;
 use mainstay_store as store;
@@ -39,7 +39,8 @@ pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
-            () = app.schedules_changed.notified() => {}
+            // Whoever told of it may be about to commit what changed.
+            () = app.schedules_changed.notified() => tokio::time::sleep(PAUSE).await,
         }
     }
 }
@@ -92,7 +93,7 @@ async fn together(app: &App, ids: &[ScheduleId]) -> Result<bool> {
 /// What became of a schedule's time in one write.
 enum Looked {
     Done,
-    /// Somebody holds the cluster; nothing was written.
+    /// Somebody holds the cluster, or the backup before is still being made; nothing was written.
     Held(String),
 }
 
@@ -132,10 +133,20 @@ fn written(schedule: &Schedule, nominal: Time, status: RunStatus, reason: Option
     ScheduleRun { schedule: schedule.id.clone(), nominal, status, reason, backup: None, group_backup: None, recorded_at: now }
 }
 
-/// Uses the time: begins the backup, or says why not. Who holds the cluster is the answer where
-/// the whole write has to be taken back.
+/// Why a time is not used that has come.
+enum Obstacle {
+    LeftOut(String),
+    Waits(String),
+}
+
+/// Uses the time: begins the backup, or says why not. Who is waited for is the answer where the whole write has
+/// to be taken back.
 async fn make(app: &App, tx: &mut Tx, schedule: &Schedule, nominal: Time) -> Result<Option<String>> {
-    let obstacle = obstacle(tx, schedule).await?;
+    let obstacle = match obstacle(tx, schedule).await? {
+        Some(Obstacle::Waits(why)) => return Ok(Some(why)),
+        Some(Obstacle::LeftOut(why)) => Some(why),
+        None => None,
+    };
     let status = if obstacle.is_some() { RunStatus::Skipped } else { RunStatus::Started };
     let mut run = written(schedule, nominal, status, obstacle, app.now());
     if !store::schedules::claim(tx, &run).await? || status == RunStatus::Skipped {
@@ -163,20 +174,27 @@ async fn begin(app: &App, tx: &mut Tx, schedule: &Schedule, run: &mut ScheduleRu
 }
 
 /// Why a backup is left out that could be begun.
-async fn obstacle(tx: &mut Tx, schedule: &Schedule) -> Result<Option<String>> {
+async fn obstacle(tx: &mut Tx, schedule: &Schedule) -> Result<Option<Obstacle>> {
     if let Some(why) = absent(tx, &schedule.owner).await? {
-        return Ok(Some(why));
+        return Ok(Some(Obstacle::LeftOut(why)));
     }
     for id in &schedule.storages {
         match store::storages::get(tx, id).await {
-            Err(e) if e.kind == Kind::NotFound => return Ok(Some(format!("storage {id} is no more; set others for the schedule"))),
+            Err(e) if e.kind == Kind::NotFound => {
+                return Ok(Some(Obstacle::LeftOut(format!("storage {id} is no more; set others for the schedule"))));
+            }
             found => found.map(drop)?,
         }
     }
     let Some(before) = store::schedules::last_started(tx, &schedule.id).await? else { return Ok(None) };
     let is_running = schedules::became(tx, &before).await? == Some(BackupStatus::Running);
     let id = before.backup.map(|b| b.to_string()).or(before.group_backup.map(|b| b.to_string())).unwrap_or_default();
-    Ok(is_running.then(|| format!("its backup {id} was still being made")))
+    let why = format!("its backup {id} was still being made");
+    let obstacle = match schedule.overlap {
+        Overlap::Skip => Obstacle::LeftOut(why),
+        Overlap::Queue => Obstacle::Waits(why),
+    };
+    Ok(is_running.then_some(obstacle))
 }
 
 /// Who is not wanted running, of the cluster itself or of a group's members.

@@ -208,6 +208,55 @@ async fn what_a_storage_missed_is_completed_when_it_is_well_again() {
 }
 
 #[tokio::test]
+async fn a_storage_without_room_is_not_written_to_and_without_any_the_engine_is_not_asked() {
+    let s = Stand::new().await;
+    let cluster = s.desk.deploy("shop", "memo", 0).await.unwrap();
+    s.world.write(&cluster, "a").unwrap();
+    add_second(&s.desk, None).await.unwrap();
+    let faults = &s.world.outside.faults;
+    faults.switch("storage.full.second", true);
+    let backup = into_both(&s.desk, &cluster).await.unwrap();
+    let said = backup.copies.iter().find(|c| c.storage_name == "second").unwrap().error.clone().unwrap();
+    assert_eq!((backup.status, s.world.rows_in(&backup)), (BackupStatus::Partial, vec!["a".to_string()]));
+    assert!(said.starts_with("storage second has 1 MiB free, and about ") && said.contains("delete backups there"), "{said}");
+
+    faults.switch("storage.full.local", true);
+    let captures = faults.visits("engine.capture");
+    let new = NewBackup { storages: vec!["local".into(), "second".into()], ..NewBackup::default() };
+    let (backup, id) = backups::create(s.app(), &somebody(), &cluster, new).await.unwrap();
+    let view = s.end(&id).await;
+    assert_eq!((view.status, view.error.unwrap().code.as_str()), (Status::Failed, "no_room"));
+    assert_eq!((s.look(&backup).await.status, faults.visits("engine.capture")), (BackupStatus::Failed, captures));
+    s.is_sound().await;
+    // That nobody knows how much there is, is no reason not to try.
+    ["local", "second"].iter().for_each(|name| faults.switch(&format!("storage.full.{name}"), false));
+    faults.fail("storage.free", 2, Error::unavailable("away", "it does not say"));
+    assert_eq!(into_both(&s.desk, &cluster).await.unwrap().status, BackupStatus::Completed);
+}
+
+#[tokio::test]
+async fn no_backup_is_made_by_a_clock_that_is_behind_the_newest() {
+    struct Late(Time);
+    impl mainstay_operations::Clock for Late {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+    let Stand { world, desk } = Stand::new().await;
+    let (cluster, first) = Shop { engine: "memo", replicas: 0 }.open(&world, &desk).await.unwrap();
+    let finished = backups::get(&desk.app, &first.id).await.unwrap().finished_at.unwrap();
+    desk.close().await;
+    for (behind, status) in [(200, Status::Succeeded), (400, Status::Failed)] {
+        world.set_clock(std::sync::Arc::new(Late(finished.plus_seconds(-behind))));
+        let desk = world.desk().await.unwrap();
+        let (_, id) = backups::create(&desk.app, &somebody(), &cluster, NewBackup::default()).await.unwrap();
+        let view = ended(&desk.app.runner, &id).await.unwrap();
+        assert_eq!((view.status, view.error.map(|e| e.code)), (status, (behind == 400).then(|| "clock_behind".to_string())));
+        desk.close().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_superseded_in_a_storage_is_not_made_good_for() {
     let s = Stand::new().await;
     let backup = partial(&s.world, &s.desk, Shop { engine: "memo", replicas: 0 }).await.unwrap();

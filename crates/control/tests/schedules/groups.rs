@@ -11,7 +11,7 @@ use mainstay_model::{
     backup::{BackupKind, BackupStatus},
     cluster::{Cluster, Wanted},
     group::{Group, GroupBackupStatus},
-    schedule::{RunStatus, Schedule, ScheduleRun},
+    schedule::{Overlap, RunStatus, Schedule, ScheduleRun},
 };
 use mainstay_operations::Lock;
 use mainstay_store::{self as store, Paging};
@@ -100,6 +100,18 @@ async fn each_time_is_one_backup_of_all_members() {
     let shown = schedules::view(&s.world.app, shown).await.unwrap();
     let became: Vec<_> = shown.last_runs.iter().map(|(_, became)| *became).collect();
     assert_eq!(became, [None, Some(BackupStatus::Completed)]);
+}
+
+#[tokio::test]
+async fn a_groups_time_waits_too_where_it_is_set_to() {
+    let s = scene().await;
+    let queue = schedules::SetSchedule { overlap: Some(Overlap::Queue), ..wish("nightly", &timing(&[], &[3], "UTC")) };
+    schedules::set(&s.world.app, &s.group, queue).await.unwrap();
+    s.at("2026-11-21T03:00:00Z").await;
+    s.at("2026-11-22T03:00:00Z").await;
+    let shown = schedules::resolve(&s.world.app, &s.group.project, s.schedule.id.as_str()).await.unwrap();
+    let whole = s.wholes().await.remove(0).whole.id;
+    assert!(shown.waiting.is_some_and(|why| why.contains(whole.as_str())) && s.runs().await.len() == 1);
 }
 
 #[tokio::test]

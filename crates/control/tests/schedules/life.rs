@@ -11,15 +11,19 @@ use mainstay_control::{
 };
 use mainstay_drivers::storage::Place;
 use mainstay_model::{
-    Error,
+    Error, Time,
     backup::{BackupKind, BackupStatus},
     cluster::Cluster,
-    schedule::{Schedule, Timing},
+    schedule::{Overlap, Schedule, Timing},
 };
 use mainstay_store as store;
 use mainstay_testkit::{
     World,
     world::{Desk, ended, project, somebody, wish as cluster_wish},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
 async fn of(desk: &Desk, cluster: &Cluster) -> Vec<Schedule> {
@@ -63,6 +67,57 @@ async fn comes_due(desk: &Desk, schedule: &Schedule) {
     store::schedules::update(&mut tx, &row).await.unwrap();
     store::commit(tx).await.unwrap();
     tasks::schedule::tick(&desk.app).await.unwrap();
+}
+
+struct Hand(AtomicI64);
+
+impl mainstay_operations::Clock for Hand {
+    fn now(&self) -> Time {
+        Time::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A time that waits is looked at when the backup before has ended, well or not, and not half a minute later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_that_waits_begins_when_the_backup_before_has_ended() {
+    let world = World::new().await.unwrap();
+    let clock = Arc::new(Hand(AtomicI64::new(Time::parse("2026-11-20T12:30:00Z").unwrap().micros())));
+    world.set_clock(clock.clone());
+    let desk = world.desk().await.unwrap();
+    let cluster = desk.deploy("shop", "memo", 0).await.unwrap();
+    let hourly = Timing::new(Timing::every_day(), Timing::every_hour(), "UTC").unwrap();
+    let queue = schedules::SetSchedule { overlap: Some(Overlap::Queue), ..wish("hourly", &hourly) };
+    let schedule = schedules::set(&desk.app, &cluster, queue).await.unwrap().schedule;
+    let begun = async || {
+        let runs = store::schedules::runs(&mut desk.app.store.read().await.unwrap(), &schedule.id, 10).await.unwrap();
+        runs.into_iter().filter_map(|run| run.backup).collect::<Vec<_>>()
+    };
+    let later = async |seconds: i64| {
+        clock.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        tasks::schedule::tick(&desk.app).await.unwrap();
+    };
+    for breaks in [false, true] {
+        let before = begun().await.len();
+        world.outside.faults.switch("storage.stalls.local", true);
+        later(3600).await;
+        assert_eq!(begun().await.len(), before + 1);
+        later(3600).await;
+        assert_eq!(begun().await.len(), before + 1, "it waits");
+        world.outside.faults.switch("storage.breaks.local", breaks);
+        world.outside.faults.switch("storage.stalls.local", false);
+        for operation in desk.app.runner.list(Default::default(), None, 50).await.unwrap().items {
+            ended(&desk.app.runner, &operation.id).await.unwrap();
+        }
+        world.outside.faults.switch("storage.breaks.local", false);
+        later(0).await;
+        let now = begun().await;
+        assert_eq!(now.len(), before + 2, "breaks: {breaks}");
+        for operation in desk.app.runner.list(Default::default(), None, 50).await.unwrap().items {
+            ended(&desk.app.runner, &operation.id).await.unwrap();
+        }
+        let all = store::backups::of_cluster(&mut desk.app.store.read().await.unwrap(), &cluster.id).await.unwrap();
+        assert!(all.iter().find(|b| b.id == now[0]).unwrap().is_good(), "{all:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,6 +30,7 @@ pub fn schedule(timing: Timing, now: Time) -> Schedule {
         retention: Retention::days(7),
         storages: vec![StorageId::new()],
         copy_retention: Default::default(),
+        overlap: Default::default(),
         done_until: now,
         next_at: None,
         waiting: None,

@@ -10,7 +10,7 @@ use mainstay_model::{
     backup::{BackupKind, BackupStatus},
     cluster::{Cluster, Wanted},
     retention::{Gfs, Retention},
-    schedule::{RunStatus, Schedule, Timing},
+    schedule::{Overlap, RunStatus, Schedule, Timing},
 };
 use mainstay_operations::Lock;
 use mainstay_store as store;
@@ -165,6 +165,45 @@ async fn one_still_being_made_is_not_overtaken() {
     world.end_backups(BackupStatus::Completed).await;
     at_tick(&world, "2026-11-20T15:00:00Z").await;
     assert_eq!(runs(&world, &schedule).await[2], started("11-20T15:00"));
+}
+
+/// One time waits, the newest; it is used when the backup before has ended, at once and once, and not after its
+/// catching up.
+#[tokio::test]
+async fn a_time_that_is_queued_waits_for_the_backup_before() {
+    let (mut world, cluster) = world().await;
+    let often = SetSchedule { overlap: Some(Overlap::Queue), ..wish("often", &timing(&[], &[], "UTC")) };
+    let schedule = schedules::set(&world.app, &cluster, often).await.unwrap().schedule;
+    let waiting = async |world: &World| schedules::resolve(&world.app, &cluster.project, schedule.id.as_str()).await.unwrap().waiting;
+    at_tick(&world, "2026-11-20T13:00:00Z").await;
+    assert_eq!(at_tick(&world, "2026-11-20T14:00:00Z").await, Some(at("2026-11-20T14:00:30Z")));
+    assert!(waiting(&world).await.is_some_and(|why| why.contains("still being made")));
+    world.restart().await;
+    at_tick(&world, "2026-11-20T15:10:00Z").await;
+    assert_eq!(runs(&world, &schedule).await, [started("11-20T13:00")], "nothing is used, nothing is given up");
+    world.end_backups(BackupStatus::Completed).await;
+    at_tick(&world, "2026-11-20T15:10:30Z").await;
+    at_tick(&world, "2026-11-20T15:10:31Z").await;
+    assert_eq!(runs(&world, &schedule).await, [started("11-20T13:00"), missed("11-20T14:00"), started("11-20T15:00")]);
+    assert_eq!((waiting(&world).await, world.backups(&cluster).await.len()), (None, 2));
+
+    // One that waited too long is missed, while the backup before goes on.
+    let nightly = SetSchedule { overlap: Some(Overlap::Queue), ..wish("nightly", &timing(&[], &[3, 4], "UTC")) };
+    let schedule = schedules::set(&world.app, &cluster, nightly).await.unwrap().schedule;
+    at_tick(&world, "2026-11-21T03:00:00Z").await;
+    at_tick(&world, "2026-11-21T04:00:00Z").await;
+    at_tick(&world, "2026-11-21T10:00:01Z").await;
+    assert_eq!(runs(&world, &schedule).await, [started("11-21T03:00"), missed("11-21T04:00")]);
+    assert!(reason(&world, &schedule).await.contains("still being made, and more than 360 minutes"));
+
+    // Set to be left out again, it does not wait any longer.
+    world.end_backups(BackupStatus::Completed).await;
+    at_tick(&world, "2026-11-22T03:00:00Z").await;
+    at_tick(&world, "2026-11-22T04:00:00Z").await;
+    let skip = SetSchedule { overlap: Some(Overlap::Skip), ..wish("nightly", &timing(&[], &[3, 4], "UTC")) };
+    schedules::set(&world.app, &cluster, skip).await.unwrap();
+    at_tick(&world, "2026-11-22T04:00:30Z").await;
+    assert_eq!(runs(&world, &schedule).await[2..], [started("11-22T03:00"), skipped("11-22T04:00")]);
 }
 
 #[tokio::test]

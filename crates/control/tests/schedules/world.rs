@@ -146,5 +146,6 @@ pub fn wish(name: &str, timing: &mainstay_model::schedule::Timing) -> schedules:
         keep_last: None,
         storages: Some(vec![storages::DEFAULT.into()]),
         copy_retention: None,
+        overlap: None,
     }
 }

@@ -8,7 +8,7 @@ use mainstay_control::{plan::schedule::slots, schedules, tasks};
 use mainstay_model::{
     Time,
     backup::BackupStatus,
-    schedule::{RunStatus, Schedule, Timing, Weekday},
+    schedule::{Overlap, RunStatus, Schedule, Timing, Weekday},
 };
 use mainstay_store as store;
 use std::collections::BTreeMap;
@@ -91,6 +91,51 @@ async fn a_year_of_exactly_the_runs_promised() {
     for (schedule, promise) in &all {
         kept(&world, schedule, promise).await;
     }
+}
+
+/// Backups that take hours, of which one is made at a time while one time at most waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_year_of_times_that_wait() {
+    let mut world = World::at(at(BEGIN)).await;
+    let cluster = world.cluster("shop").await;
+    let timing = timing(&[], &[0, 1, 2, 5, 14], ZONES[0]);
+    let queue = schedules::SetSchedule { overlap: Some(Overlap::Queue), ..wish("often", &timing) };
+    let schedule = schedules::set(&world.app, &cluster, queue).await.unwrap().schedule;
+    let mut promise = Promise { looked: at(BEGIN), ..Promise::default() };
+    let mut dice = Dice(7);
+    let (mut now, end, mut busy, mut waited) = (at(BEGIN), at(BEGIN).plus_days(DAYS), None::<Time>, 0);
+    while now < end {
+        let hours = now.plus_seconds(3600 * (1 + dice.below(5)));
+        now = match (dice.below(40), busy) {
+            (0, _) => {
+                world.restart().await;
+                now.plus_seconds(3600 * (1 + dice.below(20)))
+            }
+            (1..20, Some(until)) => until.max(now.plus_seconds(31)),
+            (_, Some(_)) => hours,
+            (_, None) => next(&world, now).await,
+        };
+        world.set(now);
+        if busy.is_some_and(|until| until <= now) {
+            world.end_backups(BackupStatus::Completed).await;
+            busy = None;
+        }
+        let newest = slots(&timing, promise.looked).unwrap().take_while(|slot| *slot <= now).last();
+        let waits = busy.is_some() && newest.is_some_and(|slot| now.seconds_since(slot) <= 6.0 * 3600.0);
+        waited += i32::from(waits);
+        if !waits {
+            promise.look(&timing, now);
+        }
+        world.tick().await;
+        let mut running = world.backups(&cluster).await;
+        running.retain(|b| b.status == BackupStatus::Running);
+        assert!(running.len() <= 1, "never two");
+        if busy.is_none() && running.len() == 1 {
+            busy = Some(now.plus_seconds(60 * dice.below(500)));
+        }
+    }
+    assert!(waited > 100, "{waited}");
+    kept(&world, &schedule, &promise).await;
 }
 
 /// As the task sleeps: until the next thing is due, and a day at most.

@@ -4,12 +4,33 @@
 use super::{
     config::{ADMIN, port},
     connect::{admin, sql},
-    tools::{LONG, Tool, arg, last_words},
+    tools::{LONG, Tool, arg, last_words, lsn, parse_lsn},
 };
 use mainstay_drivers::{Result, engine::Node};
-use mainstay_model::backup::Check;
+use mainstay_model::{
+    backup::{Check, Facts},
+    node::Position,
+};
 
 const NAME: &str = "amcheck";
+
+/// Whether the data came to the very point of the backup: what ended before it is an older one, and what went
+/// on from it holds what was written later. A recovery remembers where its last record ended, and the log of a
+/// backup is cut where the backup ended.
+pub(super) async fn point(node: &Node, facts: &Facts) -> Result<Option<Check>> {
+    const CAME_TO: &str = "SELECT pg_last_wal_replay_lsn()::text";
+    let Some(stop) = &facts.stop else { return Ok(None) };
+    let session = admin(node).await?;
+    let came_to: Option<String> = session.query_one_scalar(CAME_TO, &[]).await.map_err(sql("asking how far it was recovered"))?;
+    Ok(Some(judged(came_to.as_deref().and_then(parse_lsn), stop)))
+}
+
+fn judged(came_to: Option<u64>, stop: &Position) -> Check {
+    const NAME: &str = "point";
+    let Some(came_to) = came_to else { return Check::absent(NAME, "the server does not say how far it was recovered") };
+    let told = format!("recovered to {}; the backup ended at {}", lsn(came_to), stop.text);
+    Check::new(NAME, came_to == stop.bytes, told)
+}
 
 /// It puts the extension where it is missing: into what is thrown away.
 pub(super) async fn amcheck(node: &Node) -> Result<Check> {
@@ -60,7 +81,17 @@ pub(super) fn is_alarm(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_alarm;
+    use super::*;
+
+    #[test]
+    fn neither_an_older_nor_a_newer_point_will_do() {
+        let stop = Position { history: "1/1".into(), text: "0/3000100".into(), bytes: 0x300_0100 };
+        for (came_to, ok) in [(0x300_0100, true), (0x300_00f8, false), (0x300_0108, false), (0, false)] {
+            let check = judged(Some(came_to), &stop);
+            assert!(check.ok == ok && check.detail.ends_with("the backup ended at 0/3000100"), "{check:?}");
+        }
+        assert!(!judged(None, &stop).failed());
+    }
 
     #[test]
     fn damage_is_told_from_everyday_words() {

@@ -11,7 +11,7 @@ use super::{
     config::{auto_conf, cleaned, isolated_files, private, read_auto_conf},
     connect::{Session, admin, ident, sql, try_admin},
     probe::Standing,
-    prove::{amcheck, is_alarm},
+    prove::{amcheck, is_alarm, point},
     survey::Survey,
     tools::{ControlData, LONG, Tool, arg, last_words, remove_file},
 };
@@ -99,8 +99,10 @@ impl Backups for Postgres {
         Ok(checks)
     }
 
-    async fn prove(&self, node: &Node) -> Result<Vec<Check>> {
-        Ok(vec![amcheck(node).await?])
+    async fn prove(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>> {
+        let mut proof: Vec<Check> = point(node, facts).await?.into_iter().collect();
+        proof.push(amcheck(node).await?);
+        Ok(proof)
     }
 
     fn is_alarm(&self, line: &str) -> bool {

@@ -148,7 +148,8 @@ fn served_lines(node: &Node) -> Vec<Line> {
     lines
 }
 
-/// No network, no log yet, no snapshots of its own, and no limit that would evict what was restored.
+/// No network, no log yet, no snapshots of its own, no limit that would evict what was restored, and whoever is at
+/// the socket may ask for digests of values.
 fn isolated_lines() -> Vec<Line> {
     vec![
         ("port", "0".into()),
@@ -156,6 +157,7 @@ fn isolated_lines() -> Vec<Line> {
         ("save", "\"\"".into()),
         ("maxmemory", "0".into()),
         ("maxmemory-policy", "noeviction".into()),
+        ("enable-debug-command", "local".into()),
     ]
 }
 

@@ -25,6 +25,7 @@ mod replicate;
 mod restore;
 mod role;
 mod stream;
+mod walk;
 
 use crate::common::version_key;
 use async_trait::async_trait;

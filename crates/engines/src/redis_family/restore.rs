@@ -13,6 +13,7 @@ use super::{
     info::Info,
     replicate::make_directories,
     role::{self, LOG_DIR, Role},
+    walk::read_all,
 };
 use crate::common::{give_to, version_key};
 use async_trait::async_trait;
@@ -66,6 +67,10 @@ impl Backups for RedisFamily {
             return Err(Error::unavailable("engine_starting", sentence));
         }
         Ok(vec![loaded(&info, facts), counted(&info, facts), write_log(&mut session, node).await?])
+    }
+
+    async fn prove(&self, node: &Node, facts: &Facts) -> Result<Vec<Check>> {
+        Ok(vec![read_all(node, facts).await?])
     }
 
     fn is_alarm(&self, line: &str) -> bool {

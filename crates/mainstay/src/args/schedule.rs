@@ -1,7 +1,10 @@
 //! `mainstay schedule …`
 
 use clap::{Args, Subcommand};
-use mainstay_model::{retention::Gfs, schedule::Weekday};
+use mainstay_model::{
+    retention::Gfs,
+    schedule::{Overlap, Weekday},
+};
 
 #[derive(Debug, Args)]
 pub struct Schedule {
@@ -24,6 +27,7 @@ Examples:
   mainstay schedule set shop --name hourly --days every --hours every --retention-days 1 --keep-last 48
   mainstay schedule set shop --retention-days none --gfs daily=7,weekly=4,monthly=12
   mainstay schedule set shop --retention-days 90 --storage local --storage far --copy-retention local=7
+  mainstay schedule set shop --name hourly --overlap queue
   mainstay schedule set --group store --days every --hours 2 --time-zone Europe/Berlin --retention-days 14")]
     Set(Set),
     /// A schedule, its next runs, and what became of the last ones
@@ -107,6 +111,10 @@ pub struct Set {
     /// Keep every copy as long as its backup
     #[arg(long, conflicts_with = "copy_retention")]
     pub no_copy_retention: bool,
+    /// What becomes of a time that comes while the backup before is still being made: skip leaves it out, queue has
+    /// one wait for it [default: skip]
+    #[arg(long, value_name = "skip|queue", value_parser = overlap)]
+    pub overlap: Option<Overlap>,
 }
 
 /// Rules of retention. A backup stays as long as any of them keeps it; one that is not named stays as it is.
@@ -167,6 +175,11 @@ fn gfs(text: &str) -> Result<Rule<Gfs>, String> {
     named(text, read)
 }
 
+fn overlap(text: &str) -> Result<Overlap, String> {
+    let found = [Overlap::Skip, Overlap::Queue].into_iter().find(|o| o.as_str() == text);
+    found.ok_or_else(|| "expected is skip or queue".into())
+}
+
 /// Some, or `every`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Each<T> {
@@ -214,6 +227,12 @@ mod tests {
         for bad in ["", "local", "=7", "local=", "local=week", "7"] {
             assert!(copy_days(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_overlaps_is_left_out_or_waits() {
+        assert_eq!((overlap("skip"), overlap("queue")), (Ok(Overlap::Skip), Ok(Overlap::Queue)));
+        assert!(["", "Queue", "both"].into_iter().all(|bad| overlap(bad).is_err()));
     }
 
     #[test]

@@ -89,6 +89,7 @@ fn without_retention(a: &Set) -> SetSchedule {
         None => {}
     }
     body.time_zone = a.time_zone.clone();
+    body.overlap = a.overlap;
     body.storages = (!a.storages.is_empty()).then(|| a.storages.clone());
     let named = !a.copy_retention.is_empty() || a.no_copy_retention;
     body.copy_retention = named.then(|| a.copy_retention.iter().cloned().collect());
@@ -191,6 +192,7 @@ impl Show for Schedule {
             ("when", timing(self)),
             ("kept", kept(&self.retention)),
             ("storages", places(self)),
+            ("overlap", self.overlap.as_str().into()),
             ("next runs", self.next_runs.iter().map(|t| local(*t)).collect::<Vec<_>>().join(", ")),
         ];
         fields.extend(self.waiting.clone().map(|why| ("waiting", why)));

@@ -32,7 +32,7 @@ pub use child::Borg;
 
 use crate::{
     pace::Pace,
-    place::quoted,
+    place::{local, quoted},
     pool::{Lane, Pool},
 };
 use address::Address;
@@ -326,6 +326,17 @@ impl Storage for BorgStorage {
     async fn key_export(&self) -> Result<Option<Secret>> {
         let _with_others = self.repo.site.gate.read().await;
         self.repo.noticed(self.repo.key_export().await).map(Some)
+    }
+
+    /// Of a repository on another host nothing is known: Borg has no word for it.
+    async fn free(&self) -> Result<Option<u64>> {
+        match *self.repo.address {
+            Address::Local(_) => {
+                let place = std::path::PathBuf::from(&self.repo.url);
+                self.repo.pool.run(Lane::Ask, move |_| local::free(&place)).await.map(Some)
+            }
+            Address::Ssh { .. } => Ok(None),
+        }
     }
 
     fn moved(&self) -> u64 {

@@ -171,6 +171,10 @@ impl Objects for Local {
         }
     }
 
+    fn free(&self) -> Result<Option<u64>> {
+        free(&self.root).map(Some)
+    }
+
     fn moved(&self) -> u64 {
         self.pace.moved()
     }
@@ -229,6 +233,12 @@ fn names(dir: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(dir).map_err(|e| trouble("listing", dir, e))?;
     let name = |e: fs::DirEntry| e.file_type().is_ok_and(|t| t.is_dir()).then(|| e.file_name().into_string().ok()).flatten();
     Ok(entries.flatten().filter_map(name).collect())
+}
+
+/// What somebody who is not root may still write in the file system of `path`.
+pub fn free(path: &Path) -> Result<u64> {
+    let space = rustix::fs::statvfs(path).map_err(|e| trouble("asking for the space of", path, e.into()))?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// Gives `from` the name `to` unless that is taken. Where the file system has no such rename, a

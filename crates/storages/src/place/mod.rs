@@ -62,6 +62,10 @@ pub trait Objects: Send + Sync + 'static {
         let _ = (kind, id, until);
         Ok(())
     }
+    /// Bytes that may still be written there; `None` where the place does not say.
+    fn free(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
     /// Bytes that went to and from the storage so far.
     fn moved(&self) -> u64 {
         0

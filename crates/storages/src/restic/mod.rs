@@ -304,6 +304,10 @@ impl Storage for Restic {
         self.run(Lane::Ask, |repo, _| upkeep::usage(repo)).await
     }
 
+    async fn free(&self) -> Result<Option<u64>> {
+        self.run(Lane::Ask, |repo, _| repo.objects.free()).await
+    }
+
     fn moved(&self) -> u64 {
         self.repo.objects.moved()
     }

@@ -120,6 +120,10 @@ impl Storage for Snapshots {
         self.run(Lane::Ask, |shelf, _| shelf.usage()).await
     }
 
+    async fn free(&self) -> Result<Option<u64>> {
+        self.run(Lane::Ask, |shelf, _| shelf.free().map(Some)).await
+    }
+
     fn keeps_files(&self) -> bool {
         true
     }

@@ -3,7 +3,7 @@
 use crate::{
     place::{
         Local, Objects,
-        local::{make_dir, sync_dir, trouble},
+        local::{free, make_dir, sync_dir, trouble},
     },
     record::{self, Listed, Record},
 };
@@ -73,6 +73,10 @@ impl Shelf {
 
     pub fn location(&self) -> String {
         self.root.display().to_string()
+    }
+
+    pub fn free(&self) -> Result<u64> {
+        free(&self.root)
     }
 
     pub fn destroy(&self) -> Result<()> {

@@ -84,9 +84,19 @@ async fn listed(sftp: &Sftp, path: &str, wanted: bool) -> Result<()> {
     }
 }
 
+/// Bytes that are free and that there are, where the server says so.
+pub async fn room(sftp: &Sftp) -> Result<Option<(u64, u64)>> {
+    if !sftp.must("asking", &sftp.root, async |s| Ok(s.has(STATVFS))).await? {
+        return Ok(None);
+    }
+    let fs = sftp.must("asking for the space of", &sftp.root, async |s| s.sftp.statvfs(&sftp.root).await).await?;
+    let bytes = |blocks: u64| blocks.saturating_mul(fs.fragment_size);
+    Ok(Some((bytes(fs.blocks_avail), bytes(fs.blocks))))
+}
+
 /// Whether files are synced, and how much room there is.
 async fn space(sftp: &Sftp, report: &mut StorageReport) -> Result<()> {
-    let (sync, stat) = sftp.must("asking", &sftp.root, async |s| Ok((s.has(FSYNC), s.has(STATVFS)))).await?;
+    let sync = sftp.must("asking", &sftp.root, async |s| Ok(s.has(FSYNC))).await?;
     report.rows.push(match sync {
         true => Check::new("sync", true, "files are synced to its disk before they count"),
         false => Check::absent(
@@ -94,13 +104,11 @@ async fn space(sftp: &Sftp, report: &mut StorageReport) -> Result<()> {
             "the server cannot be asked to sync a file to its disk; after a power cut there the newest backups may be damaged",
         ),
     });
-    if !stat {
+    let Some((free, total)) = room(sftp).await? else {
         report.rows.push(Check::absent("space", "unknown: the server does not say how much room is left; watch it there"));
         return Ok(());
-    }
-    let fs = sftp.must("asking for the space of", &sftp.root, async |s| s.sftp.statvfs(&sftp.root).await).await?;
-    let free = fs.blocks_avail.saturating_mul(fs.fragment_size);
-    (report.free_bytes, report.total_bytes) = (Some(free), Some(fs.blocks.saturating_mul(fs.fragment_size)));
+    };
+    (report.free_bytes, report.total_bytes) = (Some(free), Some(total));
     let said = format!("{} MiB free", free >> 20);
     report.rows.push(match free >= LITTLE {
         true => Check::new("space", true, said),

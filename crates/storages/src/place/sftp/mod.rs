@@ -448,6 +448,10 @@ impl Objects for Sftp {
         self.link.wait(self.destroy_all())
     }
 
+    fn free(&self) -> Result<Option<u64>> {
+        self.link.wait(async { Ok(doctor::room(self).await?.map(|(free, _)| free)) })
+    }
+
     fn moved(&self) -> u64 {
         self.link.pace.moved()
     }
