@@ -55,7 +55,7 @@ it('draws 500 clusters, and moves little to do so', async () => {
   expect(await page.getByRole('row', { name: /cluster-/ }).count()).toBe(500);
   expect(script).toBeLessThan(400_000);
   expect(took).toBeLessThan(10_000);
-  await page.context().close();
+  await world.close(page);
 });
 
 it('goes through 10,000 backups of 500 clusters', async () => {
@@ -101,7 +101,7 @@ it('goes through 10,000 backups of 500 clusters', async () => {
   await page.getByText('1000 of 10000').waitFor();
   console.log(`10,000 backups: the first ${PAGE} there after ${first} ms, all sorted in ${Math.round(took)} ms; an event kept the page busy for ${Math.round(applied)} ms`);
   expect(took).toBeLessThan(20_000);
-  await page.context().close();
+  await world.close(page);
 }, 480_000);
 
 function backup(n: number): Thing {
@@ -184,5 +184,5 @@ it('holds no more after an hour of live updates than before', async () => {
   expect(after.nodes - before.nodes).toBeLessThan(3000);
   expect(after.listeners - before.listeners).toBeLessThan(1500);
   await until(async () => (await page.getByText('Can I get it back?').count()) === 1, 5000);
-  await page.context().close();
+  await world.close(page);
 });
