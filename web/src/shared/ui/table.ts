@@ -41,35 +41,37 @@ export function useSteady<T>(wanted: T[], id: (row: T) => string, reason: string
   return { shown, waiting, hold, release };
 }
 
-/** The rows that changed within the last second. */
-export function useFlash<T>(rows: readonly T[], id: (row: T) => string, of?: (row: T) => string): ReadonlySet<string> {
-  const before = useRef<Map<string, string> | undefined>(undefined);
-  const [flashing, setFlashing] = useState<ReadonlySet<string>>(new Set());
-  const state = of ? rows.map((row) => `${id(row)}\n${of(row)}`).join('\n\n') : '';
-  useEffect(() => {
-    if (!of) return;
-    const now = new Map(state.split('\n\n').map((text) => text.split('\n', 2) as [string, string]));
-    const known = before.current;
-    before.current = now;
-    if (!known) return;
-    const changed = new Set([...now].filter(([key, value]) => known.get(key) !== value).map(([key]) => key));
-    if (changed.size === 0) return;
-    setFlashing(changed);
-    const timer = setTimeout(() => setFlashing(new Set()), 1000);
-    return () => clearTimeout(timer);
-    // The text says all that counts.
-    // oxlint-disable-next-line react/exhaustive-deps
-  }, [state]);
-  return flashing;
+/** The ids of rows that are there before and now, and say something else now. What is the same object says the same. */
+export function changed<T>(before: ReadonlyMap<string, T>, rows: readonly T[], id: (row: T) => string, of: (row: T) => string): Set<string> {
+  const ids = new Set<string>();
+  for (const row of rows) {
+    const was = before.get(id(row));
+    if (was !== undefined && was !== row && of(was) !== of(row)) ids.add(id(row));
+  }
+  return ids;
 }
 
-/** Rows that are drawn at once; more come when they are asked for. */
-export const AT_ONCE = 500;
+const NONE: ReadonlySet<string> = new Set();
 
-/** How many of so many rows are drawn; another order begins at the top. */
-export function useDrawn(total: number, reason: string) {
-  const [grown, setGrown] = useState({ to: AT_ONCE, reason });
-  const to = grown.reason === reason ? grown.to : AT_ONCE;
-  const grow = () => setGrown({ to: to + AT_ONCE, reason });
-  return { drawn: Math.min(total, to), grow };
+/** The rows that changed within the last second. */
+export function useFlash<T>(rows: readonly T[], id: (row: T) => string, of?: (row: T) => string): ReadonlySet<string> {
+  const before = useRef<ReadonlyMap<string, T>>(new Map());
+  const [flashing, setFlashing] = useState(NONE);
+  const asks = useRef({ id, of });
+  useEffect(() => {
+    asks.current = { id, of };
+  });
+  useEffect(() => {
+    const { id: key, of: says } = asks.current;
+    if (!says) return;
+    const ids = changed(before.current, rows, key, says);
+    before.current = new Map(rows.map((row) => [key(row), row]));
+    if (ids.size > 0) setFlashing(ids);
+  }, [rows]);
+  useEffect(() => {
+    if (flashing.size === 0) return;
+    const timer = setTimeout(() => setFlashing(NONE), 1000);
+    return () => clearTimeout(timer);
+  }, [flashing]);
+  return flashing;
 }
