@@ -2,6 +2,7 @@
 import './story';
 import './backups';
 import './moment';
+import './groups';
 import './pages.axe';
 import './keyboard';
 import './terminal';

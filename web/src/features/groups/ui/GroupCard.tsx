@@ -3,6 +3,7 @@ import { Card, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { Cluster, Group, GroupBackup } from '~/api/schema';
 import { clustersQuery } from '~/features/clusters';
+import { GroupSchedules } from '~/features/schedules';
 import { useMay } from '~/shared/lib/role';
 import { RowMenu, type MenuItem } from '~/shared/ui/DataTable';
 import { Loaded } from '~/shared/ui/Loaded';
@@ -19,8 +20,16 @@ import classes from './Groups.module.css';
 
 type Asked = { what: 'backup' | 'delete' } | { what: 'restore'; backup: GroupBackup };
 
+interface Props {
+  project: string;
+  group: Group;
+  /** The open schedule dialog: a name, or `+` for a new one. */
+  schedule?: string;
+  onSchedule: (name: string | undefined) => void;
+}
+
 /** A group: to when it can be brought back as a whole, and a lane for each member. */
-export function GroupCard({ project, group: g }: { project: string; group: Group }) {
+export function GroupCard({ project, group: g, schedule, onSchedule }: Props) {
   const query = useQuery(groupBackupsQuery(project, g.id));
   const { data: clusters } = useQuery(clustersQuery(project));
   const [asked, setAsked] = useState<Asked>();
@@ -61,6 +70,7 @@ export function GroupCard({ project, group: g }: { project: string; group: Group
             </>
           )}
         </Loaded>
+        <GroupSchedules project={project} group={g} opened={schedule} onOpen={onSchedule} />
       </Stack>
       {asked?.what === 'backup' ? <BackUpGroupDialog project={project} group={g} onClose={close} /> : null}
       {asked?.what === 'delete' ? <DeleteGroupDialog project={project} group={g} onClose={close} /> : null}
