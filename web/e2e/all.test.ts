@@ -9,4 +9,5 @@ import './terminal';
 import './foreign';
 import './offline';
 import './people';
+import './storages';
 import './scale';
