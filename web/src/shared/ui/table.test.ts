@@ -18,6 +18,9 @@ it('sorts what is not known last, both ways', () => {
 it('keeps the places of rows under the pointer, takes out what is gone and lets the new wait', () => {
   const id = (r: { id: string }) => r.id;
   expect(steady(['c', 'x', 'b'], rows, id)).toEqual({ shown: [rows[2], rows[0]], waiting: 1 });
+  // What comes after them all moves none of them.
+  expect(steady(['b'], rows, id)).toEqual({ shown: rows, waiting: 0 });
+  expect(steady(['a'], rows, id)).toEqual({ shown: [rows[1], rows[2]], waiting: 1 });
 });
 
 it('knows which rows say something else than before', () => {

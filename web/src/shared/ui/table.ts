@@ -25,11 +25,13 @@ export function sorted<T>(rows: readonly T[], columns: readonly Sortable<T>[], s
   });
 }
 
-/** While somebody points at a row or is inside, rows keep their places; what is new waits. */
+/** While somebody points at a row or is inside, rows keep their places; what is new waits, but for what comes after them all. */
 export function steady<T>(before: readonly string[], wanted: readonly T[], id: (row: T) => string): { shown: T[]; waiting: number } {
   const now = new Map(wanted.map((row) => [id(row), row]));
   const shown = before.map((key) => now.get(key)).filter((row) => row !== undefined);
-  return { shown, waiting: wanted.length - shown.length };
+  const held = new Set(before);
+  const after = wanted.slice(wanted.findLastIndex((row) => held.has(id(row))) + 1);
+  return { shown: [...shown, ...after], waiting: wanted.length - shown.length - after.length };
 }
 
 /** Rows are held from when somebody comes until they leave; who sorts anew wants the new order. */

@@ -86,7 +86,7 @@ function Week({ items, of }: { items: readonly Schedule[]; of: Of }) {
         {zones.length === 1 ? `Hours of ${zones[0]}.` : `Each schedule in its own zone: ${zones.join(', ')}.`} Next:{' '}
         {runs.map((at, n) => (
           <span key={at}>
-            {n > 0 ? ', ' : ''}
+            {n > 0 ? ' · ' : ''}
             <Time at={at} />
           </span>
         ))}{' '}
