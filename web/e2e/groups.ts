@@ -27,6 +27,18 @@ describe('a group', () => {
     await card().getByText('No schedule: the group is backed up by hand alone.').waitFor();
   });
 
+  it('keeps at least two members', async () => {
+    await card().getByRole('button', { name: 'More actions for shop' }).click();
+    await page.getByRole('menuitem', { name: 'Edit members…' }).click();
+    const ask = new Asking(page, 'Members of shop');
+    await ask.dialog.getByRole('checkbox', { name: 'sessions' }).uncheck();
+    await ask.dialog.getByText('Choose at least two clusters.').waitFor();
+    await ask.dialog.getByText('sessions leaves.').waitFor();
+    expect(await ask.button('Set members').isDisabled()).toBe(true);
+    await ask.button('Cancel').click();
+    await ask.dialog.waitFor({ state: 'detached' });
+  });
+
   it('has a schedule set, shown as a week with its next runs, paused and removed', async () => {
     await card().getByRole('button', { name: 'Add schedule' }).click();
     expect(page.url()).toContain('schedule=');

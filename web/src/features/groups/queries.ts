@@ -29,6 +29,19 @@ export function useCreateGroup(project: string) {
   });
 }
 
+/** Members as they are to be, against the group as it is. */
+export function useSetMembers(project: string, id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async (members: string[]) => {
+      const params = { path: { id }, query: { project } };
+      const { tag } = await askTagged(api.GET('/api/v1/groups/{id}', { params }));
+      return ask(api.PATCH('/api/v1/groups/{id}', { params: { ...params, header: { 'If-Match': tag } }, body: { members } }));
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.all(project, NOUN) }),
+  });
+}
+
 export function useDeleteGroup(project: string, id: string) {
   const client = useQueryClient();
   return useMutation({

@@ -13,12 +13,12 @@ import { Time } from '~/shared/ui/Time';
 import { newestWhole } from '../model';
 import { groupBackupsQuery } from '../queries';
 import { GroupBackups } from './GroupBackups';
-import { BackUpGroupDialog, DeleteGroupDialog } from './GroupDialogs';
+import { BackUpGroupDialog, DeleteGroupDialog, MembersDialog } from './GroupDialogs';
 import { GroupLanes } from './GroupLanes';
 import { RestoreGroupDialog } from './RestoreGroupDialog';
 import classes from './Groups.module.css';
 
-type Asked = { what: 'backup' | 'delete' } | { what: 'restore'; backup: GroupBackup };
+type Asked = { what: 'backup' | 'delete' | 'members' } | { what: 'restore'; backup: GroupBackup };
 
 interface Props {
   project: string;
@@ -38,7 +38,10 @@ export function GroupCard({ project, group: g, schedule, onSchedule }: Props) {
   const backups = query.data?.items ?? [];
   const newest = newestWhole(backups) ?? (g.last_backup?.restorable ? g.last_backup : undefined);
   const close = () => setAsked(undefined);
-  const items: MenuItem[] = [{ label: 'Delete group…', danger: true, onClick: () => setAsked({ what: 'delete' }) }];
+  const items: MenuItem[] = [
+    { label: 'Edit members…', onClick: () => setAsked({ what: 'members' }) },
+    { label: 'Delete group…', danger: true, divided: true, onClick: () => setAsked({ what: 'delete' }) },
+  ];
   return (
     <Card withBorder padding="md" radius="md" component="section" aria-label={`Group ${g.name}`}>
       <Stack gap="sm">
@@ -73,6 +76,7 @@ export function GroupCard({ project, group: g, schedule, onSchedule }: Props) {
         <GroupSchedules project={project} group={g} opened={schedule} onOpen={onSchedule} />
       </Stack>
       {asked?.what === 'backup' ? <BackUpGroupDialog project={project} group={g} onClose={close} /> : null}
+      {asked?.what === 'members' ? <MembersDialog project={project} group={g} onClose={close} /> : null}
       {asked?.what === 'delete' ? <DeleteGroupDialog project={project} group={g} onClose={close} /> : null}
       {asked?.what === 'restore' ? <RestoreGroupDialog project={project} group={g} backup={asked.backup} onClose={close} /> : null}
     </Card>
