@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 
 export interface Sort {
   by: string;
@@ -37,7 +37,9 @@ export function steady<T>(before: readonly string[], wanted: readonly T[], id: (
 /** Rows are held from when somebody comes until they leave; who sorts anew wants the new order. */
 export function useSteady<T>(wanted: T[], id: (row: T) => string, reason: string) {
   const [held, setHeld] = useState<{ ids: string[]; reason: string }>();
-  const { shown, waiting } = held?.reason === reason ? steady(held.ids, wanted, id) : { shown: wanted, waiting: 0 };
+  // How a row is named does not change with the drawing.
+  // oxlint-disable-next-line react/exhaustive-deps
+  const { shown, waiting } = useMemo(() => (held?.reason === reason ? steady(held.ids, wanted, id) : { shown: wanted, waiting: 0 }), [held, wanted, reason]);
   const hold = () => setHeld((before) => (before?.reason === reason ? before : { ids: wanted.map(id), reason }));
   const release = () => setHeld(undefined);
   return { shown, waiting, hold, release };
