@@ -78,6 +78,7 @@ describe('a group', () => {
     await card().getByRole('button', { name: 'Back up group now, shop' }).click();
     await new Asking(page, 'Back up shop').confirm('Back up group now');
     await card().getByText(/^Complete to/).waitFor({ timeout: 120_000 });
+    for (const name of ['kept', 'sessions']) await card().getByRole('img', { name: new RegExp(`^${name}, .*: part there$`) }).waitFor();
     await page.screenshot({ path: join(SHOTS, 'group.png'), fullPage: true });
   });
 });

@@ -11,7 +11,7 @@ import { ActButton } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Time } from '~/shared/ui/Time';
 import { newestWhole } from '../model';
-import { groupBackupsQuery } from '../queries';
+import { useGroupBackups } from '../queries';
 import { GroupBackups } from './GroupBackups';
 import { BackUpGroupDialog, DeleteGroupDialog, MembersDialog } from './GroupDialogs';
 import { GroupLanes } from './GroupLanes';
@@ -30,7 +30,7 @@ interface Props {
 
 /** A group: to when it can be brought back as a whole, and a lane for each member. */
 export function GroupCard({ project, group: g, schedule, onSchedule }: Props) {
-  const query = useQuery(groupBackupsQuery(project, g.id));
+  const query = useGroupBackups(project, g);
   const { data: clusters } = useQuery(clustersQuery(project));
   const [asked, setAsked] = useState<Asked>();
   const admin = useMay('admin');
