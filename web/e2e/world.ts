@@ -74,7 +74,7 @@ export class World {
   }
 
   async stop() {
-    for (const context of this.browser?.contexts() ?? []) await leave(context);
+    for (const context of this.browser?.contexts() ?? []) await leave(context).catch(() => undefined);
     await this.browser?.close();
     try {
       this.cli('down', '--engines');
