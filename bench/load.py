@@ -1,5 +1,6 @@
 """What a backup does to a running writer: the 99th percentile of single-row commits by 2 clients at 200 a second, idle and
-while a backup is taken from a replica, from the primary, and by `pg_basebackup` into restic. Milliseconds; ten rounds or more."""
+while a backup is taken from a replica, from the primary, and by `pg_basebackup` into restic; and, to tell a backup from a
+machine that is merely busy, beside one process that only computes in the last scheduling class. Milliseconds; ten rounds or more."""
 from peers import *
 
 
@@ -39,7 +40,8 @@ class Writer:
 
 def main():
     a = arguments(10)
-    idle, replica, primary, raw_idle, restic = [], [], [], [], []
+    idle, busy, replica, primary, raw_idle, restic = [], [], [], [], [], []
+    compute = ["chrt", "-i", "0", "timeout", "4", "sha256sum", "/dev/zero"]
     with Mainstay() as m, Scratch() as d:
         for name, replicas in (("pg-two", "1"), ("pg-one", "0")):
             m.cli("cluster", "create", name, "--engine", "postgres", "--replicas", replicas) if replicas != "0" else m.cli("cluster", "create", name, "--engine", "postgres")
@@ -54,6 +56,7 @@ def main():
             two, one, by_hand = writer("pg-two"), writer("pg-one"), Writer(d, ["-h", raw.host, "-U", "postgres", "postgres"], dict(os.environ))
             for _ in range(a.rounds):
                 idle.append(two.during(lambda: time.sleep(4)))
+                busy.append(two.during(lambda: subprocess.run(compute)))
                 replica.append(two.during(lambda: m.cli("backup", "create", "pg-two")))
                 primary.append(one.during(lambda: m.cli("backup", "create", "pg-one")))
                 raw_idle.append(by_hand.during(lambda: time.sleep(4)))
@@ -61,10 +64,11 @@ def main():
         finally:
             raw.stop()
     table("Writers during a backup, 99th percentile of a commit, ms", {
-        "during Mainstay's from a replica": replica, "idle, through the endpoint": idle, "during Mainstay's from the primary": primary,
+        "during Mainstay's from a replica": replica, "idle, through the endpoint": idle, "idle, beside a process that computes": busy, "during Mainstay's from the primary": primary,
         "idle, a raw server": raw_idle, "during `pg_basebackup` into restic": restic})
     ratio = lambda x, y: statistics.median(p / q for p, q in zip(x, y))
-    print(f"\nfrom a replica / idle {ratio(replica, idle):.2f}; from the primary / restic pipeline {ratio(primary, restic):.2f}; restic pipeline / raw idle {ratio(restic, raw_idle):.2f}")
+    print(f"\nfrom a replica / idle {ratio(replica, idle):.2f}, / beside a process that computes {ratio(replica, busy):.2f}; from the primary / restic pipeline {ratio(primary, restic):.2f}; restic pipeline / raw idle {ratio(restic, raw_idle):.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,10 +2,12 @@
 import './story';
 import './backups';
 import './moment';
+import './groups';
 import './pages.axe';
 import './keyboard';
 import './terminal';
 import './foreign';
 import './offline';
 import './people';
+import './storages';
 import './scale';

@@ -46,7 +46,7 @@ it('is used without a mouse: from the skip link to a restarted node', async () =
   await press('?');
   await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
   await press('Escape');
-  await page.context().close();
+  await world.close(page);
 });
 
 it('is signed in to, backed up and restored without a mouse', async () => {
@@ -87,5 +87,5 @@ it('is signed in to, backed up and restored without a mouse', async () => {
   await reach(/^Restore to a new cluster/);
   await press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  await page.context().close();
+  await world.close(page);
 });

@@ -30,7 +30,7 @@ describe('any moment', () => {
   });
 
   afterAll(async () => {
-    await page.context().close();
+    await world.close(page);
     for (const name of ['moments-restored', 'moments']) world.cli('cluster', 'delete', name, '--skip-final-backup', '--yes');
   });
 

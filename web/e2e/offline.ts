@@ -15,7 +15,7 @@ it('says when the server is gone, keeps what it showed, and is whole when it is 
   await world.up(port);
   await page.getByText(/Connected again/).waitFor({ timeout: 60_000 });
   expect(await page.getByRole('button', { name: /Back up now/ }).first().getAttribute('aria-disabled')).toBeNull();
-  await page.context().close();
+  await world.close(page);
 });
 
 it('hears of what others do without being asked', async () => {
@@ -26,5 +26,5 @@ it('hears of what others do without being asked', async () => {
   await page.getByText('cannot be stopped or deleted').waitFor({ timeout: 5000 });
   world.cli('cluster', 'protect', 'kept', 'off');
   await page.getByText('can be stopped and deleted').waitFor({ timeout: 5000 });
-  await page.context().close();
+  await world.close(page);
 });

@@ -99,6 +99,6 @@ describe.each([
     expect(said).toEqual([]);
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(wider).toBeLessThanOrEqual(0);
-    await page.context().close();
+    await world.close(page);
   });
 });

@@ -38,13 +38,13 @@ it('invites by a link that works once, and shows the guest what the role allows'
   expect(await create.getAttribute('aria-disabled')).toBe('true');
   await guest.goto('/p/default/clusters/kept/backups?restore=newest&to=this');
   await guest.getByText('Restoring into a cluster that exists needs the role admin.').waitFor();
-  await guest.context().close();
+  await world.close(guest);
   const late = await world.newPage({ fresh: true });
   await late.goto(link);
   await late.getByText('This link was used or has expired').waitFor();
-  await late.context().close();
+  await world.close(late);
   await page.getByRole('row', { name: /Bob/ }).waitFor();
-  await page.context().close();
+  await world.close(page);
 });
 
 it('sets a new password by a link, once; the old one and its sessions are gone', async () => {
@@ -70,7 +70,7 @@ it('sets a new password by a link, once; the old one and its sessions are gone',
   await guest.getByText('User name or password is wrong.').waitFor();
   await signIn(guest, GUEST.email, 'another staple of horses');
   await guest.getByRole('dialog', { name: 'Sign in again' }).waitFor({ state: 'detached' });
-  for (const p of [guest, page, later]) await p.context().close();
+  for (const p of [guest, page, later]) await world.close(p);
 });
 
 it('asks to sign in again over the page, and keeps the place and what was typed', async () => {
@@ -87,7 +87,7 @@ it('asks to sign in again over the page, and keeps the place and what was typed'
   await again.waitFor({ state: 'detached' });
   expect(await page.getByRole('textbox', { name: 'Name', exact: true }).inputValue()).toBe('half-typed');
   expect(page.url()).toContain('step=3');
-  await page.context().close();
+  await world.close(page);
 });
 
 it('tells the other tab when one signs out, and when one signs in again', async () => {
@@ -106,7 +106,7 @@ it('tells the other tab when one signs out, and when one signs in again', async 
   await page.getByRole('row', { name: /kept/ }).waitFor();
   await other.getByRole('dialog', { name: 'Sign in again' }).waitFor({ state: 'detached', timeout: 5000 });
   expect(await other.getByRole('textbox', { name: 'work_mem', exact: true }).inputValue()).toBe('9MB');
-  await page.context().close();
+  await world.close(page);
 });
 
 it('shows in a second browser what the first one did', async () => {
@@ -135,5 +135,5 @@ it('shows in a second browser what the first one did', async () => {
   }
   // For people to read: a machine that tests is shared.
   console.log(`the second browser showed it ${seen.map((ms) => `${ms} ms`).join(' and ')} after the first`);
-  for (const p of [one, two]) await p.context().close();
+  for (const p of [one, two]) await world.close(p);
 });

@@ -42,7 +42,7 @@ describe('the story of a cluster', () => {
     const other = await world.newPage({ fresh: true });
     await other.goto(world.link);
     await other.getByText('This link was used or has expired').waitFor();
-    await other.context().close();
+    await world.close(other);
   });
 
   it('signs in, tells no one which of both was wrong, and goes to the page that was asked for', async () => {
@@ -58,7 +58,7 @@ describe('the story of a cluster', () => {
     await other.getByRole('heading', { level: 1, name: 'Clusters' }).waitFor();
     expect(other.url()).toContain('sort=-name');
     await world.remember(other);
-    await other.context().close();
+    await world.close(other);
   });
 
   it('deploys PostgreSQL with a replica and sees it become ready', async () => {

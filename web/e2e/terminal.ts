@@ -57,7 +57,7 @@ it('talks to the engine: rows, errors, a transaction, a statement that is cancel
   await terminal.type('select count(*) from seen;');
   await terminal.sees('(1 row)');
   expect(await terminal.text()).toMatch(/^\s+2\s*$/m);
-  await page.context().close();
+  await world.close(page);
 });
 
 const running = () => {
@@ -77,7 +77,7 @@ it('is read only on a replica, and says so', async () => {
   await terminal.type('create table x (a int);');
   await terminal.sees('read-only transaction');
   await page.screenshot({ path: join(SHOTS, 'terminal-1440-dark.png') });
-  await page.context().close();
+  await world.close(page);
 });
 
 it('can be used on a phone', async () => {
@@ -95,7 +95,7 @@ it('can be used on a phone', async () => {
     await page.screenshot({ path: join(SHOTS, `terminal-390-${scheme}.png`) });
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(wider).toBeLessThanOrEqual(0);
-    await page.context().close();
+    await world.close(page);
   }
 });
 
@@ -120,7 +120,7 @@ it('ends when the person signs out in another tab, and with a reload', async () 
   await other.evaluate(() => fetch('/api/v1/session', { method: 'DELETE', headers: { 'x-mainstay-csrf': '1' } }));
   await page.getByText('Ended: the session or the role it was opened with has ended.').first().waitFor();
   await until(async () => open() === 0, 20_000);
-  await page.context().close();
+  await world.close(page);
 });
 
 const open = () => Number(world.sql('kept', "select count(*) as n from pg_stat_activity where application_name = 'mainstay terminal'")) - 1;
@@ -136,7 +136,7 @@ it('says when Mainstay is gone, and opens again when it is back', async () => {
   await page.getByText(/Open it again to go on/).first().waitFor({ timeout: 60_000 });
   await page.getByRole('button', { name: 'Open again' }).click();
   await until(async () => (await terminal.text()).includes('kept=>'), 20_000);
-  await page.context().close();
+  await world.close(page);
 });
 
 it('is not for those who may less', async () => {
@@ -150,5 +150,5 @@ it('is not for those who may less', async () => {
   await page.goto('/p/default/clusters/kept/terminal');
   await page.getByText('The terminal needs the role admin; yours is operator.').waitFor();
   expect(await page.getByRole('button', { name: 'Open console' }).count()).toBe(0);
-  await page.context().close();
+  await world.close(page);
 });

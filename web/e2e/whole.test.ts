@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Asking, Clusters } from './pages/clusters';
 import { Mouse } from './pages/mouse';
+import { Terminal } from './pages/terminal';
 import { PERSON, SHOTS, until, World } from './world';
 
 /** A server of its own: this story begins where nobody was before. */
@@ -13,15 +14,28 @@ let mouse: Mouse;
 let clusters: Clusters;
 let url = '';
 
-/**
- * HOOK: by the terminal. What is written and read here goes over the endpoint with the credentials that the page
- * shows; once the cluster's Terminal tab is there, its console takes this function's place.
- */
-const sql = (text: string): string => execFileSync('psql', [url, '-qAtX', '-v', 'ON_ERROR_STOP=1', '-c', text], { encoding: 'utf8', timeout: 30_000 }).trim();
+/** For looking alone, beside the page, with the credentials that it shows: what is written is written in its terminal. */
+const look = (text: string): string =>
+  execFileSync('psql', [url, '-qAtX', '-v', 'ON_ERROR_STOP=1', '-c', 'begin read only', '-c', text, '-c', 'rollback'], { encoding: 'utf8', timeout: 30_000 }).trim();
+
+/** What somebody types into the cluster's terminal, a line and what the engine says to it at a time. */
+async function write(...lines: [line: string, said: string][]) {
+  const terminal = new Terminal(page);
+  await mouse.tab('Terminal');
+  await mouse.press('Open console');
+  await terminal.sees('=>');
+  await terminal.screen.click();
+  for (const [line, said] of lines) {
+    await terminal.type(line);
+    await terminal.sees(said);
+  }
+  await mouse.press('End session');
+  await page.getByText('Ended.', { exact: true }).first().waitFor();
+}
 
 const rows = (): string => {
   try {
-    return sql('select count(*) from orders');
+    return look('select count(*) from orders');
   } catch {
     return '';
   }
@@ -71,12 +85,13 @@ describe('the whole story, by mouse', () => {
     await shot('ready');
   });
 
-  it('writes', async () => {
+  it('writes, in the terminal of the page', async () => {
     await mouse.press('Show password');
     await page.getByText('this look is in the audit log').waitFor();
     url = await page.getByRole('textbox', { name: 'URL snippet' }).inputValue();
     await mouse.press('Hide password');
-    sql('create table orders (id int primary key); insert into orders select generate_series(1, 1000)');
+    await write(['create table orders (id int primary key);', 'CREATE TABLE'], ['insert into orders select generate_series(1, 1000);', 'INSERT 0 1000'], ['select count(*) from orders;', '1000']);
+    await shot('written');
     expect(rows()).toBe('1000');
   });
 
@@ -106,9 +121,10 @@ describe('the whole story, by mouse', () => {
     await shot('drilled');
   });
 
-  it('deletes rows, and restores in place by the plan', async () => {
-    sql('delete from orders where id > 10');
+  it('deletes rows in the terminal, and restores in place by the plan', async () => {
+    await write(['delete from orders where id > 10;', 'DELETE 990']);
     expect(rows()).toBe('10');
+    await mouse.tab('Backups');
     await mouse.menu(/^More actions for the backup/, 'Restore…', page.getByRole('row').filter({ hasText: 'a thousand orders' }));
     const dialog = page.getByRole('dialog', { name: 'Restore shop-db' });
     await dialog.getByRole('radio', { name: /^This cluster/ }).click();

@@ -68,7 +68,13 @@ export class World {
     await ended;
   }
 
+  /** What a page had asked for and somebody answers in the server's place may still be on its way: nobody waits for that. */
+  async close(page: Page) {
+    await leave(page.context());
+  }
+
   async stop() {
+    for (const context of this.browser?.contexts() ?? []) await leave(context).catch(() => undefined);
     await this.browser?.close();
     try {
       this.cli('down', '--engines');
@@ -106,6 +112,12 @@ export class World {
   async remember(page: Page) {
     this.state = await page.context().storageState();
   }
+}
+
+async function leave(context: BrowserContext) {
+  await context.unrouteAll({ behavior: 'ignoreErrors' });
+  for (const page of context.pages()) await page.unrouteAll({ behavior: 'ignoreErrors' });
+  await context.close();
 }
 
 export async function until(done: () => Promise<boolean>, within: number, step = 200) {

@@ -13,6 +13,7 @@ import { preference } from './shared/lib/preferences';
 import { Waiting } from './shared/ui/Skeletons';
 import { auditSearch } from './features/audit/search';
 import { backupsSearch } from './features/backups/search';
+import { groupsSearch } from './features/groups/search';
 import { operationsSearch } from './features/operations/search';
 import { terminalSearch } from './features/terminal/search';
 import * as search from './search';
@@ -168,7 +169,7 @@ const alerts = createRoute({ getParentRoute: () => projectRoute, path: '/alerts'
 
 const bin = createRoute({ getParentRoute: () => projectRoute, path: '/bin', component: lazyRouteComponent(() => import('./routes/Bin'), 'Bin') });
 
-const groups = createRoute({ getParentRoute: () => projectRoute, path: '/groups', component: lazyRouteComponent(() => import('./routes/Groups'), 'Groups') });
+const groups = createRoute({ getParentRoute: () => projectRoute, path: '/groups', validateSearch: groupsSearch, component: lazyRouteComponent(() => import('./routes/Groups'), 'Groups') });
 
 const recovery = createRoute({ getParentRoute: () => projectRoute, path: '/recovery', component: lazyRouteComponent(() => import('./routes/Recovery'), 'Recovery') });
 

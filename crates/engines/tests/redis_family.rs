@@ -55,7 +55,7 @@ async fn beds() -> Vec<Bed> {
         let engine = mainstay_engines::by_name(name).unwrap();
         match engine.discover(runtime.as_ref(), &extra_dirs()).await.first().cloned() {
             Some(installed) => all.push(Bed { dir, runtime, engine, installed }),
-            None => eprintln!("SKIPPED {name}: not on this machine; scripts/fetch-valkey.sh fetches Valkey"),
+            None => mainstay_testkit::skipped(&format!("{name}: not on this machine; scripts/fetch-valkey.sh fetches Valkey")),
         }
     }
     assert!(!all.is_empty(), "neither Redis nor Valkey is on this machine");

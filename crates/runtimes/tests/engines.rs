@@ -20,7 +20,7 @@ fn have(program: &str, user: &str) -> bool {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let have = Path::new(program).exists() && rustix::process::geteuid().is_root() && users.contains(&format!("\n{user}:"));
     if !have {
-        println!("SKIPPED: needs root, {program} and the user {user}");
+        mainstay_testkit::skipped(&format!("{program}: needs it, root and the user {user}"));
     }
     have
 }

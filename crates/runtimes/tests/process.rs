@@ -355,7 +355,7 @@ mod as_root {
             match uid() {
                 Some(uid) => uid,
                 None => {
-                    println!("SKIPPED: needs root and a user {USER}");
+                    mainstay_testkit::skipped(&format!("engines' users: needs root and a user {USER}"));
                     return;
                 }
             }

@@ -30,7 +30,7 @@ fn restic(place: &Place1, password: &str, args: &[&str]) -> Option<Output> {
     match run {
         Ok(output) => Some(output),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("skipped: restic is not installed");
+            mainstay_testkit::skipped("the look by restic: it is not installed");
             None
         }
         Err(e) => panic!("{e}"),
@@ -445,7 +445,7 @@ async fn a_full_disk_is_an_error_that_says_so() {
     let mount = dir.path().join("small");
     fs::create_dir(&mount).unwrap();
     let Some(_mounted) = Mounted::new(&mount, "size=24m,mode=0700") else {
-        eprintln!("skipped: no right to mount a tmpfs");
+        mainstay_testkit::skipped("a full disk: no right to mount a tmpfs");
         return;
     };
     let reference = reference(&mount, PAGES);
@@ -508,7 +508,7 @@ async fn another_edition_is_another_repository_with_another_master_key() {
     for directory in [place.repository(), place.repository().with_file_name(format!("{}.2", next.cluster))] {
         let mut run = std::process::Command::new("restic");
         run.args(["--no-cache", "cat", "masterkey", "--password-file"]).arg(&key).arg("-r").arg(&directory);
-        let Ok(said) = run.output() else { return eprintln!("skipped: restic is not installed") };
+        let Ok(said) = run.output() else { return mainstay_testkit::skipped("the look by restic: it is not installed") };
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
         masters.push(said.stdout);
     }

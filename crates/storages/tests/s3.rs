@@ -34,7 +34,7 @@ async fn restic(dir: &Path, location: &str, args: &[&str]) -> Option<Output> {
     match tokio::task::spawn_blocking(move || run.output()).await.unwrap() {
         Ok(output) => Some(output),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("skipped: restic is not installed");
+            mainstay_testkit::skipped("the look by restic: it is not installed");
             None
         }
         Err(e) => panic!("{e}"),

@@ -50,7 +50,7 @@ async fn restic_reads_what_lies_there() {
     let mut run = std::process::Command::new("restic");
     run.args(["-r", location, "-o", &format!("sftp.command={ssh}"), "--no-cache", "check", "--read-data", "--password-file"]).arg(&key);
     let Ok(check) = tokio::task::spawn_blocking(move || run.output()).await.unwrap() else {
-        return eprintln!("skipped: restic is not installed");
+        return mainstay_testkit::skipped("the look by restic: it is not installed");
     };
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 }

@@ -67,7 +67,7 @@ fn is_root() -> bool {
 }
 
 fn skipped(kind: &str, why: &str) -> Option<Disk> {
-    eprintln!("SKIPPED {kind} on a loop device: {}", why.trim());
+    crate::skipped(&format!("{kind} on a loop device: {}", why.trim()));
     None
 }
 

@@ -28,10 +28,19 @@ pub use faults::Faults;
 #[cfg(feature = "world")]
 pub use world::World;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    io::Write as _,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says that something was not tried, and why, past the capture of tests that succeed: such lines are
+/// counted where all tests are run.
+pub fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
 }
 
 /// Now, by the machine's clock.

@@ -186,7 +186,7 @@ async fn a_failed_start_says_why_and_no_secret_leaves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_belong_to_the_engines_user_and_shut_parents_are_named() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root may give files away");
+        mainstay_testkit::skipped("owners of files: only root may give files away");
         return;
     }
     let mut host = Host::stopped();

@@ -15,8 +15,8 @@ use mainstay_model::{
 };
 use mainstay_runtimes::{Options, ProcessRuntime};
 use mainstay_storages::OpenStorages;
+pub use mainstay_testkit::skipped;
 use std::{
-    io::Write,
     net::{IpAddr, Ipv4Addr, TcpListener},
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
@@ -120,9 +120,6 @@ pub async fn tell_absent() {
     }
 }
 
-pub fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
-}
 
 /// Folders with unpacked packages: those that are named, and those that scripts fetched.
 fn extra_dirs() -> Vec<PathBuf> {

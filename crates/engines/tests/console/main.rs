@@ -44,7 +44,7 @@ pub async fn beds(engine: &str) -> Vec<Bed> {
     let engine = mainstay_engines::by_name(engine).unwrap();
     let found = engine.discover(&TestRuntime::default(), &extra_dirs()).await;
     if found.is_empty() {
-        eprintln!("SKIPPED {}: not on this machine", engine.info().name);
+        mainstay_testkit::skipped(&format!("consoles of {}: not on this machine", engine.info().name));
     }
     let bed = |installed| {
         let dir = tempfile::tempdir().unwrap();

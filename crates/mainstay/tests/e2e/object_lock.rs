@@ -21,7 +21,7 @@ impl Drop for Moto {
 fn moto() -> Option<Moto> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.deps/moto/bin/moto_server");
     if !program.exists() {
-        eprintln!("SKIPPED object lock: scripts/setup.sh test fetches a server that has it");
+        mainstay_testkit::skipped("object lock: scripts/setup.sh test fetches a server that has it");
         return None;
     }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

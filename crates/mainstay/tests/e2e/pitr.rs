@@ -254,7 +254,7 @@ fn a_storage_that_is_away_for_too_long_leaves_a_gap() {
 fn seventeen() -> Option<Mainstay> {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.deps/postgresql17");
     let Ok(dir) = dir.canonicalize() else {
-        eprintln!("SKIPPED: no PostgreSQL 17; scripts/fetch-postgres.sh unpacks one");
+        mainstay_testkit::skipped("PostgreSQL 17: not here; scripts/fetch-postgres.sh unpacks one");
         return None;
     };
     Some(Mainstay::start_with(&["--engine-dir", dir.to_str().unwrap()]))

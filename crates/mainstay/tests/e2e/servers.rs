@@ -30,7 +30,7 @@ impl Bucket {
     pub fn start(dir: &Path) -> Option<Bucket> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.deps/moto/bin/moto_server");
         if !program.exists() {
-            eprintln!("SKIPPED: no S3 server; scripts/fetch-moto.sh installs one");
+            mainstay_testkit::skipped("S3: no server; scripts/fetch-moto.sh installs one");
             return None;
         }
         let dir = dir.join("s3");
@@ -152,7 +152,7 @@ impl SshHost {
     /// `None` where it cannot be had; that is said.
     pub fn start(dir: &Path) -> Option<SshHost> {
         if !Path::new("/usr/sbin/sshd").exists() || !Path::new("/usr/bin/borg").exists() {
-            eprintln!("SKIPPED: no sshd or no borg on this machine");
+            mainstay_testkit::skipped("Borg over ssh: no sshd or no borg on this machine");
             return None;
         }
         let dir = dir.join("ssh");

@@ -35,7 +35,8 @@ struct Person {
 
 impl Person {
     fn connect(m: &Mainstay, cluster: &str) -> Person {
-        let line = format!("{} cluster connect {cluster}", crate::support::BIN);
+        // A shell that waited for the command would get the typed interrupt too, and end as interrupted.
+        let line = format!("exec {} cluster connect {cluster}", crate::support::BIN);
         let token = std::fs::read_to_string(m.data().join("admin.token")).unwrap();
         let mut command = Command::new("script");
         command.args(["-qefc", &line, "/dev/null"]).env("TERM", "xterm");

@@ -21,7 +21,7 @@ pub fn command(program: &str) -> Command {
 pub fn is_installed(program: &str) -> bool {
     let there = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(program).exists());
     if !there {
-        eprintln!("skipped: {program} is not installed");
+        mainstay_testkit::skipped(&format!("Borg: {program} is not installed"));
     }
     there
 }

@@ -25,7 +25,7 @@ impl Moto {
     pub async fn start() -> Option<Moto> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.deps/moto/bin/moto_server");
         if !program.exists() {
-            eprintln!("SKIPPED object lock: scripts/setup.sh test fetches a server that has it");
+            mainstay_testkit::skipped("object lock: scripts/setup.sh test fetches a server that has it");
             return None;
         }
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -27,7 +27,7 @@ impl SftpServer {
     /// `None` where OpenSSH is not installed.
     pub fn start() -> Option<Self> {
         if !Path::new("/usr/sbin/sshd").exists() {
-            eprintln!("skipped: sshd is not installed");
+            mainstay_testkit::skipped("SFTP: sshd is not installed");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { GroupBackup } from '~/api/schema';
-import { lanesOf, newestWhole, partOf, partsText, suffixFault } from './model';
+import { lanesOf, membersChange, membersFault, newestWhole, partOf, partsText, suffixFault } from './model';
 
 const now = Date.parse('2026-11-20T12:00:00Z');
 const whole = (id: string, at: string, restorable: boolean, statuses: (string | null)[]): GroupBackup =>
@@ -25,6 +25,12 @@ it('knows each part', () => {
   expect(partOf(whole('x', '', false, ['failed']), 'c0')).toBe('failed');
   expect(partsText(torn)).toBe('1 of 2 parts');
   expect(newestWhole([torn, good])?.id).toBe('g');
+});
+
+it('says what a change of members comes to', () => {
+  expect(membersChange(['shop', 'cache'], ['shop', 'search', 'mail'])).toBe('search, mail join; cache leaves');
+  expect(membersChange(['shop', 'cache'], ['cache', 'shop'])).toBeUndefined();
+  expect([membersFault(['shop']), membersFault(['shop', 'cache'])]).toEqual(['Choose at least two clusters.', undefined]);
 });
 
 it('finds a name that is taken', () => {

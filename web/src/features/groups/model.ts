@@ -42,6 +42,15 @@ export function partsText(b: GroupBackup): string {
   return `${there} of ${b.parts.length} ${b.parts.length === 1 ? 'part' : 'parts'}`;
 }
 
+export const membersFault = (members: readonly string[]): string | undefined => (members.length < 2 ? 'Choose at least two clusters.' : undefined);
+
+/** What a change of members comes to: "search joins; cache leaves". */
+export function membersChange(before: readonly string[], after: readonly string[]): string | undefined {
+  const said = (names: readonly string[], one: string, many: string) => (names.length > 0 ? [`${names.join(', ')} ${names.length === 1 ? one : many}`] : []);
+  const text = [...said(after.filter((n) => !before.includes(n)), 'joins', 'join'), ...said(before.filter((n) => !after.includes(n)), 'leaves', 'leave')].join('; ');
+  return text || undefined;
+}
+
 export function suffixFault(suffix: string, members: readonly string[], taken: readonly string[]): string | undefined {
   if (!/^[a-z0-9-]{1,20}$/.test(suffix) || suffix.endsWith('-')) return 'Use a-z, 0-9 and -, 20 characters at most, not ending with -.';
   const clash = members.map((m) => `${m}-${suffix}`).find((n) => taken.includes(n));

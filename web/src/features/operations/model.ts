@@ -32,7 +32,7 @@ export function filteredOperations(all: readonly Operation[], f: Filters): Opera
 /** Both lists as one, the newest first. */
 export function merged(running: readonly Operation[], listed: readonly Operation[]): Operation[] {
   const known = new Map([...running, ...listed].map((o) => [o.id, o]));
-  return [...known.values()].toSorted((a, b) => b.created_at.localeCompare(a.created_at));
+  return [...known.values()].toSorted((a, b) => (a.created_at === b.created_at ? 0 : a.created_at < b.created_at ? 1 : -1));
 }
 
 const HOUR = 3_600_000;

@@ -1,2 +1,2 @@
-export { SchedulesCard } from './ui/SchedulesCard';
+export { GroupSchedules, SchedulesCard } from './ui/SchedulesCard';
 export { retentionText, whenOf, whenText } from './model';

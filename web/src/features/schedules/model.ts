@@ -1,6 +1,13 @@
 import type { Gfs, Retention, Schedule, SetSchedule, Weekday } from '~/api/schema';
 import { bytes, count } from '~/shared/lib/bytes';
 
+/** Whose backups are made: those of a cluster, or of a group at one point. */
+export interface Of {
+  kind: 'clusters' | 'groups';
+  id: string;
+  name: string;
+}
+
 export const weekdays: readonly Weekday[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 
 const names: Record<Weekday, string> = { mon: 'Monday', tue: 'Tuesday', wed: 'Wednesday', thu: 'Thursday', fri: 'Friday', sat: 'Saturday', sun: 'Sunday' };

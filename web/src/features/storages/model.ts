@@ -93,14 +93,17 @@ export function faults(fields: readonly Field[], draft: Draft): Draft {
   return out;
 }
 
-export function bodyOf(kind: string, fields: readonly Field[], draft: Draft): AddStorage {
-  const body: Record<string, unknown> = { kind, name: draft['name'] };
+export const bodyOf = (kind: string, fields: readonly Field[], draft: Draft): AddStorage => ({ kind, name: draft['name'] ?? '', ...filled(fields, draft) });
+
+/** What was filled in, as it is sent. */
+export function filled(fields: readonly Field[], draft: Draft): Partial<AddStorage> {
+  const body: Record<string, unknown> = {};
   for (const f of fields) {
     // A key ends with a line feed, and is none without it.
     const value = f.long ? (draft[f.name] ?? '').replace(/\r\n/g, '\n') : (draft[f.name]?.trim() ?? '');
     if (value.trim() !== '') body[f.name] = f.number ? Number(value) : value;
   }
-  return body as unknown as AddStorage;
+  return body;
 }
 
 /** Failed ones are trouble; those that are only advice say what the place lacks. */
@@ -130,7 +133,7 @@ export function checkName(name: string): string {
 /** What is to be done where a check fails; the row itself says what was found. */
 const ways: Record<string, string> = {
   reach: 'Look whether it runs, whether its address is right and whether this machine may connect to it.',
-  sign_in: 'Look whether the key or user was changed there. The storage can be removed and added again with the new one; its backups stay.',
+  sign_in: 'Look whether the key or user was changed there; “Change credentials…” in the storage’s menu takes the new one.',
   bucket: 'Make the bucket, or look whether the access key may see it.',
   directory: 'Make the directory, or let the user that Mainstay runs as enter and write it.',
   permissions: 'Let only the user that Mainstay runs as enter the directory.',

@@ -41,6 +41,7 @@ export function useAddStorage(project: string) {
   return useMutation({
     mutationFn: ({ key, body }: { key: string; body: AddStorage }) => ask(api.POST('/api/v1/storages', { params: { query: { project }, header: { 'Idempotency-Key': key } }, body })),
     onSuccess: () => client.invalidateQueries({ queryKey: keys.lists(project, NOUN) }),
+    gcTime: 0,
   });
 }
 
@@ -73,7 +74,8 @@ export function useRemoveStorage(project: string, name: string) {
   });
 }
 
-export function useLimitStorage(project: string, name: string) {
+/** Limits and what logs in. What was sent may be a secret: nothing of it is kept. */
+export function useSetStorage(project: string, name: string) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: async (body: PatchStorage) => {
@@ -82,6 +84,7 @@ export function useLimitStorage(project: string, name: string) {
       return ask(api.PATCH('/api/v1/storages/{id}', { params, headers: { 'If-Match': tag }, body }));
     },
     onSuccess: () => client.invalidateQueries({ queryKey: keys.lists(project, NOUN) }),
+    gcTime: 0,
   });
 }
 

@@ -1,9 +1,10 @@
-import { useMemo, useRef, useState, type ReactNode } from 'react';
-import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core';
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
+import { ActionIcon, Menu, Tooltip } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconDots, IconSelector } from '@tabler/icons-react';
 import { usePreference } from '~/shared/lib/preferences';
-import { sorted, useDrawn, useFlash, useSteady, type Sort } from './table';
+import { pieces, usePiece, type Piece } from './chunks';
+import { sorted, useFlash, useSteady, type Sort } from './table';
 import { useRowKeys } from './rowKeys';
 import classes from './DataTable.module.css';
 
@@ -63,9 +64,7 @@ export function DataTable<T>(props: Props<T>) {
   // oxlint-disable-next-line react/exhaustive-deps
   const wanted = useMemo(() => sorted(rows, columns, sort, order), [rows, sort?.by, sort?.down]);
   const steady = useSteady(wanted, id, `${sort?.by} ${sort?.down}`);
-  const { waiting, hold, release } = steady;
-  const { drawn, grow } = useDrawn(steady.shown.length, `${sort?.by} ${sort?.down}`);
-  const shown = drawn < steady.shown.length ? steady.shown.slice(0, drawn) : steady.shown;
+  const { shown, waiting, hold, release } = steady;
   const flashing = useFlash(shown, id, props.flashOn);
   const place = useRef<HTMLDivElement>(null);
   const keys = useRowKeys(place, (key) => {
@@ -92,19 +91,6 @@ export function DataTable<T>(props: Props<T>) {
         </div>
       ) : null}
       {small ? <Cards {...props} rows={shown} /> : <Rows {...props} rows={shown} flashing={flashing} />}
-      {drawn < steady.shown.length ? <More drawn={drawn} total={steady.shown.length} grow={grow} /> : null}
-    </div>
-  );
-}
-
-/** Drawing thousands at once would keep the page waiting: the rest is drawn when it is asked for. */
-function More({ drawn, total, grow }: { drawn: number; total: number; grow: () => void }) {
-  return (
-    <div className={classes.more}>
-      <Button variant="default" onClick={grow}>
-        Show more
-      </Button>
-      {drawn} of {total}
     </div>
   );
 }
@@ -116,17 +102,30 @@ function choose<T>({ chosen, onChoose, id }: Props<T>, row: T) {
   onChoose(next);
 }
 
+/** What rows do is asked for when it is done: a row is drawn anew when it changes, not when its table is. */
+function useActs<T>(props: Props<T>): RefObject<Props<T>> {
+  const acts = useRef(props);
+  useEffect(() => {
+    acts.current = props;
+  });
+  return acts;
+}
+
 function Rows<T>(props: Props<T> & { flashing: ReadonlySet<string> }) {
-  const { caption, columns, rows, id, name, menu, onOpen, chosen, onChoose, table, flashing } = props;
-  const hidden = usePreference('hidden')[table] ?? [];
+  const { caption, columns, rows, id, menu, onOpen, chosen, onChoose, table, flashing } = props;
+  const hidden = usePreference('hidden')[table];
   const compact = usePreference('compact');
-  const shown = columns.filter((c) => !hidden.includes(c.id));
+  const acts = useActs(props);
+  const shown = useMemo(() => columns.filter((c) => !hidden?.includes(c.id)), [columns, hidden]);
+  const cut = useMemo(() => pieces(rows), [rows]);
+  const head = useSteadyWidths(cut.length > 1, `${shown.map((c) => c.id).join(' ')} ${compact}`);
+  const span = shown.length + Number(Boolean(menu)) + Number(Boolean(onChoose));
   return (
     <div className={classes.scroll} role="region" aria-label={caption} tabIndex={0}>
-      <table className={classes.table} data-compact={compact || undefined}>
+      <table className={classes.table} data-compact={compact || undefined} aria-rowcount={cut.length > 1 ? rows.length + 1 : undefined}>
         <caption className="ms-visually-hidden">{caption}</caption>
         <thead>
-          <tr>
+          <tr ref={head} aria-rowindex={cut.length > 1 ? 1 : undefined}>
             {onChoose ? (
               <th className={classes.choose}>
                 <span className="ms-visually-hidden">Chosen</span>
@@ -142,44 +141,118 @@ function Rows<T>(props: Props<T> & { flashing: ReadonlySet<string> }) {
             ) : null}
           </tr>
         </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr
-              key={id(row)}
-              data-row={id(row)}
-              tabIndex={-1}
-              data-flash={flashing.has(id(row)) || undefined}
-              data-open={onOpen ? true : undefined}
-              onClick={(event) => onOpen && !acts(event.target) && onOpen(row)}
-            >
-              {onChoose ? (
-                <td className={classes.choose}>
-                  <input type="checkbox" aria-label={`Choose ${name(row)}`} checked={chosen?.has(id(row)) ?? false} onChange={() => choose(props, row)} />
-                </td>
-              ) : null}
-              {shown.map((column, n) => {
-                const Cell = n === 0 ? 'th' : 'td';
-                return (
-                  <Cell key={column.id} scope={n === 0 ? 'row' : undefined} className={column.number ? classes.number : undefined}>
-                    {column.cell(row)}
-                  </Cell>
-                );
-              })}
-              {menu ? (
-                <td className={classes.menu}>
-                  <RowMenu name={name(row)} items={() => menu(row)} />
-                </td>
-              ) : null}
-            </tr>
-          ))}
-        </tbody>
+        {cut.map((piece) => (
+          <Body key={piece.start} piece={piece} whole={cut.length === 1} row={compact ? 33 : 41} span={span}>
+            {(row, place) => (
+              <Row
+                key={id(row)}
+                row={row}
+                place={cut.length > 1 ? place + 2 : undefined}
+                columns={shown}
+                acts={acts}
+                opens={Boolean(onOpen)}
+                menu={Boolean(menu)}
+                chosen={onChoose ? (chosen?.has(id(row)) ?? false) : undefined}
+                flash={flashing.has(id(row))}
+              />
+            )}
+          </Body>
+        ))}
       </table>
     </div>
   );
 }
 
+interface PieceProps<T> {
+  piece: Piece<T>;
+  whole: boolean;
+  /** How high a row is, where it was not drawn yet. */
+  row: number;
+  children: (row: T, place: number) => ReactNode;
+}
+
+function Body<T>({ piece, whole, row, span, children }: PieceProps<T> & { span: number }) {
+  const { place, drawn, height } = usePiece<HTMLTableSectionElement>(piece.first, whole, piece.rows.length * row);
+  return (
+    <tbody ref={place} aria-hidden={drawn ? undefined : true}>
+      {drawn ? (
+        piece.rows.map((r, n) => children(r, piece.start + n))
+      ) : (
+        <tr className={classes.far}>
+          {/* Room for rows, and nothing that could be named. */}
+          {/* oxlint-disable-next-line jsx-a11y/control-has-associated-label */}
+          <td colSpan={span} style={{ height }} />
+        </tr>
+      )}
+    </tbody>
+  );
+}
+
+/** Of a long list other rows are drawn from time to time: its columns keep the widths they began with, where what is in them fits. */
+function useSteadyWidths(long: boolean, reason: string) {
+  const head = useRef<HTMLTableRowElement>(null);
+  useLayoutEffect(() => {
+    const cells = [...(head.current?.cells ?? [])];
+    if (!long || !reason) return;
+    const widths = cells.map((cell) => cell.offsetWidth);
+    cells.forEach((cell, n) => {
+      cell.style.width = `${widths[n]}px`;
+    });
+    return () => {
+      for (const cell of cells) cell.style.width = '';
+    };
+  }, [long, reason]);
+  return head;
+}
+
+interface RowProps<T> {
+  row: T;
+  /** Where it stands, where not all are drawn. */
+  place?: number;
+  columns: readonly Column<T>[];
+  acts: RefObject<Props<T>>;
+  opens: boolean;
+  menu: boolean;
+  /** Undefined where none can be. */
+  chosen?: boolean;
+  flash: boolean;
+}
+
+const Row = memo(function Row<T>({ row, place, columns, acts, opens, menu, chosen, flash }: RowProps<T>) {
+  const { id, name } = acts.current;
+  return (
+    <tr
+      data-row={id(row)}
+      aria-rowindex={place}
+      tabIndex={-1}
+      data-flash={flash || undefined}
+      data-open={opens || undefined}
+      onClick={(event) => !isControl(event.target) && acts.current.onOpen?.(row)}
+    >
+      {chosen === undefined ? null : (
+        <td className={classes.choose}>
+          <input type="checkbox" aria-label={`Choose ${name(row)}`} checked={chosen} onChange={() => choose(acts.current, row)} />
+        </td>
+      )}
+      {columns.map((column, n) => {
+        const Cell = n === 0 ? 'th' : 'td';
+        return (
+          <Cell key={column.id} scope={n === 0 ? 'row' : undefined} className={column.number ? classes.number : undefined}>
+            {column.cell(row)}
+          </Cell>
+        );
+      })}
+      {menu ? (
+        <td className={classes.menu}>
+          <RowMenu name={name(row)} items={() => acts.current.menu?.(row) ?? []} />
+        </td>
+      ) : null}
+    </tr>
+  );
+}) as <T>(props: RowProps<T>) => ReactNode;
+
 /** A click on a control inside the row is that control's. */
-function acts(target: EventTarget): boolean {
+function isControl(target: EventTarget): boolean {
   return target instanceof Element && target.closest('a, button, input, select, label, [role="menu"], [role="menuitem"]') !== null;
 }
 
@@ -206,17 +279,40 @@ function Head<T>({ column, sort, onSort }: Props<T> & { column: Column<T> }) {
 }
 
 function Cards<T>({ caption, rows, id, name, menu, onOpen, card }: Props<T>) {
+  const cut = useMemo(() => pieces(rows), [rows]);
+  const whole = cut.length === 1;
   return (
-    <ul className={classes.cards} aria-label={caption}>
-      {rows.map((row) => (
-        // The name inside is the link; the click on the rest is a convenience for fingers.
-        // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
-        <li key={id(row)} data-row={id(row)} className={classes.card} onClick={(event) => onOpen && !acts(event.target) && onOpen(row)}>
-          <div className={classes.cardText}>{card(row)}</div>
-          {menu ? <RowMenu name={name(row)} items={() => menu(row)} /> : null}
-        </li>
+    <div role="list" className={classes.cards} aria-label={caption}>
+      {cut.map((piece) => (
+        <Pile key={piece.start} piece={piece} whole={whole} row={78}>
+          {(row, place) => (
+            // The name inside is the link; the click on the rest is a convenience for fingers.
+            // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
+            <div
+              key={id(row)}
+              role="listitem"
+              aria-setsize={whole ? undefined : rows.length}
+              aria-posinset={whole ? undefined : place + 1}
+              data-row={id(row)}
+              className={classes.card}
+              onClick={(event) => onOpen && !isControl(event.target) && onOpen(row)}
+            >
+              <div className={classes.cardText}>{card(row)}</div>
+              {menu ? <RowMenu name={name(row)} items={() => menu(row)} /> : null}
+            </div>
+          )}
+        </Pile>
       ))}
-    </ul>
+    </div>
+  );
+}
+
+function Pile<T>({ piece, whole, row, children }: PieceProps<T>) {
+  const { place, drawn, height } = usePiece<HTMLDivElement>(piece.first, whole, piece.rows.length * row);
+  return (
+    <div ref={place} role="presentation" className={classes.pile} style={drawn ? undefined : { height }}>
+      {drawn ? piece.rows.map((r, n) => children(r, piece.start + n)) : null}
+    </div>
   );
 }
 

@@ -1,6 +1,9 @@
 import { useEffect, useRef, type KeyboardEvent, type RefObject } from 'react';
 import { useKeys } from '~/shared/lib/hotkeys';
 
+/** Where a row stands in a list of which not all rows are drawn. */
+const indexOf = (row: HTMLElement): number => Number(row.getAttribute('aria-rowindex') ?? 0);
+
 interface Acts {
   open: () => void;
   choose: () => void;
@@ -13,7 +16,10 @@ export function useRowKeys(place: RefObject<HTMLElement | null>, of: (id: string
   const go = (by: number) => {
     const all = rows();
     const at = all.findIndex((row) => row.contains(document.activeElement));
-    all[Math.min(Math.max(at + by, 0), all.length - 1)]?.focus();
+    const [from, to] = [all[at], all[Math.min(Math.max(at + by, 0), all.length - 1)]];
+    // The row beside may not be drawn yet: it is brought near first.
+    if (from && to && Math.abs(indexOf(from) - indexOf(to)) > 1) from.scrollIntoView({ block: 'nearest' });
+    else to?.focus();
   };
   const acts = useRef(of);
   useEffect(() => {

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 
 export interface Sort {
   by: string;
@@ -25,51 +25,57 @@ export function sorted<T>(rows: readonly T[], columns: readonly Sortable<T>[], s
   });
 }
 
-/** While somebody points at a row or is inside, rows keep their places; what is new waits. */
+/** While somebody points at a row or is inside, rows keep their places; what is new waits, but for what comes after them all. */
 export function steady<T>(before: readonly string[], wanted: readonly T[], id: (row: T) => string): { shown: T[]; waiting: number } {
   const now = new Map(wanted.map((row) => [id(row), row]));
   const shown = before.map((key) => now.get(key)).filter((row) => row !== undefined);
-  return { shown, waiting: wanted.length - shown.length };
+  const held = new Set(before);
+  const after = wanted.slice(wanted.findLastIndex((row) => held.has(id(row))) + 1);
+  return { shown: [...shown, ...after], waiting: wanted.length - shown.length - after.length };
 }
 
 /** Rows are held from when somebody comes until they leave; who sorts anew wants the new order. */
 export function useSteady<T>(wanted: T[], id: (row: T) => string, reason: string) {
   const [held, setHeld] = useState<{ ids: string[]; reason: string }>();
-  const { shown, waiting } = held?.reason === reason ? steady(held.ids, wanted, id) : { shown: wanted, waiting: 0 };
+  // How a row is named does not change with the drawing.
+  // oxlint-disable-next-line react/exhaustive-deps
+  const { shown, waiting } = useMemo(() => (held?.reason === reason ? steady(held.ids, wanted, id) : { shown: wanted, waiting: 0 }), [held, wanted, reason]);
   const hold = () => setHeld((before) => (before?.reason === reason ? before : { ids: wanted.map(id), reason }));
   const release = () => setHeld(undefined);
   return { shown, waiting, hold, release };
 }
 
-/** The rows that changed within the last second. */
-export function useFlash<T>(rows: readonly T[], id: (row: T) => string, of?: (row: T) => string): ReadonlySet<string> {
-  const before = useRef<Map<string, string> | undefined>(undefined);
-  const [flashing, setFlashing] = useState<ReadonlySet<string>>(new Set());
-  const state = of ? rows.map((row) => `${id(row)}\n${of(row)}`).join('\n\n') : '';
-  useEffect(() => {
-    if (!of) return;
-    const now = new Map(state.split('\n\n').map((text) => text.split('\n', 2) as [string, string]));
-    const known = before.current;
-    before.current = now;
-    if (!known) return;
-    const changed = new Set([...now].filter(([key, value]) => known.get(key) !== value).map(([key]) => key));
-    if (changed.size === 0) return;
-    setFlashing(changed);
-    const timer = setTimeout(() => setFlashing(new Set()), 1000);
-    return () => clearTimeout(timer);
-    // The text says all that counts.
-    // oxlint-disable-next-line react/exhaustive-deps
-  }, [state]);
-  return flashing;
+/** The ids of rows that are there before and now, and say something else now. What is the same object says the same. */
+export function changed<T>(before: ReadonlyMap<string, T>, rows: readonly T[], id: (row: T) => string, of: (row: T) => string): Set<string> {
+  const ids = new Set<string>();
+  for (const row of rows) {
+    const was = before.get(id(row));
+    if (was !== undefined && was !== row && of(was) !== of(row)) ids.add(id(row));
+  }
+  return ids;
 }
 
-/** Rows that are drawn at once; more come when they are asked for. */
-export const AT_ONCE = 500;
+const NONE: ReadonlySet<string> = new Set();
 
-/** How many of so many rows are drawn; another order begins at the top. */
-export function useDrawn(total: number, reason: string) {
-  const [grown, setGrown] = useState({ to: AT_ONCE, reason });
-  const to = grown.reason === reason ? grown.to : AT_ONCE;
-  const grow = () => setGrown({ to: to + AT_ONCE, reason });
-  return { drawn: Math.min(total, to), grow };
+/** The rows that changed within the last second. */
+export function useFlash<T>(rows: readonly T[], id: (row: T) => string, of?: (row: T) => string): ReadonlySet<string> {
+  const before = useRef<ReadonlyMap<string, T>>(new Map());
+  const [flashing, setFlashing] = useState(NONE);
+  const asks = useRef({ id, of });
+  useEffect(() => {
+    asks.current = { id, of };
+  });
+  useEffect(() => {
+    const { id: key, of: says } = asks.current;
+    if (!says) return;
+    const ids = changed(before.current, rows, key, says);
+    before.current = new Map(rows.map((row) => [key(row), row]));
+    if (ids.size > 0) setFlashing(ids);
+  }, [rows]);
+  useEffect(() => {
+    if (flashing.size === 0) return;
+    const timer = setTimeout(() => setFlashing(NONE), 1000);
+    return () => clearTimeout(timer);
+  }, [flashing]);
+  return flashing;
 }

@@ -1,3 +1,4 @@
+import { useMemo } from 'react';
 import { Anchor, Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
@@ -31,7 +32,7 @@ const results = ['done', 'refused', 'failed'];
 export function AuditList({ project, search, change, object }: Props) {
   const { actor, action, result } = search;
   const query = useInfiniteQuery(auditQuery(project, clean({ actor, action, result, object: object ?? search.object, ...span(search) })));
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const all = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   const show = (e: AuditEntry) => change({ entry: e.id }, false);
   return (
     <Stack gap="sm">

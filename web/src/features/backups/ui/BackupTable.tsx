@@ -30,17 +30,21 @@ interface Props {
 /** By the text: thousands of dates need not be read for it. */
 const newest = (a: Backup, b: Backup) => (a.created_at === b.created_at ? 0 : a.created_at < b.created_at ? 1 : -1);
 
+const link = (b: Backup) => (
+  <Anchor fw={500} renderRoot={(props) => <Link to="." search={((before: object) => ({ ...before, backup: b.id })) as never} {...props} />}>
+    <Time at={b.created_at} />
+  </Anchor>
+);
+
 export function BackupTable({ project, backups, search, change, onRestore, clusters, more, empty }: Props) {
   const rows = useMemo(() => filteredBackups(backups, search), [backups, search]);
   const show = (b: Backup) => change({ backup: b.id }, false);
   const { menu, dialogs, ask } = useBackupMenu({ project, all: backups, show, restore: onRestore });
-  const link = (b: Backup) => (
-    <Anchor fw={500} renderRoot={(props) => <Link to="." search={((before: object) => ({ ...before, backup: b.id })) as never} {...props} />}>
-      <Time at={b.created_at} />
-    </Anchor>
-  );
-  const cluster = (b: Backup) => <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/clusters/$cluster" params={{ project, cluster: b.cluster }} {...props} />}>{b.cluster}</Anchor>;
-  const columns = backupColumns(link, clusters ? cluster : undefined);
+  const ofMany = clusters !== undefined;
+  const columns = useMemo(() => {
+    const cluster = (b: Backup) => <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/clusters/$cluster" params={{ project, cluster: b.cluster }} {...props} />}>{b.cluster}</Anchor>;
+    return backupColumns(link, ofMany ? cluster : undefined);
+  }, [project, ofMany]);
   const clear = () => change({ q: undefined, status: undefined, kind: undefined, storage: undefined, cluster: undefined, from: undefined, until: undefined });
   const table = clusters ? 'all-backups' : 'backups';
   return (

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react';
+import { memo, useEffect, useRef, useState } from 'react';
 import { Anchor, Button, Tooltip, UnstyledButton } from '@mantine/core';
 import { IconCheck, IconCircleHalf2, IconLoader2, IconMinus, IconX, type TablerIcon } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
@@ -44,18 +44,7 @@ export function DayStrip({ project, lanes, onDay }: Props) {
         </thead>
         <tbody>
           {shown.map((lane) => (
-            <tr key={lane.cluster}>
-              <th scope="row">
-                <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/clusters/$cluster/backups" params={{ project, cluster: lane.cluster }} search={{}} {...props} />}>
-                  {lane.cluster}
-                </Anchor>
-              </th>
-              {lane.cells.map((cell) => (
-                <td key={cell.day}>
-                  <Day cell={cell} onOpen={() => onDay(lane.cluster, cell.day)} />
-                </td>
-              ))}
-            </tr>
+            <LaneRow key={lane.cluster} project={project} lane={lane} onDay={onDay} />
           ))}
         </tbody>
       </table>
@@ -77,6 +66,33 @@ export function DayStrip({ project, lanes, onDay }: Props) {
     </div>
   );
 }
+
+interface RowProps extends Pick<Props, 'project' | 'onDay'> {
+  lane: Lane;
+}
+
+/** What a lane shows: one that shows the same is not drawn again. */
+const shows = ({ cluster, cells }: Lane) => [cluster, ...cells.map((c) => `${c.day} ${c.state} ${cellSentence(c)}`)].join('\n');
+
+const LaneRow = memo(
+  function LaneRow({ project, lane, onDay }: RowProps) {
+    return (
+      <tr>
+        <th scope="row">
+          <Anchor size="sm" renderRoot={(props) => <Link to="/p/$project/clusters/$cluster/backups" params={{ project, cluster: lane.cluster }} search={{}} {...props} />}>
+            {lane.cluster}
+          </Anchor>
+        </th>
+        {lane.cells.map((cell) => (
+          <td key={cell.day}>
+            <Day cell={cell} onOpen={() => onDay(lane.cluster, cell.day)} />
+          </td>
+        ))}
+      </tr>
+    );
+  },
+  (before, now) => before.project === now.project && shows(before.lane) === shows(now.lane),
+);
 
 function Day({ cell, onOpen }: { cell: Cell; onOpen: () => void }) {
   const Icon = icons[cell.state];

@@ -2,7 +2,7 @@ import { Anchor, Button, Group, Stack, TextInput, UnstyledButton } from '@mantin
 import { IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useRef, useState } from 'react';
+import { useCallback, useMemo, useRef, useState } from 'react';
 import type { Cluster } from '~/api/schema';
 import { useKeys } from '~/shared/lib/hotkeys';
 import { useMay, useStanding } from '~/shared/lib/role';
@@ -74,14 +74,18 @@ function List({ project, clusters }: { project: string; clusters: readonly Clust
   const navigate = useNavigate({ from: '/p/$project/clusters' });
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const { menu, dialogs, backUpAll } = useClusterMenu(project);
-  const rows = filtered(clusters, search);
+  const rows = useMemo(() => filtered(clusters, search), [clusters, search]);
   const change = (part: Partial<ClustersSearch>) => void navigate({ search: (before) => clean({ ...before, ...part }), replace: true });
   const open = (c: Cluster) => void navigate({ to: '/p/$project/clusters/$cluster', params: { project, cluster: c.name } });
-  const link = (c: Cluster) => (
-    <Anchor fw={500} renderRoot={(props) => <Link to="/p/$project/clusters/$cluster" params={{ project, cluster: c.name }} {...props} />}>
-      {c.name}
-    </Anchor>
+  const link = useCallback(
+    (c: Cluster) => (
+      <Anchor fw={500} renderRoot={(props) => <Link to="/p/$project/clusters/$cluster" params={{ project, cluster: c.name }} {...props} />}>
+        {c.name}
+      </Anchor>
+    ),
+    [project],
   );
+  const columns = useMemo(() => clusterColumns(link), [link]);
   return (
     <Stack gap="sm">
       <Filters clusters={clusters} search={search} change={change} />
@@ -117,7 +121,7 @@ function List({ project, clusters }: { project: string; clusters: readonly Clust
           caption="Clusters"
           table="clusters"
           rows={rows}
-          columns={clusterColumns(link)}
+          columns={columns}
           id={(c) => c.id}
           name={(c) => c.name}
           onOpen={open}

@@ -53,6 +53,7 @@ export function clusterColumns(link: (c: Cluster) => ReactNode): Column<Cluster>
 const open = (c: Cluster) => (c.alerts ?? []).filter((a) => a.state !== 'cleared').length;
 
 function Status({ cluster: c }: { cluster: Cluster }) {
+  useNow(5000);
   const heard = heardAt(c);
   const stale = c.status === 'running' && heard !== undefined && serverNow() - heard > 30_000;
   return (

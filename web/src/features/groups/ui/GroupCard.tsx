@@ -3,6 +3,7 @@ import { Card, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { Cluster, Group, GroupBackup } from '~/api/schema';
 import { clustersQuery } from '~/features/clusters';
+import { GroupSchedules } from '~/features/schedules';
 import { useMay } from '~/shared/lib/role';
 import { RowMenu, type MenuItem } from '~/shared/ui/DataTable';
 import { Loaded } from '~/shared/ui/Loaded';
@@ -10,18 +11,26 @@ import { ActButton } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Time } from '~/shared/ui/Time';
 import { newestWhole } from '../model';
-import { groupBackupsQuery } from '../queries';
+import { useGroupBackups } from '../queries';
 import { GroupBackups } from './GroupBackups';
-import { BackUpGroupDialog, DeleteGroupDialog } from './GroupDialogs';
+import { BackUpGroupDialog, DeleteGroupDialog, MembersDialog } from './GroupDialogs';
 import { GroupLanes } from './GroupLanes';
 import { RestoreGroupDialog } from './RestoreGroupDialog';
 import classes from './Groups.module.css';
 
-type Asked = { what: 'backup' | 'delete' } | { what: 'restore'; backup: GroupBackup };
+type Asked = { what: 'backup' | 'delete' | 'members' } | { what: 'restore'; backup: GroupBackup };
+
+interface Props {
+  project: string;
+  group: Group;
+  /** The open schedule dialog: a name, or `+` for a new one. */
+  schedule?: string;
+  onSchedule: (name: string | undefined) => void;
+}
 
 /** A group: to when it can be brought back as a whole, and a lane for each member. */
-export function GroupCard({ project, group: g }: { project: string; group: Group }) {
-  const query = useQuery(groupBackupsQuery(project, g.id));
+export function GroupCard({ project, group: g, schedule, onSchedule }: Props) {
+  const query = useGroupBackups(project, g);
   const { data: clusters } = useQuery(clustersQuery(project));
   const [asked, setAsked] = useState<Asked>();
   const admin = useMay('admin');
@@ -29,7 +38,10 @@ export function GroupCard({ project, group: g }: { project: string; group: Group
   const backups = query.data?.items ?? [];
   const newest = newestWhole(backups) ?? (g.last_backup?.restorable ? g.last_backup : undefined);
   const close = () => setAsked(undefined);
-  const items: MenuItem[] = [{ label: 'Delete group…', danger: true, onClick: () => setAsked({ what: 'delete' }) }];
+  const items: MenuItem[] = [
+    { label: 'Edit members…', onClick: () => setAsked({ what: 'members' }) },
+    { label: 'Delete group…', danger: true, divided: true, onClick: () => setAsked({ what: 'delete' }) },
+  ];
   return (
     <Card withBorder padding="md" radius="md" component="section" aria-label={`Group ${g.name}`}>
       <Stack gap="sm">
@@ -61,8 +73,10 @@ export function GroupCard({ project, group: g }: { project: string; group: Group
             </>
           )}
         </Loaded>
+        <GroupSchedules project={project} group={g} opened={schedule} onOpen={onSchedule} />
       </Stack>
       {asked?.what === 'backup' ? <BackUpGroupDialog project={project} group={g} onClose={close} /> : null}
+      {asked?.what === 'members' ? <MembersDialog project={project} group={g} onClose={close} /> : null}
       {asked?.what === 'delete' ? <DeleteGroupDialog project={project} group={g} onClose={close} /> : null}
       {asked?.what === 'restore' ? <RestoreGroupDialog project={project} group={g} backup={asked.backup} onClose={close} /> : null}
     </Card>

@@ -3,7 +3,9 @@ import { Checkbox, NumberInput, Stack, TextInput } from '@mantine/core';
 import { newKey } from '~/api/client';
 import type { CreateBackup, Group } from '~/api/schema';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
-import { useBackUpGroup, useDeleteGroup } from '../queries';
+import { membersChange, membersFault } from '../model';
+import { useBackUpGroup, useDeleteGroup, useSetMembers } from '../queries';
+import { MemberChoice } from './MemberChoice';
 
 interface Props {
   project: string;
@@ -27,6 +29,20 @@ export function BackUpGroupDialog({ project, group, onClose }: Props) {
         <NumberInput label="Keep for" value={days} onChange={setDays} min={1} max={36_500} suffix=" days" disabled={keep} error={wrong ? 'Use 1 day or more.' : undefined} />
         <Checkbox label="Keep it until it is deleted by hand" checked={keep} onChange={(e) => setKeep(e.currentTarget.checked)} />
       </Stack>
+    </ConfirmDialog>
+  );
+}
+
+export function MembersDialog({ project, group, onClose }: Props) {
+  const [members, setMembers] = useState(group.members);
+  const act = useSetMembers(project, group.id);
+  const fault = membersFault(members);
+  const change = membersChange(group.members, members);
+  return (
+    <ConfirmDialog opened onClose={onClose} title={`Members of ${group.name}`} action="Set members" busy={act.isPending} error={act.error} blocked={fault ?? (change ? undefined : 'Nothing was changed.')} focus="action" onConfirm={() => act.mutate(members, { onSuccess: onClose })}>
+      <p style={{ margin: 0 }}>Those chosen are backed up at one point from the next backup on. Earlier backups of the group stay as they are.</p>
+      <MemberChoice project={project} members={members} onChange={setMembers} fault={fault} />
+      {change ? <p style={{ margin: 0 }}>{change}.</p> : null}
     </ConfirmDialog>
   );
 }

@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { Stack } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useTitle } from '~/shared/lib/title';
 import { EmptyState } from '~/shared/ui/EmptyState';
 import { Loaded } from '~/shared/ui/Loaded';
@@ -15,6 +15,8 @@ import { GroupCard } from './GroupCard';
 /** One point for several clusters. */
 export function GroupsPage() {
   const { project } = useParams({ from: '/shell/p/$project/groups' });
+  const { group, schedule } = useSearch({ from: '/shell/p/$project/groups' });
+  const navigate = useNavigate({ from: '/p/$project/groups' });
   useTitle('Groups', project);
   const query = useQuery(groupsQuery(project));
   const [creating, setCreating] = useState(false);
@@ -33,7 +35,13 @@ export function GroupsPage() {
           ) : (
             <Stack gap="md">
               {items.map((g) => (
-                <GroupCard key={g.id} project={project} group={g} />
+                <GroupCard
+                  key={g.id}
+                  project={project}
+                  group={g}
+                  schedule={g.name === group ? schedule : undefined}
+                  onSchedule={(name) => void navigate({ search: name ? { group: g.name, schedule: name } : {} })}
+                />
               ))}
             </Stack>
           )

@@ -4,11 +4,9 @@ import { newKey } from '~/api/client';
 import { isProblem } from '~/api/problem';
 import type { Role } from '~/api/schema';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
-import { CopyField } from '~/shared/ui/CopyField';
-import { Sentence } from '~/shared/ui/Sentence';
-import { Time } from '~/shared/ui/Time';
 import { mayDo, roles } from '../model';
 import { useInvite } from '../queries';
+import { LinkOnce } from './LinkOnce';
 
 /** A link for one person, shown once: whoever has it becomes a member. */
 export function InviteDialog({ project, onClose }: { project: string; onClose: () => void }) {
@@ -22,19 +20,7 @@ export function InviteDialog({ project, onClose }: { project: string; onClose: (
     setTried(true);
     if (!fault) act.mutate({ key, body: { email: email.trim(), role } });
   };
-  if (act.data) {
-    return (
-      <ConfirmDialog opened onClose={onClose} title={`Invitation for ${email}`} action="I have copied it" onConfirm={onClose} focus="action">
-        <Sentence tone="warn">Copy it now. It is not shown again. Send it to {email} alone: whoever opens it becomes a member.</Sentence>
-        <CopyField value={act.data.url} what="the link" />
-        {act.data.expires_at ? (
-          <p style={{ margin: 0 }}>
-            It works once, until <Time at={act.data.expires_at} />.
-          </p>
-        ) : null}
-      </ConfirmDialog>
-    );
-  }
+  if (act.data) return <LinkOnce title={`Invitation for ${email}`} to={email} does="becomes a member" link={act.data} onClose={onClose} />;
   const named = isProblem(act.error, 422) && act.error.field === 'email' ? act.error.detail : undefined;
   return (
     <ConfirmDialog opened onClose={onClose} title={`Invite to ${project}`} action="Invite" busy={act.isPending} error={named ? undefined : act.error} focus="action" onConfirm={send}>

@@ -79,7 +79,8 @@ function Way({ from, to }: { from: Placed; to: Placed }) {
   return (
     <g className={classes.edge} data-kind={kind} data-testid="topology-edge">
       <path d={`M${x1} ${y1} C${x1} ${y1 + 40} ${x2} ${y2 - 40} ${x2} ${y2 - 2}`} />
-      <text x={x2 + 8} y={y2 - 14}>
+      {/* On the side that the line does not come from. */}
+      <text x={x2 + (x1 > x2 ? -8 : 8)} y={y2 - 14} textAnchor={x1 > x2 ? 'end' : 'start'}>
         {text}
       </text>
     </g>

@@ -1,7 +1,7 @@
 import { Anchor, Button, Group, Stack, Text } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { useMemo } from 'react';
 import type { Operation } from '~/api/schema';
 import { actorName } from '~/shared/lib/actor';
 import { kindTitle } from '~/shared/lib/kinds';
@@ -38,6 +38,12 @@ const nothing: Record<Part, string> = {
   all: 'Nothing was done yet.',
 };
 
+const link = (o: Operation) => (
+  <Anchor fw={500} renderRoot={(props) => <Link from="/p/$project/operations" to="." search={(before) => ({ ...before, op: o.id })} {...props} />}>
+    {kindTitle(o.kind)}
+  </Anchor>
+);
+
 /** What is running, what needs a decision? */
 export function OperationsPage() {
   const { project } = useParams({ from: '/shell/p/$project/operations' });
@@ -46,15 +52,10 @@ export function OperationsPage() {
   useTitle('Operations', project);
   const listed = useInfiniteQuery(allOperationsQuery(project));
   const { data: running } = useQuery(activeOperationsQuery(project));
-  const all = merged(running?.items ?? [], listed.data?.pages.flatMap((p) => p.items) ?? []);
+  const all = useMemo(() => merged(running?.items ?? [], listed.data?.pages.flatMap((p) => p.items) ?? []), [running, listed.data]);
   const change = (part: Partial<OperationsSearch>, replace = true) => void navigate({ search: (before) => clean({ ...before, ...part }), replace });
   const show = search.show ?? 'running';
-  const rows = filteredOperations(all, search);
-  const link = (o: Operation) => (
-    <Anchor fw={500} renderRoot={(props) => <Link from="/p/$project/operations" to="." search={(before) => ({ ...before, op: o.id })} {...props} />}>
-      {kindTitle(o.kind)}
-    </Anchor>
-  );
+  const rows = useMemo(() => filteredOperations(all, search), [all, search]);
   return (
     <>
       <PageHead title="Operations" />
@@ -79,7 +80,7 @@ export function OperationsPage() {
                 caption="Operations"
                 table="operations"
                 rows={rows}
-                columns={columns(link)}
+                columns={columns}
                 id={(o) => o.id}
                 name={title}
                 onOpen={(o) => change({ op: o.id }, false)}
@@ -143,17 +144,15 @@ function At({ operation: o }: { operation: Operation }) {
   return <span className={classes.at}>{text}</span>;
 }
 
-function columns(link: (o: Operation) => ReactNode): Column<Operation>[] {
-  return [
-    { id: 'what', head: 'What', width: 160, cell: link },
-    { id: 'cluster', head: 'Cluster', cell: (o) => o.cluster ?? <Unknown why="It is about no cluster" /> },
-    { id: 'status', head: 'Status', sort: (o) => trouble(lookOf('operation', o.status).tone), cell: (o) => <StatusBadge noun="operation" status={o.status} /> },
-    { id: 'at', head: 'Step or end', width: 240, cell: (o) => <At operation={o} /> },
-    { id: 'took', head: 'Took', number: true, cell: (o) => <Elapsed from={o.created_at} to={o.finished_at} /> },
-    { id: 'began', head: 'Began', cell: (o) => <Time at={o.created_at} /> },
-    { id: 'who', head: 'Who', width: 170, cell: (o) => actorName(o.requested_by) },
-  ];
-}
+const columns: Column<Operation>[] = [
+  { id: 'what', head: 'What', width: 160, cell: link },
+  { id: 'cluster', head: 'Cluster', cell: (o) => o.cluster ?? <Unknown why="It is about no cluster" /> },
+  { id: 'status', head: 'Status', sort: (o) => trouble(lookOf('operation', o.status).tone), cell: (o) => <StatusBadge noun="operation" status={o.status} /> },
+  { id: 'at', head: 'Step or end', width: 240, cell: (o) => <At operation={o} /> },
+  { id: 'took', head: 'Took', number: true, cell: (o) => <Elapsed from={o.created_at} to={o.finished_at} /> },
+  { id: 'began', head: 'Began', cell: (o) => <Time at={o.created_at} /> },
+  { id: 'who', head: 'Who', width: 170, cell: (o) => actorName(o.requested_by) },
+];
 
 function OperationDrawer({ project, id, onClose }: { project: string; id?: string; onClose: () => void }) {
   const query = useQuery({ ...operationQuery(project, id ?? ''), enabled: id !== undefined });

@@ -10,7 +10,7 @@ import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Waiting } from '~/shared/ui/Skeletons';
 import { Time } from '~/shared/ui/Time';
-import { bodyOf, draftOf, faults, keptAtOnce, tighter, toggledDay, toggledHour, type Draft } from '../model';
+import { bodyOf, draftOf, faults, keptAtOnce, tighter, toggledDay, toggledHour, type Draft, type Of } from '../model';
 import { previewQuery, useSetSchedule } from '../queries';
 import { WhenFields } from './WhenFields';
 import { WeekGrid } from './WeekGrid';
@@ -18,7 +18,7 @@ import classes from './Schedules.module.css';
 
 interface Props {
   project: string;
-  cluster: string;
+  of: Of;
   all: readonly Schedule[];
   /** Absent for a new one. */
   schedule?: Schedule;
@@ -29,17 +29,17 @@ const here = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 const zones = () => [...new Set([here, 'UTC', ...Intl.supportedValuesOf('timeZone')])];
 
 /** Days, hours, how long and where to; below, what comes of it, before it is saved. */
-export function ScheduleDialog({ project, cluster, all, schedule, onClose }: Props) {
+export function ScheduleDialog({ project, of, all, schedule, onClose }: Props) {
   const { data: storages } = useQuery(storageNamesQuery(project));
   if (!storages) return null;
-  return <Inside project={project} cluster={cluster} all={all} schedule={schedule} onClose={onClose} storages={storages} />;
+  return <Inside project={project} of={of} all={all} schedule={schedule} onClose={onClose} storages={storages} />;
 }
 
-function Inside({ project, cluster, all, schedule, onClose, storages }: Props & { storages: readonly string[] }) {
+function Inside({ project, of, all, schedule, onClose, storages }: Props & { storages: readonly string[] }) {
   const [draft, setDraft] = useState<Draft>(() => draftOf(schedule, here, storages));
   const [tried, setTried] = useState(false);
   const [key] = useState(newKey);
-  const set = useSetSchedule(project, cluster);
+  const set = useSetSchedule(project, of);
   const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const wrong = faults(draft, schedule ? [] : all.map((s) => s.name));
   const shown = tried ? wrong : {};
@@ -47,7 +47,7 @@ function Inside({ project, cluster, all, schedule, onClose, storages }: Props & 
     setTried(true);
     if (Object.keys(wrong).length === 0) set.mutate({ key, body: bodyOf(draft, schedule) }, { onSuccess: onClose });
   };
-  const title = schedule ? `Edit the schedule ${schedule.name}` : `Add a schedule to ${cluster}`;
+  const title = schedule ? `Edit the schedule ${schedule.name}` : `Add a schedule to ${of.name}`;
   return (
     <ConfirmDialog opened onClose={onClose} title={title} action="Save schedule" size={800} busy={set.isPending} error={set.error} focus="action" onConfirm={save}>
       <Stack gap="md">
@@ -69,16 +69,16 @@ function Inside({ project, cluster, all, schedule, onClose, storages }: Props & 
           <NumberInput label="Keep for" suffix=" days" min={1} max={36_500} allowDecimal={false} value={draft.keepDays} onChange={(keepDays) => change({ keepDays })} error={shown.retention} />
           <NumberInput label="Or keep the newest" placeholder="no number" min={1} max={100_000} allowDecimal={false} value={draft.keepLast} onChange={(keepLast) => change({ keepLast })} />
         </Group>
-        <Preview project={project} cluster={cluster} draft={draft} schedule={schedule} ready={Object.keys(wrong).filter((f) => f !== 'name').length === 0} />
+        <Preview project={project} of={of} draft={draft} schedule={schedule} ready={Object.keys(wrong).filter((f) => f !== 'name').length === 0} />
       </Stack>
     </ConfirmDialog>
   );
 }
 
-function Preview({ project, cluster, draft, schedule, ready }: { project: string; cluster: string; draft: Draft; schedule?: Schedule; ready: boolean }) {
+function Preview({ project, of, draft, schedule, ready }: { project: string; of: Of; draft: Draft; schedule?: Schedule; ready: boolean }) {
   const [settled] = useDebouncedValue(draft, 300);
   const body = bodyOf({ ...settled, name: 'preview' }, schedule);
-  const { data, error } = useQuery(previewQuery(project, cluster, body, ready));
+  const { data, error } = useQuery(previewQuery(project, of, body, ready));
   const number = (v: number | string) => (typeof v === 'number' ? v : undefined);
   const kept = keptAtOnce(draft, number(draft.keepDays), number(draft.keepLast));
   if (!ready) return null;

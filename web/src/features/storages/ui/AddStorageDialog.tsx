@@ -1,11 +1,12 @@
 import { useState } from 'react';
-import { NativeSelect, PasswordInput, Stack, Textarea, TextInput, UnstyledButton } from '@mantine/core';
+import { Stack, TextInput, UnstyledButton } from '@mantine/core';
 import { newKey } from '~/api/client';
 import { isProblem } from '~/api/problem';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { Sentence } from '~/shared/ui/Sentence';
-import { addable, bodyOf, faults, type Draft, type Field } from '../model';
+import { addable, bodyOf, faults, type Draft } from '../model';
 import { useAddStorage } from '../queries';
+import { FieldInput } from './FieldInput';
 import classes from './Storages.module.css';
 
 /** The kind first, then that kind's fields alone. The server looks at the place before it takes it. */
@@ -44,22 +45,10 @@ export function AddStorageDialog({ project, onClose }: { project: string; onClos
         </div>
         <TextInput label="Name" placeholder={`${kind}-frankfurt`} value={draft['name'] ?? ''} onChange={(e) => change('name', e.currentTarget.value)} error={faultOf('name')} autoComplete="off" spellCheck={false} withAsterisk />
         {chosen.fields.map((f) => (
-          <One key={f.name} field={f} value={draft[f.name] ?? ''} fault={faultOf(f.name)} onChange={(value) => change(f.name, value)} />
+          <FieldInput key={f.name} field={f} value={draft[f.name] ?? ''} fault={faultOf(f.name)} onChange={(value) => change(f.name, value)} />
         ))}
         <Sentence tone="idle">It is looked at before it is added: reached, written to and read back. Nothing is added where that fails.</Sentence>
       </Stack>
     </ConfirmDialog>
   );
-}
-
-function One({ field: f, value, fault, onChange }: { field: Field; value: string; fault?: string; onChange: (value: string) => void }) {
-  const common = { label: f.label, description: f.help, error: fault, value, withAsterisk: f.required };
-  if (f.options) return <NativeSelect {...common} data={[...f.options]} value={value || f.options[0]?.value} onChange={(e) => onChange(e.currentTarget.value)} />;
-  if (f.long) {
-    return <Textarea {...common} placeholder={f.placeholder} autosize minRows={2} maxRows={6} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="off" spellCheck={false} styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }} />;
-  }
-  if (f.secret) {
-    return <PasswordInput {...common} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="off" visibilityToggleButtonProps={{ 'aria-label': `Show ${f.label.toLowerCase()}`, tabIndex: 0 }} />;
-  }
-  return <TextInput {...common} placeholder={f.placeholder} onChange={(e) => onChange(e.currentTarget.value)} autoComplete="off" spellCheck={false} />;
 }

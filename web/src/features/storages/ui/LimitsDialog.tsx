@@ -4,12 +4,12 @@ import { isProblem } from '~/api/problem';
 import type { Storage } from '~/api/schema';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { limitsBody, limitsDraft, limitsFaults, takesBandwidth } from '../limits';
-import { useLimitStorage } from '../queries';
+import { useSetStorage } from '../queries';
 
 /** How much of a storage backups may take, so that others have the rest. */
 export function LimitsDialog({ project, storage, onClose }: { project: string; storage: Storage; onClose: () => void }) {
   const [draft, setDraft] = useState(() => limitsDraft(storage));
-  const act = useLimitStorage(project, storage.name);
+  const act = useSetStorage(project, storage.name);
   const wrong = limitsFaults(draft);
   const problem = isProblem(act.error, 422) ? act.error : undefined;
   const named = (field: string) => (problem?.field === field ? problem.detail : undefined);

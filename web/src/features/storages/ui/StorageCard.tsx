@@ -10,12 +10,13 @@ import { ActError } from '~/shared/ui/ErrorCard';
 import { ActButton } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Time } from '~/shared/ui/Time';
+import { loginFields } from '../login';
 import { checkName, kindTitleOf, storedIn, storedText, wayOut, weaknesses } from '../model';
 import { lastCheckQuery, storedQuery, useCheckStorage } from '../queries';
 import classes from './Storages.module.css';
 
 /** What is asked of a storage in a dialog of its own. */
-export type StorageAsk = 'limits' | 'rekey' | 'remove';
+export type StorageAsk = 'limits' | 'login' | 'rekey' | 'remove';
 
 /** One place, and what was found when it was looked at. */
 export function StorageCard({ project, storage: s, warn, onAsk }: { project: string; storage: Storage; warn: boolean; onAsk: (what: StorageAsk) => void }) {
@@ -24,6 +25,7 @@ export function StorageCard({ project, storage: s, warn, onAsk }: { project: str
   const { data: space } = useQuery(lastCheckQuery(project, s.name));
   const items: MenuItem[] = [
     { label: 'Set limits…', onClick: () => onAsk('limits') },
+    ...(loginFields(s).length > 0 ? [{ label: 'Change credentials…', onClick: () => onAsk('login') }] : []),
     { label: 'Rekey…', blocked: s.rekeyed ? 'It was rekeyed: it only keeps what it has.' : undefined, onClick: () => onAsk('rekey') },
     { label: 'Remove…', danger: true, divided: true, onClick: () => onAsk('remove') },
   ];

@@ -15,6 +15,7 @@ import { CardsSkeleton } from '~/shared/ui/Skeletons';
 import { storagesQuery } from '../queries';
 import { AddStorageDialog } from './AddStorageDialog';
 import { LimitsDialog } from './LimitsDialog';
+import { LoginDialog } from './LoginDialog';
 import { RekeyDialog } from './RekeyDialog';
 import { RemoveStorageDialog } from './RemoveStorageDialog';
 import { StorageCard, type StorageAsk } from './StorageCard';
@@ -58,6 +59,7 @@ export function StoragesPage() {
       </Loaded>
       {adding ? <AddStorageDialog project={project} onClose={() => setAdding(false)} /> : null}
       {asked?.what === 'limits' ? <LimitsDialog project={project} storage={asked.storage} onClose={close} /> : null}
+      {asked?.what === 'login' ? <LoginDialog project={project} storage={asked.storage} onClose={close} /> : null}
       {asked?.what === 'rekey' ? <RekeyDialog project={project} storage={asked.storage} onClose={close} /> : null}
       {asked?.what === 'remove' ? <RemoveStorageDialog project={project} storage={asked.storage} onClose={close} /> : null}
     </>
