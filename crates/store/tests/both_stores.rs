@@ -293,13 +293,7 @@ async fn backup_queries(p: Place) {
     drop(conn);
 
     write!(p.store, |tx| {
-        // A copy that may go before its backup.
-        let mut short = good.clone();
-        short.copies[0].expires_at = Some(at(0));
-        backups::update(&mut tx, &short).await.unwrap();
-        assert_eq!(backups::get(&mut tx, &good.id).await.unwrap(), short);
-        assert_eq!(backups::lapsed(&mut tx, at(0)).await.unwrap(), std::slice::from_ref(&cluster.id));
-        backups::update(&mut tx, &good).await.unwrap();
+        a_copy_that_may_go_before_its_backup(&mut tx, &good).await;
         newer.copies[0].status = BackupStatus::Failed;
         newer.drill = Some(Drill { at: at(4), ok: true, seconds: 1.5 });
         backups::update(&mut tx, &newer).await.unwrap();
@@ -321,6 +315,15 @@ async fn backup_queries(p: Place) {
     drop(tx);
     let mut tx = p.store.begin_write().await.unwrap();
     conflict(backups::insert(&mut tx, &backup(&cluster, at(9), &[&near, &near])).await, "copy_exists");
+}
+
+async fn a_copy_that_may_go_before_its_backup(tx: &mut sqlx::AnyConnection, good: &Backup) {
+    let mut short = good.clone();
+    short.copies[0].expires_at = Some(at(0));
+    backups::update(tx, &short).await.unwrap();
+    assert_eq!(backups::get(tx, &good.id).await.unwrap(), short);
+    assert_eq!(backups::lapsed(tx, at(0)).await.unwrap(), std::slice::from_ref(&good.cluster));
+    backups::update(tx, good).await.unwrap();
 }
 
 /// `all` are a suspicious one, a scheduled one that failed and a good one.

@@ -54,6 +54,8 @@ mod tests {
             tries: 0,
             tried_at: None,
             lock: None,
+            expires_at: None,
+            deleting_until: None,
         };
         made.copies = copies.iter().map(copy).collect();
         made

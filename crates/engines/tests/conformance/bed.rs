@@ -120,7 +120,6 @@ pub async fn tell_absent() {
     }
 }
 
-
 /// Folders with unpacked packages: those that are named, and those that scripts fetched.
 fn extra_dirs() -> Vec<PathBuf> {
     let named = std::env::var_os("MAINSTAY_ENGINE_DIRS").unwrap_or_default();
