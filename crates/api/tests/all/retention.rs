@@ -53,7 +53,7 @@ async fn a_change_of_policy_is_shown_then_announced_and_can_be_undone() {
     }
     // A word of a person announces what is due, which is nothing by now.
     let (_, announced) = s.admin("POST", &format!("{policy}/apply"), json!({ "confirm": "shop" })).await;
-    assert_eq!(announced, json!({ "cluster": "shop", "backups": 0 }));
+    assert_eq!(announced, json!({ "cluster": "shop", "backups": 0, "copies": 0 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ async fn set_shown_paused_and_removed() {
     assert_eq!(s.send("DELETE", &path, Some(&s.admin), None, &[("if-match", &tag)]).await.status(), 412, "it was resumed since");
     assert_eq!(s.send("DELETE", &path, Some(&s.admin), None, &[]).await.status(), 204);
     assert_eq!(s.problem("GET", &path, Value::Null).await.0, 404);
-    assert_eq!(s.audit("action=setSchedule").await.len(), 2);
+    assert_eq!(s.audit("action=setSchedule").await.len(), 3, "what was refused is written down too");
 }
 
 #[tokio::test]
