@@ -5,7 +5,7 @@
 //! `bench/catalogue.sh`. Nothing runs on the clusters: it is the store, the API and the tasks that are
 //! looked at. The store is made in a new directory and removed, or is the PostgreSQL database named.
 
-use mainstay_control::{App, Options, Parts, projects, schedules, storages, tasks, tokens};
+use mainstay_control::{App, Options, Parts, projects, retention, schedules, storages, tasks, tokens};
 use mainstay_model::{
     BackupId, ClusterId, ClusterName, Result, Time,
     backup::{Backup, BackupKind, BackupStatus, Check, Copy, Facts, Proof},
@@ -252,6 +252,13 @@ async fn lists(served: &Served, cursor: &str) {
 async fn standing_tasks(app: &App) {
     timed("watchdog: what is overdue, of all clusters", 5, async || tasks::overdue::all(app).await.expect("a look")).await;
     timed("retention: an hourly look at all clusters", 5, async || tasks::expire::all(app).await.expect("a look")).await;
+    timed("retention: every backup read and planned", 2, async || {
+        let clusters = store::clusters::all_alive(&mut *app.store.read().await.expect("the store")).await.expect("clusters");
+        for cluster in &clusters {
+            retention::due(app, &cluster.id).await.expect("a plan");
+        }
+    })
+    .await;
     timed("drills: which cluster is next", 3, async || {
         let _ = tasks::drill::once(app).await; // without an agent it ends where it asks for room
     })
