@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Backup } from '~/api/schema';
-import { addedBytes, cellSentence, filteredBackups, keptBecause, lanes, lastDays, restorable, tookSeconds, trouble, unusable, whatIsLeft } from './model';
+import { addedBytes, cellSentence, copiesGoing, copyName, filteredBackups, keptBecause, lanes, lastDays, placesOf, restorable, stayOf, tookSeconds, trouble, unusable, whatIsLeft } from './model';
 
 const now = new Date(2026, 10, 20, 14).getTime();
 const at = (day: number, hour = 3) => new Date(2026, 10, day, hour).toISOString();
@@ -49,6 +49,28 @@ it('says what went wrong, what it took and why it is kept', () => {
   expect([tookSeconds(b), addedBytes(b), keptBecause(b)]).toEqual([41, 5, '7 days']);
   expect(tookSeconds(backup({}))).toBeUndefined();
   expect(trouble(backup({ copies: [{ storage: 's3', status: 'failed', error: 'access denied' }] as never }))).toBe('s3: access denied');
+});
+
+it('takes a copy that went before its backup for no failure', () => {
+  const copies = [
+    { storage: 'local', status: 'expired', error: 'gone long ago', keep_reason: 'removed when its time in this storage was over; the backup stays elsewhere' },
+    { storage: 'near', status: 'deleting', deleting_until: at(22), expires_at: at(20) },
+    { storage: 's3', status: 'completed', expires_at: at(27) },
+    { storage: 'far', status: 'completed' },
+  ] as Backup['copies'];
+  const b = backup({ copies });
+  expect([trouble(b), unusable(b), placesOf(b)]).toEqual([undefined, undefined, ['near', 's3', 'far']]);
+  expect(copies.map(stayOf)).toEqual([{ is: 'gone', why: copies[0]?.keep_reason }, { is: 'going', until: at(22) }, { is: 'until', until: at(27) }, undefined]);
+  expect(stayOf({ ...copies[2], keep_reason: 'kept though its time in this storage was over: it is pinned' } as never)?.is).toBe('kept');
+  expect(copies.map(copyName)).toEqual(['local: expired, its time there was over', 'near: deleting', 's3: completed', 'far: completed']);
+  expect(copyName({ storage: 's3', status: 'failed', error: 'access denied' })).toBe('s3: failed, access denied');
+});
+
+it('knows single copies that can still be kept', () => {
+  const going = [{ storage: 'local', status: 'deleting', deleting_until: at(22) }, { storage: 'far', status: 'completed' }] as Backup['copies'];
+  expect(copiesGoing(backup({ copies: going }))).toBe(true);
+  expect(copiesGoing(backup({ copies: [{ storage: 'local', status: 'deleting' }] as never }))).toBe(false);
+  expect([copiesGoing(backup({})), copiesGoing(backup({ status: 'deleting', deleting_until: at(22), copies: going }))]).toEqual([false, false]);
 });
 
 it('says what a deletion leaves', () => {

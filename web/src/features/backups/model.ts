@@ -1,4 +1,4 @@
-import type { Backup } from '~/api/schema';
+import type { Backup, BackupCopy } from '~/api/schema';
 import { count } from '~/shared/lib/bytes';
 import { lookOf } from '~/shared/lib/statuses';
 import { moment, parse, type Clock } from '~/shared/lib/time';
@@ -54,10 +54,41 @@ export const sound = (b: Backup): boolean => b.status === 'completed' && b.proof
 
 export const isGoing = (b: Backup): boolean => b.status === 'deleting' && Boolean(b.deleting_until);
 
+/** A copy went, or goes, on purpose: that it is not there says nothing against its backup. */
+export const isLetGo = (c: BackupCopy): boolean => c.status === 'deleting' || c.status === 'expired';
+
+/** Single copies are announced, their backup stays: they can be kept too. */
+export const copiesGoing = (b: Backup): boolean => !isGoing(b) && b.copies.some((c) => c.status === 'deleting' && Boolean(c.deleting_until));
+
+/** Where something of it lies, or should. */
+export const placesOf = (b: Backup): string[] => b.copies.filter((c) => c.status !== 'expired').map((c) => c.storage);
+
+/** How long one copy stays, where that is not simply as long as its backup. */
+export type Stay =
+  /** It went, or is kept though its time is over: the server says why. */
+  | { is: 'gone' | 'kept'; why: string }
+  /** Announced; until then it can be kept. */
+  | { is: 'going'; until?: string }
+  | { is: 'until'; until: string };
+
+export function stayOf(c: BackupCopy): Stay | undefined {
+  if (c.status === 'expired') return { is: 'gone', why: c.keep_reason || 'removed when its time in this storage was over' };
+  if (c.status === 'deleting') return { is: 'going', until: c.deleting_until ?? undefined };
+  if (c.keep_reason) return { is: 'kept', why: c.keep_reason };
+  return c.expires_at ? { is: 'until', until: c.expires_at } : undefined;
+}
+
+/** What stands for a copy where there is no room: "local: completed". */
+export function copyName(c: BackupCopy): string {
+  const word = lookOf('copy', c.status).word.toLowerCase();
+  if (c.status === 'expired') return `${c.storage}: ${word}, its time there was over`;
+  return `${c.storage}: ${word}${c.error && !isLetGo(c) ? `, ${c.error}` : ''}`;
+}
+
 /** Why it did not work, in one line: its own error, else that of a copy. */
 export function trouble(b: Backup): string | undefined {
   if (b.error) return b.error;
-  const bad = b.copies.find((c) => c.error);
+  const bad = b.copies.find((c) => c.error && !isLetGo(c));
   return bad ? `${bad.storage}: ${bad.error}` : undefined;
 }
 

@@ -5,6 +5,7 @@ export {
   enginesQuery,
   loadCredentials,
   schedulesQuery,
+  snapshotStoragesQuery,
   storageNamesQuery,
   useBackUp,
   useCreateCluster,

@@ -143,6 +143,9 @@ export const storageNamesQuery = (project: string) =>
     select: (page) => page.items.map((s) => s.name),
   });
 
+/** Those that keep snapshots of the disk: what lies in them alone is no copy that stays. */
+export const snapshotStoragesQuery = (project: string) => queryOptions({ ...storageNamesQuery(project), select: (page) => page.items.filter((s) => s.kind === 'snapshot').map((s) => s.name) });
+
 /** What runs next by itself. */
 export const schedulesQuery = (project: string, cluster: string) =>
   queryOptions({

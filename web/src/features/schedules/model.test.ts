@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Schedule } from '~/api/schema';
-import { bodyOf, draftOf, faults, flippedDays, grid, keptAtOnce, retentionText, tighter, toggledDay, toggledHour, whenOf, whenText } from './model';
+import { bodyOf, copiesTighter, copiesWrong, draftOf, faults, flippedDays, grid, keptAtOnce, retentionText, tighter, toggledDay, toggledHour, whenOf, whenText, whereText } from './model';
 
 const nightly = { name: 'nightly', when: whenOf({ every_day: true, every_hour: false, days: [], hours: [3] } as never) };
 const busy = { name: 'busy', when: whenOf({ every_day: false, every_hour: false, days: ['mon', 'wed'], hours: [3, 15] } as never) };
@@ -54,7 +54,33 @@ it('finds each fault under its field', () => {
 });
 
 it('sends what the form says, and keeps generations it does not show', () => {
-  const before = { name: 'x', every_day: true, every_hour: false, days: [], hours: [3], time_zone: 'UTC', storages: ['local'], retention: { days: 7, gfs: { weekly: 4 } } } as unknown as Schedule;
+  const before = { name: 'x', every_day: true, every_hour: false, days: [], hours: [3], time_zone: 'UTC', storages: ['local'], overlap: 'skip', retention: { days: 7, gfs: { weekly: 4 } } } as unknown as Schedule;
   const draft = { ...draftOf(before, 'UTC', []), keepDays: 14 };
-  expect(bodyOf(draft, before)).toEqual({ name: 'x', every_day: true, hours: [3], time_zone: 'UTC', retention: { gfs: { weekly: 4 }, max_bytes: undefined, days: 14 }, storages: ['local'] });
+  expect(bodyOf(draft, before)).toEqual({ name: 'x', every_day: true, hours: [3], time_zone: 'UTC', retention: { gfs: { weekly: 4 }, max_bytes: undefined, days: 14 }, storages: ['local'], copy_retention: {}, overlap: 'skip' });
+});
+
+const spread = { name: 'x', every_day: true, every_hour: false, days: [], hours: [3], time_zone: 'UTC', storages: ['local', 'far'], copy_retention: { local: 7 }, overlap: 'queue', retention: { days: 90 } } as unknown as Schedule;
+
+it('keeps copies for a shorter time, and what waits waiting', () => {
+  const draft = draftOf(spread, 'UTC', []);
+  expect(bodyOf(draft, spread)).toMatchObject({ storages: ['local', 'far'], copy_retention: { local: 7 }, overlap: 'queue' });
+  expect(bodyOf({ ...draft, copyDays: { local: '' } }, spread).copy_retention).toEqual({});
+  expect(bodyOf({ ...draft, storages: ['local'] }, spread).copy_retention).toEqual({});
+  expect(whereText(spread)).toBe('local for 7 days, far · waits for the backup before');
+  expect(whereText({ storages: ['local'], overlap: 'skip' })).toBe('local');
+});
+
+it('holds copies to what the backup is kept, where that is by days alone', () => {
+  const draft = { ...draftOf(spread, 'UTC', []), copyDays: { local: 120 } };
+  expect(Object.keys(copiesWrong(draft, spread).of)).toEqual(['local']);
+  expect(faults(draft, []).copies).toBeDefined();
+  expect(copiesWrong({ ...draft, keepLast: 10 }, spread)).toEqual({ of: {} });
+  expect(copiesWrong(draft, { ...spread, retention: { days: 90, gfs: { weekly: 4 } } } as never)).toEqual({ of: {} });
+  expect(copiesWrong({ ...draft, copyDays: { local: 7, far: 30 } }, spread).rule).toBeDefined();
+  expect(copiesWrong({ ...draft, copyDays: { local: 7 } }, spread, ['far']).rule).toContain('snapshots');
+});
+
+it('knows where copies go sooner than before', () => {
+  const draft = draftOf(spread, 'UTC', []);
+  expect([copiesTighter(spread, draft), copiesTighter(spread, { ...draft, copyDays: { local: 3 } }), copiesTighter(spread, { ...draft, storages: ['local'] })]).toEqual([false, true, false]);
 });

@@ -1,4 +1,5 @@
-import type { Gfs, Retention, Schedule, SetSchedule, Weekday } from '~/api/schema';
+import type { Gfs, Overlap, Retention, Schedule, SetSchedule, Weekday } from '~/api/schema';
+import { copyBodyOf, copyFaults, hasFaults, placesText, shortened, type DaysOf } from '~/features/copies';
 import { bytes, count } from '~/shared/lib/bytes';
 
 /** Whose backups are made: those of a cluster, or of a group at one point. */
@@ -72,6 +73,11 @@ export function retentionText(r: Keep): string {
   return parts.length > 0 ? `keep ${parts.join(' or ')}` : 'keep until deleted';
 }
 
+/** "local for 7 days, far · waits for the backup before". */
+export function whereText(s: Pick<Schedule, 'storages' | 'copy_retention' | 'overlap'>): string {
+  return `${placesText(s.storages, s.copy_retention)}${s.overlap === 'queue' ? ' · waits for the backup before' : ''}`;
+}
+
 /** Backups that exist at once with it, roughly: what somebody wants to know of a retention. */
 export function keptAtOnce(when: When, days: number | undefined, keepLast: number | undefined): number | undefined {
   const week = when.days.length * when.hours.length;
@@ -79,6 +85,9 @@ export function keptAtOnce(when: When, days: number | undefined, keepLast: numbe
   if (byDays === undefined) return keepLast;
   return Math.max(byDays, keepLast ?? 0);
 }
+
+/** Whether copies somewhere are kept for less than before; what was made already keeps its promise here too. */
+export const copiesTighter = (before: Schedule, d: Draft): boolean => shortened(before.storages.filter((s) => d.storages.includes(s)), before.copy_retention, copyBodyOf({ places: d.storages, days: d.copyDays }));
 
 /** Whether fewer are kept than before: what was made already keeps its promise. */
 export function tighter(before: Keep, days: number | undefined, keepLast: number | undefined): boolean {
@@ -92,17 +101,43 @@ export interface Draft extends When {
   keepDays: number | string;
   keepLast: number | string;
   storages: string[];
+  /** By storage, where copies are kept for less than their backup. */
+  copyDays: DaysOf;
+  overlap: Overlap;
 }
 
 export function draftOf(s: Schedule | undefined, zone: string, storages: readonly string[]): Draft {
-  if (!s) return { name: '', days: [...weekdays], hours: [3], timeZone: zone, keepDays: 7, keepLast: '', storages: storages.slice(0, 1) };
-  return { ...whenOf(s), name: s.name, timeZone: s.time_zone, keepDays: s.retention.days ?? '', keepLast: s.retention.keep_last ?? '', storages: s.storages };
+  if (!s) return { name: '', days: [...weekdays], hours: [3], timeZone: zone, keepDays: 7, keepLast: '', storages: storages.slice(0, 1), copyDays: {}, overlap: 'skip' };
+  return {
+    ...whenOf(s),
+    name: s.name,
+    timeZone: s.time_zone,
+    keepDays: s.retention.days ?? '',
+    keepLast: s.retention.keep_last ?? '',
+    storages: s.storages,
+    copyDays: s.copy_retention ?? {},
+    overlap: s.overlap,
+  };
 }
 
 const whole = (v: number | string): number | undefined => (typeof v === 'number' && Number.isInteger(v) && v > 0 ? v : undefined);
 
+/** What this form does not show of a retention, and what stays of it: generations, a size. */
+const unseen = (before: Schedule | undefined): Partial<Retention> =>
+  before?.retention.gfs || before?.retention.max_bytes ? { gfs: before.retention.gfs, max_bytes: before.retention.max_bytes } : {};
+
+/** What is wrong with the days of copies; `snapshots` are the storages that keep such. */
+export function copiesWrong(d: Draft, before?: Schedule, snapshots: readonly string[] = []): ReturnType<typeof copyFaults> {
+  const byDays = whole(d.keepLast) === undefined && Object.keys(unseen(before)).length === 0;
+  return copyFaults({ places: d.storages, days: d.copyDays, snapshots, most: byDays ? whole(d.keepDays) : undefined });
+}
+
 /** What is wrong with it, by field; nothing where it can be sent. */
-export function faults(d: Draft, taken: readonly string[]): Partial<Record<'name' | 'days' | 'hours' | 'timeZone' | 'retention' | 'storages', string>> {
+export function faults(
+  d: Draft,
+  taken: readonly string[],
+  copies = copiesWrong(d),
+): Partial<Record<'name' | 'days' | 'hours' | 'timeZone' | 'retention' | 'storages' | 'copies', string>> {
   const out: ReturnType<typeof faults> = {};
   if (!/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/.test(d.name)) out.name = 'Use a-z, 0-9 and -, starting with a letter, 40 characters at most.';
   else if (taken.includes(d.name)) out.name = `There is a schedule named ${d.name} already.`;
@@ -111,6 +146,7 @@ export function faults(d: Draft, taken: readonly string[]): Partial<Record<'name
   if (d.timeZone === '') out.timeZone = 'Choose a time zone.';
   if (whole(d.keepDays) === undefined && whole(d.keepLast) === undefined) out.retention = 'Say how many days, or how many backups are kept.';
   if (d.storages.length === 0) out.storages = 'Choose at least one storage.';
+  if (hasFaults(copies)) out.copies = 'The days of copies need a change.';
   return out;
 }
 
@@ -118,13 +154,14 @@ export function faults(d: Draft, taken: readonly string[]): Partial<Record<'name
 export function bodyOf(d: Draft, before?: Schedule): SetSchedule {
   const days = whole(d.keepDays);
   const keepLast = whole(d.keepLast);
-  const kept = before?.retention.gfs || before?.retention.max_bytes ? { gfs: before.retention.gfs, max_bytes: before.retention.max_bytes } : {};
   return {
     name: d.name,
     ...(d.days.length === 7 ? { every_day: true } : { days: [...d.days] }),
     ...(d.hours.length === 24 ? { every_hour: true } : { hours: [...d.hours] }),
     time_zone: d.timeZone,
-    retention: { ...kept, ...(days ? { days } : {}), ...(keepLast ? { keep_last: keepLast } : {}) } as Retention,
+    retention: { ...unseen(before), ...(days ? { days } : {}), ...(keepLast ? { keep_last: keepLast } : {}) } as Retention,
     storages: d.storages,
+    copy_retention: copyBodyOf({ places: d.storages, days: d.copyDays }),
+    overlap: d.overlap,
   };
 }

@@ -14,7 +14,7 @@ import { ActError } from '~/shared/ui/ErrorCard';
 import { PlanText } from '~/shared/ui/PlanText';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Waiting } from '~/shared/ui/Skeletons';
-import { whatIsLeft } from '../model';
+import { copiesGoing, placesOf, whatIsLeft } from '../model';
 import { backupPlanQuery, downloadAddress, useBackupAct, type BackupVerb } from '../queries';
 
 export interface BackupAsk {
@@ -41,7 +41,7 @@ const words: Record<BackupVerb, { title: string; action: string; says: (b: Backu
   },
   verify: { title: 'Verify the backup of', action: 'Verify again', says: () => 'Everything of it is read from each storage again and compared with what was written.' },
   copy: { title: 'Copy the backup of', action: 'Copy', says: () => 'The copy is written from one that is good, read back and checked. The cluster does not notice.' },
-  delete: { title: 'Delete the backup of', action: 'Delete backup', says: (b) => `It is removed from ${b.copies.length === 1 ? 'its storage' : `all ${b.copies.length} storages`}.` },
+  delete: { title: 'Delete the backup of', action: 'Delete backup', says: (b) => `It is removed from ${placesOf(b).length === 1 ? 'its storage' : `all ${placesOf(b).length} storages`}.` },
 };
 
 function VerbDialog({ project, backup, verb, all, onClose }: Omit<Props, 'asked'> & { backup: Backup; verb: BackupVerb }) {
@@ -54,7 +54,7 @@ function VerbDialog({ project, backup, verb, all, onClose }: Omit<Props, 'asked'
   const clock = useClock();
   const at = parse(backup.created_at);
   const { title, action, says } = words[verb];
-  const places = (storages ?? []).filter((s) => !backup.copies.some((c) => c.storage === s && c.status === 'completed'));
+  const places = (storages ?? []).filter((s) => !backup.copies.some((c) => c.storage === s && (c.status === 'completed' || c.status === 'deleting')));
   const choose = verb === 'copy' && !storage;
   const nowhere = verb === 'copy' && storages && places.length === 0;
   const blocked = nowhere ? 'Every storage has a copy.' : choose ? 'Choose a storage.' : error ? error.message : data ? undefined : 'The plan is not there yet.';
@@ -76,7 +76,7 @@ function VerbDialog({ project, backup, verb, all, onClose }: Omit<Props, 'asked'
         {says(backup)} {verb === 'delete' ? whatIsLeft(backup, all) : ''}
       </p>
       {nowhere ? (
-        <Sentence tone="idle">Every storage of {project} has a copy of it already. Add a storage to have another.</Sentence>
+        <Sentence tone="idle">Every storage of {project} has a copy of it already. {copiesGoing(backup) ? 'One that is being removed can be kept, from the menu of the backup.' : 'Add a storage to have another.'}</Sentence>
       ) : verb === 'copy' ? (
         <Select label="Storage" placeholder="Choose one" data={places} value={storage || null} onChange={(next) => setStorage(next ?? '')} allowDeselect={false} />
       ) : null}

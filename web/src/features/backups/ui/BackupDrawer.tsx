@@ -1,8 +1,9 @@
 import { Button, Group, Stack, Text } from '@mantine/core';
 import { IconCircleCheck, IconCircleX, IconAlertTriangle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import type { Backup, Check } from '~/api/schema';
+import type { Backup, BackupCopy, Check } from '~/api/schema';
 import { engineTitle } from '~/features/clusters';
+import { asSentence } from '~/shared/lib/localTimes';
 import { duration } from '~/shared/lib/time';
 import { Bytes } from '~/shared/ui/Bytes';
 import { CopyField } from '~/shared/ui/CopyField';
@@ -14,7 +15,7 @@ import { ActButton, RoleGate } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { StatusBadge } from '~/shared/ui/StatusBadge';
 import { Time, Unknown } from '~/shared/ui/Time';
-import { addedBytes, backupKind, checkTitle, isGoing, tookSeconds, unusable } from '../model';
+import { addedBytes, backupKind, checkTitle, isGoing, isLetGo, stayOf, tookSeconds, unusable } from '../model';
 import { backupQuery } from '../queries';
 import { Kept } from './backupColumns';
 import type { BackupAsk } from './BackupDialog';
@@ -103,6 +104,28 @@ function About({ backup: b }: { backup: Backup }) {
   );
 }
 
+/** Of a copy that does not simply stay as long as its backup: until when, or why it is not there. */
+function CopyStay({ copy, pinned }: { copy: BackupCopy; pinned: boolean }) {
+  const stay = stayOf(copy);
+  if (!stay) return null;
+  return (
+    <span className={classes.detail}>
+      {stay.is === 'until' ? (
+        <>
+          here until <Time at={stay.until} />
+          {pinned ? ', and while the backup is pinned' : ''}
+        </>
+      ) : stay.is === 'going' ? (
+        <>
+          Its time in this storage is over{stay.until ? <>; until <Time at={stay.until} /> it can be kept, from the menu of the backup.</> : '. It is being removed.'}
+        </>
+      ) : (
+        asSentence(stay.why)
+      )}
+    </span>
+  );
+}
+
 function CopiesPart({ backup: b, onAct }: { backup: Backup; onAct: (ask: BackupAsk) => void }) {
   return (
     <section aria-label="Copies">
@@ -122,7 +145,8 @@ function CopiesPart({ backup: b, onAct }: { backup: Backup; onAct: (ask: BackupA
                 )}
                 , <Bytes value={c.added_bytes} none="nothing added" /> added
               </span>
-              {c.error ? <span className={classes.error}>{c.error}</span> : null}
+              {b.status === 'deleting' ? null : <CopyStay copy={c} pinned={b.pinned} />}
+              {c.error && !isLetGo(c) ? <span className={classes.error}>{c.error}</span> : null}
             </div>
             <StatusBadge noun="copy" status={c.status} />
           </li>

@@ -8,7 +8,7 @@ import type { Column } from '~/shared/ui/DataTable';
 import { Duration } from '~/shared/ui/Duration';
 import { StatusBadge, StatusIcon } from '~/shared/ui/StatusBadge';
 import { Time, Unknown } from '~/shared/ui/Time';
-import { addedBytes, backupKind, isGoing, keptBecause, tookSeconds, trouble } from '../model';
+import { addedBytes, backupKind, copyName, isGoing, keptBecause, tookSeconds, trouble } from '../model';
 import classes from './Backups.module.css';
 
 const running = 'It is being made';
@@ -21,7 +21,7 @@ export function Copies({ backup }: { backup: Backup }) {
       {backup.copies.map((c) => (
         <span key={c.storage} className={classes.copy}>
           {c.storage}
-          <StatusIcon noun="copy" status={c.status} name={`${c.storage}: ${lookOf('copy', c.status).word.toLowerCase()}${c.error ? `, ${c.error}` : ''}`} />
+          <StatusIcon noun="copy" status={c.status} name={copyName(c)} />
         </span>
       ))}
     </span>

@@ -3,7 +3,7 @@ import { notifications } from '@mantine/notifications';
 import type { Backup } from '~/api/schema';
 import { useMay } from '~/shared/lib/role';
 import type { MenuItem } from '~/shared/ui/DataTable';
-import { isGoing, unusable } from '../model';
+import { copiesGoing, isGoing, unusable } from '../model';
 import { useMark } from '../queries';
 import { BackupDialog, type BackupAsk } from './BackupDialog';
 
@@ -35,6 +35,7 @@ export function useBackupMenu({ project, all, show, restore }: Of): { menu: (b: 
       admin && { label: 'Download…', blocked, onClick: () => setAsked({ verb: 'download', backup: b }) },
       operator && { label: b.pinned ? 'Unpin' : 'Pin', divided: true, blocked: isGoing(b) ? 'It is being deleted.' : undefined, onClick: () => marked(b, b.pinned ? 'unpin' : 'pin') },
       operator && isGoing(b) && { label: 'Keep it', onClick: () => marked(b, 'undelete') },
+      operator && copiesGoing(b) && { label: 'Keep its copies', onClick: () => marked(b, 'undelete') },
       admin && {
         label: 'Delete…',
         danger: true,

@@ -14,7 +14,7 @@ import { purgePlanQuery, usePurge } from '../queries';
 export function PurgeDialog({ project, cluster, backups, onClose }: { project: string; cluster: Cluster; backups: readonly Backup[]; onClose: () => void }) {
   const { data, error, isPending, refetch } = useQuery(purgePlanQuery(project, cluster.id));
   const act = usePurge(project, cluster);
-  const storages = new Set(backups.flatMap((b) => b.copies.map((c) => c.storage))).size;
+  const storages = new Set(backups.flatMap((b) => b.copies.filter((c) => c.status !== 'expired').map((c) => c.storage))).size;
   return (
     <ConfirmDialog
       opened

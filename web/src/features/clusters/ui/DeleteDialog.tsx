@@ -20,7 +20,7 @@ export function DeleteDialog({ project, cluster, onClose }: { project: string; c
   const { data, error, isPending, refetch } = useQuery(deletePlanQuery(project, cluster.name, options));
   const { data: backups } = useQuery(clusterBackupsQuery(project, cluster.name));
   const kept = backups?.items.filter((b) => b.status !== 'deleting' && b.status !== 'expired') ?? [];
-  const storages = new Set(kept.flatMap((b) => b.copies.map((c) => c.storage)));
+  const storages = new Set(kept.flatMap((b) => b.copies.filter((c) => c.status !== 'expired').map((c) => c.storage)));
   const newest = cluster.recoverability.to;
   const act = useDeleteCluster(project, cluster.name);
   const guarded = protection(cluster);

@@ -31,7 +31,7 @@ export function PolicyDialog({ project, cluster, policy, tag, onStale, onClose }
   const body = policyBody(draft);
   const { settled, current } = useSettled(body);
   const { data: plan, error, isFetching } = useQuery(policyPlanQuery(project, cluster, settled, ready));
-  // The first sentence counts; each after it is a backup that goes.
+  // The first sentence counts; each after it is a backup that goes, or a single copy of one that stays.
   const goes = (plan?.summary.length ?? 0) > 1;
   const blocked = !ready ? 'A field needs a change.' : error ? error.message : plan && current ? undefined : 'The plan is not there yet.';
   return (
@@ -66,7 +66,7 @@ export function PolicyDialog({ project, cluster, policy, tag, onStale, onClose }
           maw={360}
         />
         <Checkbox label="At most one backup by hand in an hour" checked={draft.limit} onChange={(e) => change({ limit: e.currentTarget.checked })} />
-        {!ready ? null : plan && current ? goes ? <PlanText plan={plan} /> : <Sentence tone="good">No backup is deleted by this.</Sentence> : isFetching || !current ? <Waiting /> : <ActError error={error} />}
+        {!ready ? null : plan && current ? goes ? <PlanText plan={plan} /> : <Sentence tone="good">No backup and no copy is deleted by this.</Sentence> : isFetching || !current ? <Waiting /> : <ActError error={error} />}
       </Stack>
     </ConfirmDialog>
   );

@@ -1,16 +1,18 @@
 import { useState } from 'react';
-import { Group, MultiSelect, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { Group, MultiSelect, NumberInput, Radio, Select, Stack, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { newKey } from '~/api/client';
-import type { Schedule } from '~/api/schema';
-import { storageNamesQuery } from '~/features/clusters';
+import { isProblem } from '~/api/problem';
+import type { Overlap, Schedule } from '~/api/schema';
+import { snapshotStoragesQuery, storageNamesQuery } from '~/features/clusters';
+import { CopyDays } from '~/features/copies';
 import { count } from '~/shared/lib/bytes';
 import { ConfirmDialog } from '~/shared/ui/ConfirmDialog';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Waiting } from '~/shared/ui/Skeletons';
 import { Time } from '~/shared/ui/Time';
-import { bodyOf, draftOf, faults, keptAtOnce, tighter, toggledDay, toggledHour, type Draft, type Of } from '../model';
+import { bodyOf, copiesTighter, copiesWrong, draftOf, faults, keptAtOnce, tighter, toggledDay, toggledHour, type Draft, type Of } from '../model';
 import { previewQuery, useSetSchedule } from '../queries';
 import { WhenFields } from './WhenFields';
 import { WeekGrid } from './WeekGrid';
@@ -41,15 +43,18 @@ function Inside({ project, of, all, schedule, onClose, storages }: Props & { sto
   const [key] = useState(newKey);
   const set = useSetSchedule(project, of);
   const change = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
-  const wrong = faults(draft, schedule ? [] : all.map((s) => s.name));
+  const { data: snapshots } = useQuery(snapshotStoragesQuery(project));
+  const copies = copiesWrong(draft, schedule, snapshots);
+  const wrong = faults(draft, schedule ? [] : all.map((s) => s.name), copies);
   const shown = tried ? wrong : {};
   const save = () => {
     setTried(true);
     if (Object.keys(wrong).length === 0) set.mutate({ key, body: bodyOf(draft, schedule) }, { onSuccess: onClose });
   };
+  const refused = draft.storages.length > 1 && isProblem(set.error, 422) && set.error.field === 'copy_retention' ? set.error.detail : undefined;
   const title = schedule ? `Edit the schedule ${schedule.name}` : `Add a schedule to ${of.name}`;
   return (
-    <ConfirmDialog opened onClose={onClose} title={title} action="Save schedule" size={800} busy={set.isPending} error={set.error} focus="action" onConfirm={save}>
+    <ConfirmDialog opened onClose={onClose} title={title} action="Save schedule" size={800} busy={set.isPending} error={refused ? undefined : set.error} focus="action" onConfirm={save}>
       <Stack gap="md">
         {schedule ? null : (
           <TextInput label="Name" placeholder="nightly" value={draft.name} onChange={(e) => change({ name: e.currentTarget.value })} error={shown.name} autoComplete="off" data-autofocus />
@@ -69,6 +74,13 @@ function Inside({ project, of, all, schedule, onClose, storages }: Props & { sto
           <NumberInput label="Keep for" suffix=" days" min={1} max={36_500} allowDecimal={false} value={draft.keepDays} onChange={(keepDays) => change({ keepDays })} error={shown.retention} />
           <NumberInput label="Or keep the newest" placeholder="no number" min={1} max={100_000} allowDecimal={false} value={draft.keepLast} onChange={(keepLast) => change({ keepLast })} />
         </Group>
+        <CopyDays places={draft.storages} days={draft.copyDays} onChange={(copyDays) => change({ copyDays })} faults={copies} refused={refused} />
+        <Radio.Group label="If the backup before is still running" value={draft.overlap} onChange={(overlap) => change({ overlap: overlap as Overlap })}>
+          <Stack gap="xs" mt={4}>
+            <Radio value="skip" label="Leave this time out" />
+            <Radio value="queue" label="Wait for it" description="It begins when that is done. Of several times that wait only the newest runs." />
+          </Stack>
+        </Radio.Group>
         <Preview project={project} of={of} draft={draft} schedule={schedule} ready={Object.keys(wrong).filter((f) => f !== 'name').length === 0} />
       </Stack>
     </ConfirmDialog>
@@ -106,7 +118,7 @@ function Preview({ project, of, draft, schedule, ready }: { project: string; of:
       {schedule ? (
         <Sentence tone="idle">
           Backups already made stay as they are
-          {tighter(schedule.retention, number(draft.keepDays), number(draft.keepLast)) ? ': the shorter time counts for those made from now on, and nothing is deleted by this change.' : '.'}
+          {tighter(schedule.retention, number(draft.keepDays), number(draft.keepLast)) || copiesTighter(schedule, draft) ? ': the shorter time counts for those made from now on, and nothing is deleted by this change.' : '.'}
         </Sentence>
       ) : null}
     </section>

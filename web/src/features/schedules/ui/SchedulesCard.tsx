@@ -11,7 +11,7 @@ import { ActButton } from '~/shared/ui/RoleGate';
 import { Sentence } from '~/shared/ui/Sentence';
 import { Badge } from '~/shared/ui/StatusBadge';
 import { Time } from '~/shared/ui/Time';
-import { retentionText, whenOf, whenText, type Of } from '../model';
+import { retentionText, whenOf, whenText, whereText, type Of } from '../model';
 import { schedulesOf, usePause, useRemoveSchedule } from '../queries';
 import { ScheduleDialog } from './ScheduleDialog';
 import { WeekGrid } from './WeekGrid';
@@ -109,7 +109,7 @@ function Row({ project, schedule: s, name, onEdit, onRemove }: { project: string
       <span className={classes.name}>{s.name}</span>
       <Badge look={s.enabled ? { word: 'On', tone: 'good', icon: IconCircleCheck } : { word: 'Paused', tone: 'idle', icon: IconPlayerPause }} />
       <span className={classes.what}>
-        {whenText(whenOf(s))} {s.time_zone} · {retentionText(s.retention)} · {s.storages.join(', ')}
+        {whenText(whenOf(s))} {s.time_zone} · {retentionText(s.retention)} · {whereText(s)}
         {s.waiting ? <Sentence tone="warn">{s.waiting}</Sentence> : null}
         {missed?.reason ? (
           <Sentence tone="warn">

@@ -1,0 +1,2 @@
+export { bodyOf as copyBodyOf, copyFaults, hasFaults, placesText, shortened, type DaysOf } from './model';
+export { CopyDays } from './ui/CopyDays';
