@@ -17,6 +17,7 @@ it('is used without a mouse: from the skip link to a restarted node', async () =
   await page.getByRole('menuitem', { name: 'Open' }).waitFor();
   await press('Escape');
   await press('j');
+  await press('k');
   await press('Enter');
   await page.getByRole('heading', { level: 1, name: /kept/ }).waitFor();
   await page.getByText('Can I get it back?').waitFor();

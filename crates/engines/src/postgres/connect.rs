@@ -11,12 +11,15 @@ use std::{ops::Deref, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
-/// A connected client. Dropping it closes the connection at once, and with it everything the
-/// session holds in the server: a running base backup, temporary slots.
+/// A connected client. Dropping it says good-bye, and the server lets go of everything the session holds: a
+/// running base backup, temporary slots. One that is still busy is cut off.
 pub(super) struct Session {
     client: Client,
-    pump: JoinHandle<()>,
+    pump: Option<JoinHandle<()>>,
 }
+
+/// What a server may take to hear of a good-bye. A connection that is cut before leaves two lines in its log.
+const GOOD_BYE: Duration = Duration::from_millis(200);
 
 impl Deref for Session {
     type Target = Client;
@@ -27,7 +30,14 @@ impl Deref for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.pump.abort();
+        let Some(mut pump) = self.pump.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return pump.abort() };
+        // The client is gone by the time this runs, and with nothing left to ask the connection ends by itself.
+        runtime.spawn(async move {
+            if tokio::time::timeout(GOOD_BYE, &mut pump).await.is_err() {
+                pump.abort();
+            }
+        });
     }
 }
 
@@ -98,7 +108,7 @@ async fn open(config: &Config) -> std::result::Result<Session, tokio_postgres::E
         // How a connection ended is told to whoever waits for an answer on it.
         let _ = connection.await;
     });
-    Ok(Session { client, pump })
+    Ok(Session { client, pump: Some(pump) })
 }
 
 /// What a failed connect means to a caller.

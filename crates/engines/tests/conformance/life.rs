@@ -85,10 +85,10 @@ async fn an_interrupted_beginning_is_begun_again() {
             let (upstream, progress) = (upstream(&primary), Progress::default());
             let joining = bed.engine.join(&replica, &upstream, &progress);
             let _ = tokio::time::timeout(Duration::from_millis(millis), joining).await;
-            // As the agent does with a copy that is not known to be whole.
-            if is_filled(&replica.paths.data) {
-                std::fs::remove_dir_all(&replica.paths.data).unwrap();
-            }
+            // As the agent does with a copy that is not known to be whole. What was copying is killed with its
+            // caller, and may write for a moment yet.
+            let removed = async || !is_filled(&replica.paths.data) || std::fs::remove_dir_all(&replica.paths.data).is_ok();
+            eventually("what was copied is removed", removed).await;
         }
         bed.join(&replica, &primary).await;
         bed.same_numbers(&replica, &primary).await;

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { Tooltip } from '@mantine/core';
 import { IconLock } from '@tabler/icons-react';
+import { useConnection } from '~/api/connection';
 import type { Cluster } from '~/api/schema';
 import { serverNow, useNow } from '~/shared/lib/now';
 import { trouble } from '~/shared/lib/statuses';
@@ -54,8 +55,10 @@ const open = (c: Cluster) => (c.alerts ?? []).filter((a) => a.state !== 'cleared
 
 function Status({ cluster: c }: { cluster: Cluster }) {
   useNow(5000);
+  const { link } = useConnection();
   const heard = heardAt(c);
-  const stale = c.status === 'running' && heard !== undefined && serverNow() - heard > 30_000;
+  // While the stream is there, whatever is no longer heard of is told: what nothing was told of is as it was.
+  const stale = link !== 'live' && c.status === 'running' && heard !== undefined && serverNow() - heard > 30_000;
   return (
     <>
       <StatusBadge noun="cluster" status={c.status} stale={stale} observedAt={heard ? new Date(heard).toISOString() : undefined} />
