@@ -253,7 +253,7 @@ async fn standing_tasks(app: &App) {
     timed("watchdog: what is overdue, of all clusters", 5, async || tasks::overdue::all(app).await.expect("a look")).await;
     timed("retention: an hourly look at all clusters", 5, async || tasks::expire::all(app).await.expect("a look")).await;
     timed("retention: every backup read and planned", 2, async || {
-        let clusters = store::clusters::all_alive(&mut *app.store.read().await.expect("the store")).await.expect("clusters");
+        let clusters = store::clusters::all_alive(&mut app.store.read().await.expect("the store")).await.expect("clusters");
         for cluster in &clusters {
             retention::due(app, &cluster.id).await.expect("a plan");
         }
