@@ -66,7 +66,8 @@ export function BinPage() {
                     <Stack gap={4}>
                       <Text fw={500}>{c.name}</Text>
                       <Text size="sm" c="dimmed" component="div">
-                        {engineTitle(c.engine, c.version)} · gone <Gone until={c.deleted_until} />
+                        {engineTitle(c.engine, c.version)} · {c.deleted_until ? 'gone ' : null}
+                        <Gone until={c.deleted_until} />
                       </Text>
                       {acts(c)}
                     </Stack>
