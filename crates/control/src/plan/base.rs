@@ -55,7 +55,7 @@ fn snapshot_in(backup: &Backup, storage: &StorageId) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::suspicious::tests::backup;
+    use crate::plan::suspicious::tests::{backup, good_copy};
     use mainstay_model::{
         Time,
         backup::{BackupStatus, Captured, Copy, Facts, Proof},
@@ -64,21 +64,7 @@ mod tests {
     fn made(node: &str, storages: &[&StorageId]) -> Backup {
         let captured = Captured { began_at: Time(0), identity: "i".into(), token: "t".into(), base: None, generation: 0, kept_bytes: 0 };
         let mut made = backup(1, Facts { node: node.into(), captured: Some(captured), ..Facts::default() });
-        let copy = |storage: &&StorageId| Copy {
-            storage: (*storage).clone(),
-            storage_name: "s".into(),
-            kind: "local".into(),
-            status: BackupStatus::Completed,
-            snapshot: Some(format!("{}", made.id)),
-            added_bytes: None,
-            verified_at: Some(Time(1)),
-            error: None,
-            tries: 0,
-            tried_at: None,
-            lock: None,
-            expires_at: None,
-            deleting_until: None,
-        };
+        let copy = |storage: &&StorageId| Copy { snapshot: Some(made.id.to_string()), ..good_copy(storage) };
         made.copies = storages.iter().map(copy).collect();
         made
     }

@@ -37,25 +37,15 @@ pub fn clock_is_sane(now: Time, newest: Option<&Backup>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::suspicious::tests::backup;
+    use crate::plan::suspicious::tests::{backup, good_copy};
     use mainstay_model::backup::{BackupStatus, Copy, Facts};
 
     fn stored(copies: &[(&StorageId, Option<u64>, BackupStatus)]) -> Backup {
         let mut made = backup(1, Facts::default());
         let copy = |(storage, added_bytes, status): &(&StorageId, Option<u64>, BackupStatus)| Copy {
-            storage: (*storage).clone(),
-            storage_name: "s".into(),
-            kind: "local".into(),
             status: *status,
-            snapshot: Some("s".into()),
             added_bytes: *added_bytes,
-            verified_at: Some(Time(1)),
-            error: None,
-            tries: 0,
-            tried_at: None,
-            lock: None,
-            expires_at: None,
-            deleting_until: None,
+            ..good_copy(storage)
         };
         made.copies = copies.iter().map(copy).collect();
         made

@@ -107,6 +107,25 @@ pub(crate) mod tests {
         }
     }
 
+    /// One that was read back.
+    pub fn good_copy(storage: &StorageId) -> backup::Copy {
+        backup::Copy {
+            storage: storage.clone(),
+            storage_name: "s".into(),
+            kind: "local".into(),
+            status: backup::BackupStatus::Completed,
+            snapshot: Some("s".into()),
+            added_bytes: None,
+            verified_at: Some(Time(1)),
+            error: None,
+            tries: 0,
+            tried_at: None,
+            lock: None,
+            expires_at: None,
+            deleting_until: None,
+        }
+    }
+
     #[test]
     fn half_the_size_half_the_keys_or_another_version() {
         let before = backup(1000, facts("7.0", 100));

@@ -217,29 +217,16 @@ async fn lock_part(app: &App, cluster: &Cluster, part: &Part, until: Time) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::suspicious::tests::{backup, good_copy};
     use mainstay_model::backup::Facts;
 
     const HOUR: i64 = 3_600_000_000;
 
     #[test]
     fn a_copy_with_a_time_of_its_own_is_locked_until_then_and_not_beyond() {
-        let mut backup = crate::plan::suspicious::tests::backup(1, Facts::default());
+        let mut backup = backup(1, Facts::default());
         (backup.status, backup.expires_at) = (BackupStatus::Completed, Some(Time(2000 * HOUR)));
-        let mut copy = Copy {
-            storage: StorageId::new(),
-            storage_name: "far".into(),
-            kind: "s3".into(),
-            status: BackupStatus::Completed,
-            snapshot: Some("x".into()),
-            added_bytes: None,
-            verified_at: Some(Time(0)),
-            error: None,
-            tries: 0,
-            tried_at: None,
-            lock: None,
-            expires_at: None,
-            deleting_until: None,
-        };
+        let mut copy = good_copy(&StorageId::new());
         let until = |copy: &Copy, now| due(&backup, copy, Time(now * HOUR)).map(|d| (d.until.0 / HOUR, d.has_day));
         assert_eq!(until(&copy, 100), Some((2000, true)));
         copy.expires_at = Some(Time(500 * HOUR));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::suspicious::tests::good_copy;
 use mainstay_model::{
     BackupId, ClusterId, ClusterName, ProjectId,
     backup::{BackupKind, BackupStatus, Copy, Facts},
@@ -21,21 +22,7 @@ fn position(bytes: u64) -> Position {
 /// A good backup whose log begins at `stop` and which was consistent at that second.
 fn base(stop: u64) -> Backup {
     let time = at(stop as i64);
-    let copy = Copy {
-        storage: NEAR.clone(),
-        storage_name: "near".into(),
-        kind: "local".into(),
-        status: BackupStatus::Completed,
-        snapshot: Some("s".into()),
-        added_bytes: None,
-        verified_at: Some(time),
-        error: None,
-        tries: 0,
-        tried_at: None,
-        lock: None,
-        expires_at: None,
-        deleting_until: None,
-    };
+    let copy = Copy { storage_name: "near".into(), verified_at: Some(time), ..good_copy(&NEAR) };
     let facts = Facts { stop: Some(position(stop)), stopped_at: Some(time), ..Facts::default() };
     Backup {
         id: BackupId::new(),
